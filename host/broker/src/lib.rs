@@ -1,0 +1,1 @@
+//! Serves what an instance may reach by name.

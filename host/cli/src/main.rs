@@ -1,0 +1,2 @@
+//! The kernlet command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Builds, seals and reads images.

@@ -1,0 +1,1 @@
+//! Runs instances on a backend and keeps their state and logs.

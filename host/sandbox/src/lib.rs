@@ -1,0 +1,1 @@
+//! Starts an instance as a sandboxed process.

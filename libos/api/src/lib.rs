@@ -1,0 +1,1 @@
+//! What a native kernlet program sees.

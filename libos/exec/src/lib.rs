@@ -1,0 +1,1 @@
+//! The executor: tasks, timers, readiness.

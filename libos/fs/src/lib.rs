@@ -1,0 +1,1 @@
+//! Files: the read-only root, memory files, volumes.

@@ -1,0 +1,1 @@
+//! Log lines of the library OS and of native programs.

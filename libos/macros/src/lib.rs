@@ -1,0 +1,1 @@
+//! The attribute on a native program's main function.

@@ -1,0 +1,1 @@
+//! The heap of an instance, within its memory limit.

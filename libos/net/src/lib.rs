@@ -1,0 +1,1 @@
+//! Sockets: one interface over the own TCP/IP stack, host sockets and loopback.

@@ -1,0 +1,1 @@
+//! The two doors of an image: the VM and the process.

@@ -1,0 +1,1 @@
+//! Instants, durations, wall clock.

@@ -1,0 +1,21 @@
+//! What crosses the boundary between an image and its host.
+//!
+//! Both sides link this crate, so that there is one definition of every byte that passes:
+//!
+//! 1. [`manifest`]: what an image says of itself (written at build, read by the monitor and inside).
+//! 2. [`boot`]: what an instance is told when it starts (arguments, addresses, capabilities).
+//! 3. [`control`]: the small messages between monitor and instance while it runs.
+//! 4. [`broker`]: what needs a name: files in volumes, outgoing connections.
+//!
+//! Readers borrow from the bytes, allocate nothing, and never trust what they read: every length is checked,
+//! and no input makes them panic.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod boot;
+pub mod broker;
+pub mod control;
+pub mod manifest;
+pub mod tlv;
