@@ -1,0 +1,33 @@
+//! Standard input, output and error.
+
+use crate::Errno;
+
+/// An output stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// Writes all of `bytes`, waiting where the host is slow. What cannot be written any more is dropped.
+pub fn write(stream: Stream, bytes: &[u8]) {
+    at_door!(console::write(stream, bytes))
+}
+
+/// Reads what is there of standard input; 0 bytes at its end.
+///
+/// # Errors
+/// EAGAIN when nothing is there yet, EBADF when there is no standard input.
+pub fn read(buffer: &mut [u8]) -> Result<usize, Errno> {
+    at_door!(console::read(buffer))
+}
+
+/// Reports under `token` (see [`crate::event`]) when standard input may be read.
+///
+/// # Errors
+/// EPERM when it is a file, which is always ready; EBADF when there is none.
+pub fn watch(token: u32) -> Result<(), Errno> {
+    at_door!(console::watch(token))
+}

@@ -1,0 +1,84 @@
+//! Files that the broker opened.
+
+use super::call::{number, retried};
+use super::descriptor::Descriptor;
+use crate::Errno;
+
+/// What fstat(2) tells, as far as it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Type and permission bits (inode(7)).
+    pub mode: u32,
+    /// Size in bytes.
+    pub size: u64,
+    /// Last modification, nanoseconds since 1970.
+    pub modified: u64,
+    /// The inode's number.
+    pub inode: u64,
+}
+
+/// An open file or directory of a volume.
+#[derive(Debug)]
+pub struct HostFile(Descriptor);
+
+impl HostFile {
+    pub(crate) fn new(descriptor: Descriptor) -> Self {
+        Self(descriptor)
+    }
+
+    /// pread(2).
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+        let arguments = [self.0.raw(), buffer.as_mut_ptr() as usize, buffer.len(), offset as usize, 0, 0];
+        // SAFETY: the host writes at most `len` bytes into the lent buffer.
+        unsafe { retried(number::PREAD64, arguments) }
+    }
+
+    /// pwrite(2).
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<usize, Errno> {
+        let arguments = [self.0.raw(), bytes.as_ptr() as usize, bytes.len(), offset as usize, 0, 0];
+        // SAFETY: the host only reads the lent bytes.
+        unsafe { retried(number::PWRITE64, arguments) }
+    }
+
+    /// ftruncate(2).
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn truncate(&self, length: u64) -> Result<(), Errno> {
+        // SAFETY: touches no memory.
+        unsafe { retried(number::FTRUNCATE, [self.0.raw(), length as usize, 0, 0, 0, 0]).map(drop) }
+    }
+
+    /// getdents64(2): raw `linux_dirent64` records; 0 bytes at the end.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn read_directory(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        let arguments = [self.0.raw(), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0];
+        // SAFETY: the host writes at most `len` bytes into the lent buffer.
+        unsafe { retried(number::GETDENTS64, arguments) }
+    }
+
+    /// fstat(2).
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn stat(&self) -> Result<Stat, Errno> {
+        // struct stat of x86-64 is 144 bytes.
+        let mut raw = [0u64; 18];
+        // SAFETY: the host writes 144 bytes, which is the buffer's size.
+        unsafe { retried(number::FSTAT, [self.0.raw(), raw.as_mut_ptr() as usize, 0, 0, 0, 0])? };
+        Ok(Stat {
+            mode: raw[3] as u32,
+            size: raw[6],
+            modified: raw[11].wrapping_mul(1_000_000_000).wrapping_add(raw[12]),
+            inode: raw[1],
+        })
+    }
+}
