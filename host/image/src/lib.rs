@@ -1,1 +1,24 @@
 //! Builds, seals and reads images.
+//!
+//! An image is one ELF file: a program linked with the library OS, the files it sees, and a manifest.
+//!
+//! 1. [`native`] builds a Rust crate on the native API, by a nested cargo call with flags of its own.
+//! 2. [`seal()`] turns what the linker made into an image: stripped, with the [`erofs`] root file system and the
+//!    manifest (`kernlet_wire::manifest`) in a last segment. The same input gives the same bytes.
+//! 3. [`Image`] opens an image without trust and without reading all of it; it is on the way to every start.
+//! 4. [`inspect`] tells people what is in an image, and [`symbols`] what an address in it means.
+#![forbid(unsafe_code)]
+
+pub mod erofs;
+mod error;
+mod hash;
+mod image;
+mod layout;
+mod seal;
+mod sizes;
+
+pub use error::ImageError;
+pub use image::Image;
+pub use kernlet_wire::manifest;
+pub use layout::{Access, LINK_BASE, Layout, ManifestSpan, PAGE, Segment};
+pub use seal::{SealError, seal};

@@ -1,0 +1,19 @@
+//! The root file system: EROFS, uncompressed, every file in whole blocks of its own.
+//!
+//! The format is that of Linux (Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h), in its simplest
+//! layout: blocks of 4 KiB, `FLAT_PLAIN` data. So a file's pages can be mapped straight out of the image, and
+//! Linux can mount the image's root as it is.
+//!
+//! 1. The same tree gives the same bytes: names are sorted, all times are zero, the owner is what the caller
+//!    says.
+//! 2. A [`Tree`] holds names and modes only. Contents are streamed from the host's files when it is written.
+//! 3. The [`list`] that reads one back trusts nothing in it.
+
+mod disk;
+mod plan;
+mod read;
+mod tree;
+
+pub use plan::Plan;
+pub use read::{Entry, EntryKind, ReadError, list};
+pub use tree::{Tree, TreeError};

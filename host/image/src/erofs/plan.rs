@@ -1,0 +1,194 @@
+//! Laying a tree out in blocks, and writing it front to back.
+
+use super::disk::{
+    BLOCK, DIRENT_LEN, Inode, S_IFDIR, S_IFLNK, S_IFREG, SLOT, SUPER_LEN, SUPER_OFFSET, Super, dirent_type,
+};
+use super::tree::{Dir, FileNode, Node, Tree, TreeError};
+use std::io::Write;
+
+/// A tree with every inode and block in its place: its length is known, nothing is written yet.
+///
+/// First come the superblock and all inodes, then directories and links, then the files; each group in the
+/// order of a walk through the sorted tree.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    inodes: Vec<Planned<'a>>,
+    metadata_blocks: u64,
+    blocks: u32,
+}
+
+#[derive(Debug)]
+struct Planned<'a> {
+    inode: Inode,
+    nid: u64,
+    content: Content<'a>,
+}
+
+#[derive(Debug)]
+enum Content<'a> {
+    /// Sorted, with `.` and `..`.
+    Dir(Vec<Dirent<'a>>),
+    File(&'a FileNode),
+    Symlink(&'a [u8]),
+}
+
+#[derive(Debug)]
+struct Dirent<'a> {
+    name: &'a [u8],
+    /// Index in the list of inodes.
+    target: usize,
+}
+
+impl<'a> Plan<'a> {
+    /// Lays out `tree`.
+    ///
+    /// # Errors
+    /// [`TreeError::TooLarge`].
+    pub fn new(tree: &'a Tree) -> Result<Self, TreeError> {
+        let mut plan = Self { inodes: Vec::new(), metadata_blocks: 0, blocks: 0 };
+        plan.walk(&tree.root, 0, tree);
+        let mut at = (SUPER_OFFSET + SUPER_LEN) as u64;
+        for planned in &mut plan.inodes {
+            let len = planned.inode.disk_len();
+            if at / BLOCK != (at + len - 1) / BLOCK {
+                at = at.next_multiple_of(BLOCK);
+            }
+            planned.nid = at / SLOT;
+            at += len;
+        }
+        plan.metadata_blocks = at.div_ceil(BLOCK);
+        let mut block = plan.metadata_blocks;
+        for files in [false, true] {
+            let group = plan.inodes.iter_mut().filter(|p| matches!(p.content, Content::File(_)) == files);
+            for planned in group.filter(|p| p.inode.len > 0) {
+                planned.inode.block = u32::try_from(block).map_err(|_| TreeError::TooLarge)?;
+                block = block.saturating_add(planned.inode.len.div_ceil(BLOCK));
+            }
+        }
+        plan.blocks = u32::try_from(block).map_err(|_| TreeError::TooLarge)?;
+        Ok(plan)
+    }
+
+    /// The length of the file system in bytes: whole blocks.
+    #[must_use]
+    pub fn byte_len(&self) -> u64 {
+        u64::from(self.blocks) * BLOCK
+    }
+
+    /// Writes all of it, [`Plan::byte_len`] bytes.
+    ///
+    /// # Errors
+    /// A host file cannot be read, or changed; or `out` cannot be written.
+    pub fn write(&self, out: &mut impl Write) -> Result<(), TreeError> {
+        out.write_all(&self.metadata())?;
+        for files in [false, true] {
+            for planned in &self.inodes {
+                match &planned.content {
+                    Content::Dir(entries) if !files => out.write_all(&self.dir_blocks(entries))?,
+                    Content::Symlink(target) if !files => write_padded(out, target)?,
+                    Content::File(file) if files => {
+                        file.read(|piece| out.write_all(piece))?;
+                        write_zeros(out, file.len)?;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self, dir: &'a Dir, parent: usize, tree: &Tree) -> usize {
+        let own = self.push(S_IFDIR | dir.mode, 0, tree, Content::Dir(Vec::new()));
+        let mut entries =
+            vec![Dirent { name: b".", target: own }, Dirent { name: b"..", target: parent }];
+        let mut subdirs = 0;
+        for (name, node) in &dir.entries {
+            let target = match node {
+                Node::Dir(dir) => {
+                    subdirs += 1;
+                    self.walk(dir, own, tree)
+                }
+                Node::File(file) => self.push(S_IFREG | file.mode, file.len, tree, Content::File(file)),
+                Node::Symlink(target) => {
+                    self.push(S_IFLNK | 0o777, target.len() as u64, tree, Content::Symlink(target))
+                }
+            };
+            entries.push(Dirent { name, target });
+        }
+        entries.sort_by_key(|entry| entry.name);
+        let planned = &mut self.inodes[own];
+        planned.inode.len = dir_len(&entries);
+        planned.inode.links = 2 + subdirs;
+        planned.content = Content::Dir(entries);
+        own
+    }
+
+    fn push(&mut self, mode: u16, len: u64, tree: &Tree, content: Content<'a>) -> usize {
+        let index = self.inodes.len();
+        let serial = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let inode = Inode { mode, links: 1, len, block: 0, serial, uid: tree.uid, gid: tree.gid };
+        self.inodes.push(Planned { inode, nid: 0, content });
+        index
+    }
+
+    fn metadata(&self) -> Vec<u8> {
+        let mut out = vec![0; (self.metadata_blocks * BLOCK) as usize];
+        for planned in &self.inodes {
+            planned.inode.write(&mut out[(planned.nid * SLOT) as usize..]);
+        }
+        let root_nid = self.inodes[0].nid as u16;
+        Super { root_nid, inodes: self.inodes.len() as u64, blocks: self.blocks }.write(&mut out);
+        out
+    }
+
+    fn dir_blocks(&self, entries: &[Dirent<'_>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for group in dir_groups(entries) {
+            let mut name_at = group.len() * DIRENT_LEN;
+            for entry in group {
+                let target = &self.inodes[entry.target];
+                out.extend(target.nid.to_le_bytes());
+                out.extend((name_at as u16).to_le_bytes());
+                out.extend([dirent_type(target.inode.mode), 0]);
+                name_at += entry.name.len();
+            }
+            group.iter().for_each(|entry| out.extend(entry.name));
+            out.resize(out.len().next_multiple_of(BLOCK as usize), 0);
+        }
+        out
+    }
+}
+
+/// Splits a directory's entries into as many as fit one block each.
+fn dir_groups<'e, 'a>(mut entries: &'e [Dirent<'a>]) -> impl Iterator<Item = &'e [Dirent<'a>]> {
+    core::iter::from_fn(move || {
+        let mut used = 0;
+        let fits = entries.iter().take_while(|entry| {
+            used += DIRENT_LEN + entry.name.len();
+            used <= BLOCK as usize
+        });
+        let (group, rest) = entries.split_at(fits.count());
+        entries = rest;
+        (!group.is_empty()).then_some(group)
+    })
+}
+
+/// A directory's length: whole blocks, and of the last one what is used.
+fn dir_len(entries: &[Dirent<'_>]) -> u64 {
+    let (blocks, last) = dir_groups(entries).fold((0, 0), |(blocks, _), group| {
+        (blocks + 1, group.iter().map(|entry| DIRENT_LEN + entry.name.len()).sum::<usize>() as u64)
+    });
+    (blocks - 1) * BLOCK + last
+}
+
+fn write_padded(out: &mut impl Write, bytes: &[u8]) -> Result<(), TreeError> {
+    out.write_all(bytes)?;
+    write_zeros(out, bytes.len() as u64)
+}
+
+/// Fills the last block of `len` bytes.
+fn write_zeros(out: &mut impl Write, len: u64) -> Result<(), TreeError> {
+    const ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
+    out.write_all(&ZEROS[..(len.next_multiple_of(BLOCK) - len) as usize])?;
+    Ok(())
+}

@@ -1,0 +1,373 @@
+//! The files that a root file system is to hold, gathered from the host.
+
+use crate::hash::Hasher;
+use miette::Diagnostic;
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+use super::disk::{BLOCK, NAME_MAX};
+
+/// As many symbolic links as Linux follows in one path.
+const MAX_LINKS: usize = 40;
+/// Deeper trees have paths that no program can name (`PATH_MAX` is 4096).
+const MAX_DEPTH: usize = 1024;
+
+/// Why files could not be gathered or written.
+#[derive(Debug, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum TreeError {
+    /// A host file could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It is a device, a socket or a pipe.
+    #[error("{} is neither a file, a directory nor a symbolic link", .0.display())]
+    #[diagnostic(help("an image's root holds only these; remove it from the tree"))]
+    Special(PathBuf),
+    /// A path inside cannot be used.
+    #[error("{0} cannot be a path in the image: {1}")]
+    #[diagnostic(help("give an absolute path such as /etc/app.conf"))]
+    BadPath(String, &'static str),
+    /// A file changed its length while it was copied.
+    #[error("{} changed while it was being read", .0.display())]
+    #[diagnostic(help("build again when nothing writes to it"))]
+    Changed(PathBuf),
+    /// The whole is too large for the format.
+    #[error("the files do not fit into one root file system (16 TiB)")]
+    TooLarge,
+    /// The file system could not be written.
+    #[error("cannot write the root file system")]
+    Write(#[from] io::Error),
+}
+
+pub(crate) type Name = Vec<u8>;
+
+#[derive(Debug, Clone)]
+pub(crate) enum Node {
+    Dir(Dir),
+    File(FileNode),
+    Symlink(Vec<u8>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Dir {
+    pub mode: u16,
+    pub entries: BTreeMap<Name, Node>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct FileNode {
+    pub mode: u16,
+    pub len: u64,
+    pub source: Source,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    Host(PathBuf),
+    Bytes(Vec<u8>),
+}
+
+impl Dir {
+    const fn new(mode: u16) -> Self {
+        Self { mode, entries: BTreeMap::new() }
+    }
+}
+
+/// The files of a root file system: host directories and files laid over each other, later ones winning.
+///
+/// A directory that is added where a symbolic link to a directory stands goes into that directory, as with
+/// `docker cp`: so `lib/x` reaches `/usr/lib/x` in a Debian tree. The root directory's mode is 0755.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    pub(crate) root: Dir,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Tree {
+    /// A root with nothing in it.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { root: Dir::new(0o755), uid: 0, gid: 0 }
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.root.entries.is_empty()
+    }
+
+    /// Says who owns all files; root unless said.
+    pub const fn set_owner(&mut self, uid: u32, gid: u32) {
+        (self.uid, self.gid) = (uid, gid);
+    }
+
+    /// Adds all that is in the host directory `dir`.
+    ///
+    /// # Errors
+    /// Something in it cannot be read, or is no file, directory or link.
+    pub fn add_root(&mut self, dir: &Path) -> Result<(), TreeError> {
+        self.merge(dir, Vec::new())
+    }
+
+    /// Adds one host file at the absolute path `guest` (into that directory when it ends in `/`), or a host
+    /// directory with all that is in it. Missing parents are made. A symbolic link on the host is followed.
+    ///
+    /// # Errors
+    /// `host` cannot be read, or `guest` is no usable path.
+    pub fn add_file(&mut self, host: &Path, guest: &str) -> Result<(), TreeError> {
+        let about = fs::metadata(host).map_err(read_error(host))?;
+        let into = guest.ends_with('/') && !about.is_dir();
+        let name = host.file_name().filter(|_| into).map(OsStrExt::as_bytes);
+        let path = self.guest_path(guest, name)?;
+        if about.is_dir() {
+            let path = self.place_of_dir(path)?;
+            self.make_dir(&path, Some(mode_of(&about)))?;
+            return self.merge(host, path);
+        }
+        if !about.is_file() {
+            return Err(TreeError::Special(host.into()));
+        }
+        let source = Source::Host(host.into());
+        self.insert(path, Node::File(FileNode { mode: mode_of(&about), len: about.len(), source }))
+    }
+
+    /// Adds a file with the given contents at an absolute path.
+    ///
+    /// # Errors
+    /// `guest` is no usable path.
+    pub fn add_bytes(&mut self, guest: &str, mode: u16, bytes: Vec<u8>) -> Result<(), TreeError> {
+        let path = self.guest_path(guest, None)?;
+        let len = bytes.len() as u64;
+        self.insert(path, Node::File(FileNode { mode: mode & 0o7777, len, source: Source::Bytes(bytes) }))
+    }
+
+    /// Adds a symbolic link at an absolute path.
+    ///
+    /// # Errors
+    /// `guest` is no usable path, or `target` is empty or longer than a block.
+    pub fn add_symlink(&mut self, guest: &str, target: &str) -> Result<(), TreeError> {
+        let path = self.guest_path(guest, None)?;
+        let node = symlink(target.as_bytes().to_vec(), Path::new(guest))?;
+        self.insert(path, node)
+    }
+
+    /// Adds everything that decides the bytes of the file system to a hash.
+    pub(crate) fn fingerprint(&self, hasher: &mut Hasher) -> Result<(), TreeError> {
+        hasher.field(&self.uid.to_le_bytes());
+        hasher.field(&self.gid.to_le_bytes());
+        fingerprint_dir(&self.root, hasher)
+    }
+
+    /// Splits a path, makes its parents, and gives the place that it means, links in the parents followed.
+    fn guest_path(&mut self, guest: &str, name: Option<&[u8]>) -> Result<Vec<Name>, TreeError> {
+        let bad = |why| TreeError::BadPath(guest.into(), why);
+        if !guest.starts_with('/') {
+            return Err(bad("it is not absolute"));
+        }
+        let mut parts: Vec<Name> = split(guest.as_bytes()).collect();
+        parts.extend(name.map(<[u8]>::to_vec));
+        if parts.iter().any(|part| part == b"..") {
+            return Err(bad("it contains `..`"));
+        }
+        if parts.iter().any(|part| part.len() > NAME_MAX) || parts.len() > MAX_DEPTH {
+            return Err(bad("it is too long"));
+        }
+        if guest.contains('\0') {
+            return Err(bad("it contains a NUL"));
+        }
+        let Some(last) = parts.pop() else { return Ok(Vec::new()) };
+        let mut path = self.resolve(parts.into())?;
+        self.make_dir(&path, None)?;
+        path.push(last);
+        Ok(path)
+    }
+
+    fn insert(&mut self, mut path: Vec<Name>, node: Node) -> Result<(), TreeError> {
+        let name = path.pop().ok_or_else(|| TreeError::BadPath("/".into(), "it is the root directory"))?;
+        self.make_dir(&path, None)?.entries.insert(name, node);
+        Ok(())
+    }
+
+    fn merge(&mut self, host: &Path, at: Vec<Name>) -> Result<(), TreeError> {
+        if at.len() > MAX_DEPTH {
+            return Err(TreeError::BadPath(host.display().to_string(), "it is too deep"));
+        }
+        for entry in fs::read_dir(host).map_err(read_error(host))? {
+            let entry = entry.map_err(read_error(host))?;
+            let path = entry.path();
+            let about = fs::symlink_metadata(&path).map_err(read_error(&path))?;
+            let name = entry.file_name().into_vec();
+            if about.is_dir() {
+                let child = self.place_of_dir(at.iter().cloned().chain([name]).collect())?;
+                self.make_dir(&child, Some(mode_of(&about)))?;
+                self.merge(&path, child)?;
+                continue;
+            }
+            let node = if about.is_symlink() {
+                symlink(fs::read_link(&path).map_err(read_error(&path))?.into_os_string().into_vec(), &path)?
+            } else if about.is_file() {
+                let source = Source::Host(path);
+                Node::File(FileNode { mode: mode_of(&about), len: about.len(), source })
+            } else {
+                return Err(TreeError::Special(path));
+            };
+            self.make_dir(&at, None)?.entries.insert(name, node);
+        }
+        Ok(())
+    }
+
+    /// Where a directory goes: a link to a directory is followed, a link to a file is replaced.
+    fn place_of_dir(&self, path: Vec<Name>) -> Result<Vec<Name>, TreeError> {
+        let resolved = self.resolve(path.clone().into())?;
+        Ok(if matches!(self.node(&resolved), Some(Node::File(_))) { path } else { resolved })
+    }
+
+    /// Follows the symbolic links of the tree in a path to a directory. What does not exist stays as it is.
+    fn resolve(&self, mut todo: VecDeque<Name>) -> Result<Vec<Name>, TreeError> {
+        let mut done: Vec<Name> = Vec::new();
+        let mut links = 0;
+        while let Some(name) = todo.pop_front() {
+            if name == b".." {
+                done.pop();
+                continue;
+            }
+            done.push(name);
+            if let Some(Node::Symlink(target)) = self.node(&done) {
+                links += 1;
+                if links > MAX_LINKS || done.len() + todo.len() > MAX_DEPTH {
+                    let path = String::from_utf8_lossy(&done.join(&b'/')).into_owned();
+                    return Err(TreeError::BadPath(path, "its symbolic links lead in a circle"));
+                }
+                done.pop();
+                if target.starts_with(b"/") {
+                    done.clear();
+                }
+                for part in split(target).collect::<Vec<_>>().into_iter().rev() {
+                    todo.push_front(part);
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    fn node(&self, path: &[Name]) -> Option<&Node> {
+        let (last, parents) = path.split_last()?;
+        let mut dir = &self.root;
+        for name in parents {
+            let Some(Node::Dir(next)) = dir.entries.get(name) else { return None };
+            dir = next;
+        }
+        dir.entries.get(last)
+    }
+
+    /// The directory at a resolved path; what is not there, or is something else, becomes a directory.
+    fn make_dir(&mut self, path: &[Name], mode: Option<u16>) -> Result<&mut Dir, TreeError> {
+        let mut dir = &mut self.root;
+        for name in path {
+            let node = dir.entries.entry(name.clone()).or_insert_with(|| Node::Dir(Dir::new(0o755)));
+            if !matches!(node, Node::Dir(_)) {
+                *node = Node::Dir(Dir::new(0o755));
+            }
+            let Node::Dir(next) = node else {
+                return Err(TreeError::BadPath("/".into(), "it is no directory"));
+            };
+            dir = next;
+        }
+        if let Some(mode) = mode
+            && !path.is_empty()
+        {
+            dir.mode = mode;
+        }
+        Ok(dir)
+    }
+}
+
+impl FileNode {
+    /// Opens the file's contents and hands each piece to `take`; there are exactly `len` bytes of them.
+    pub(crate) fn read(&self, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), TreeError> {
+        let path = match &self.source {
+            Source::Bytes(bytes) => return Ok(take(bytes)?),
+            Source::Host(path) => path,
+        };
+        let mut file = File::open(path).map_err(read_error(path))?;
+        let mut buffer = vec![0; 1 << 18];
+        let mut total = 0;
+        loop {
+            let read = io::Read::read(&mut file, &mut buffer).map_err(read_error(path))?;
+            total += read as u64;
+            if total > self.len || (read == 0 && total < self.len) {
+                return Err(TreeError::Changed(path.clone()));
+            }
+            if read == 0 {
+                return Ok(());
+            }
+            take(&buffer[..read])?;
+        }
+    }
+}
+
+fn fingerprint_dir(dir: &Dir, hasher: &mut Hasher) -> Result<(), TreeError> {
+    hasher.field(&dir.mode.to_le_bytes());
+    hasher.field(&dir.entries.len().to_le_bytes());
+    for (name, node) in &dir.entries {
+        hasher.field(name);
+        match node {
+            Node::Dir(dir) => {
+                hasher.field(b"dir");
+                fingerprint_dir(dir, hasher)?;
+            }
+            Node::Symlink(target) => {
+                hasher.field(b"link");
+                hasher.field(target);
+            }
+            Node::File(file) => {
+                hasher.field(b"file");
+                hasher.field(&file.mode.to_le_bytes());
+                hasher.field(&file.len.to_le_bytes());
+                file.read(|piece| {
+                    hasher.add(piece);
+                    Ok(())
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn symlink(target: Vec<u8>, path: &Path) -> Result<Node, TreeError> {
+    if target.is_empty() || target.len() >= BLOCK as usize {
+        let path = path.display().to_string();
+        return Err(TreeError::BadPath(path, "its target is empty or longer than a path can be"));
+    }
+    Ok(Node::Symlink(target))
+}
+
+fn split(path: &[u8]) -> impl Iterator<Item = Name> {
+    path.split(|&b| b == b'/').filter(|part| !part.is_empty() && *part != b".").map(<[u8]>::to_vec)
+}
+
+fn mode_of(about: &fs::Metadata) -> u16 {
+    (about.mode() & 0o7777) as u16
+}
+
+fn read_error(path: &Path) -> impl FnOnce(io::Error) -> TreeError {
+    let path = path.to_path_buf();
+    move |source| TreeError::Read { path, source }
+}
