@@ -1,1 +1,33 @@
-//! An authoritative DNS server.
+//! The logic of an authoritative DNS server: zone files, answers, and the framing of TCP.
+//!
+//! 1. *No system*: bytes come in, bytes go out. Sockets, files and timers belong to the program on top.
+//! 2. *No allocation* once a zone is loaded: an answer is written in one pass into the caller's buffer.
+//! 3. *Hostile text and packets* cost time and memory in proportion to their length, and never panic.
+//! 4. *A zone is served whole or not at all*: what is wrong with it is said with file and line.
+//! 5. Where the standards leave room, answers are those of NSD 4; the tests compare the two.
+//!
+//! Start with [`Zones`]: it reads zones ([`Zones::load`]), replaces them one at a time ([`Zones::insert`]), and
+//! answers queries ([`Zones::answer`]). [`Frames`] cuts a TCP stream into queries.
+
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod answer;
+mod hash;
+mod name;
+mod rtype;
+mod tcp;
+mod text;
+mod zone;
+mod zones;
+
+pub use answer::Transport;
+pub use name::Name;
+pub use tcp::{FrameError, Frames};
+pub use text::Loader;
+pub use zone::{Problem, Zone, ZoneError, ZoneErrors};
+pub use zones::Zones;

@@ -1,0 +1,104 @@
+//! From a query to its answer, in one pass and without allocation.
+//!
+//! [`query`] reads the question, [`resolve`] finds what answers it (RFC 1034 section 4.3.2 with RFC 4592 and
+//! RFC 6672), [`writer`] writes records and compresses names, and [`additional`] adds addresses.
+
+mod additional;
+mod path;
+mod query;
+mod resolve;
+mod writer;
+
+pub(crate) use path::Path;
+
+use crate::Zones;
+use query::{HEADER, Parsed, Query};
+use resolve::Resolver;
+use writer::Writer;
+
+/// How a query came, which bounds its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// At most 512 octets, or what EDNS allows up to 1232.
+    Udp,
+    /// At most 65535 octets.
+    Tcp,
+}
+
+/// The largest answer over UDP without EDNS (RFC 1035 section 4.2.1).
+const UDP_PLAIN: usize = 512;
+/// The largest over UDP at all, and what is advertised: it passes everywhere unfragmented (DNS flag day 2020).
+const UDP_LARGEST: u16 = 1232;
+/// The largest over TCP.
+const TCP_LARGEST: usize = 65535;
+/// The octets of an OPT record without options.
+const OPT: usize = 11;
+
+/// Response codes (RFC 1035 section 4.1.1, RFC 6672).
+pub(crate) mod rcode {
+    pub(crate) const NOERROR: u8 = 0;
+    pub(crate) const FORMERR: u8 = 1;
+    pub(crate) const NXDOMAIN: u8 = 3;
+    pub(crate) const NOTIMP: u8 = 4;
+    pub(crate) const REFUSED: u8 = 5;
+    pub(crate) const YXDOMAIN: u8 = 6;
+}
+
+impl Zones {
+    /// Answers one query: writes the reply into `out` and says how long it is. None means that there is
+    /// nothing to say: the packet is no query, or `out` is smaller than the 512 octets that any reply may need.
+    pub fn answer(&self, query: &[u8], transport: Transport, out: &mut [u8]) -> Option<usize> {
+        if out.len() < UDP_PLAIN {
+            return None;
+        }
+        match Query::parse(query)? {
+            Parsed::Error { rcode, flags } => Some(refuse(query, out, rcode, flags)),
+            Parsed::Query(parsed) => Some(self.reply(query, &parsed, transport, out)),
+        }
+    }
+
+    fn reply(&self, packet: &[u8], query: &Query, transport: Transport, out: &mut [u8]) -> usize {
+        let mut limit = match (transport, &query.edns) {
+            (Transport::Tcp, _) => TCP_LARGEST,
+            (Transport::Udp, None) => UDP_PLAIN,
+            (Transport::Udp, Some(edns)) => usize::from(edns.payload.min(UDP_LARGEST)).max(UDP_PLAIN),
+        };
+        limit = limit.min(out.len());
+        let reserved = if query.edns.is_some() { OPT } else { 0 };
+        out[..query.end].copy_from_slice(&packet[..query.end]);
+        let mut resolver =
+            Resolver::new(Writer::new(&mut out[..limit - reserved], query.end), query, transport);
+        let bad_version = query.edns.as_ref().is_some_and(|edns| edns.version != 0);
+        if !bad_version {
+            resolver.resolve(self);
+        }
+        let Resolver { writer, rcode, authoritative, counts, .. } = resolver;
+        let (mut end, truncated) = (writer.position(), writer.truncated);
+        let [answers, authority, mut additional] = counts;
+        if let Some(edns) = &query.edns {
+            let [size_high, size_low] = UDP_LARGEST.to_be_bytes();
+            // The upper bits of BADVERS (16), and the DO bit as it came (RFC 6891 section 6.1.3, RFC 3225).
+            let (extended, dnssec) = (u8::from(bad_version), u8::from(edns.dnssec_ok) << 7);
+            out[end..end + OPT]
+                .copy_from_slice(&[0, 0, 41, size_high, size_low, extended, 0, dnssec, 0, 0, 0]);
+            end += OPT;
+            additional += 1;
+        }
+        // Recursion is desired or not as the query says, and never available; AD and CD are not ours to set.
+        out[2] = 0x80 | u8::from(authoritative) << 2 | u8::from(truncated) << 1 | packet[2] & 1;
+        out[3] = rcode;
+        for (at, count) in [(4, 1), (6, answers), (8, authority), (10, additional)] {
+            out[at..at + 2].copy_from_slice(&count.to_be_bytes());
+        }
+        end
+    }
+}
+
+/// A reply that is only a header.
+fn refuse(query: &[u8], out: &mut [u8], rcode: u8, flags: [u8; 2]) -> usize {
+    out[..HEADER].fill(0);
+    out[..2].copy_from_slice(&query[..2]);
+    out[2] = 0x80 | flags[0];
+    out[3] = flags[1] & 0xf0 | rcode;
+    HEADER
+}

@@ -1,0 +1,128 @@
+//! Reading a query: RFC 1035 section 4.1, RFC 6891.
+
+use super::{Path, rcode};
+use crate::rtype as t;
+use crate::zone::read_u16;
+
+/// The octets of a header.
+pub(super) const HEADER: usize = 12;
+
+/// What EDNS says about the sender.
+pub(super) struct Edns {
+    pub(super) payload: u16,
+    pub(super) version: u8,
+    pub(super) dnssec_ok: bool,
+}
+
+/// A query with one question.
+pub(super) struct Query {
+    pub(super) path: Path,
+    pub(super) qtype: u16,
+    pub(super) qclass: u16,
+    /// Where the question ends.
+    pub(super) end: usize,
+    pub(super) edns: Option<Edns>,
+}
+
+/// What a packet is.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack of one call")]
+pub(super) enum Parsed {
+    Query(Query),
+    /// Something that is answered with a header only; the flags are those that go back.
+    Error {
+        rcode: u8,
+        flags: [u8; 2],
+    },
+}
+
+/// The query's opcode and recursion-desired bit.
+const OPCODE_AND_RD: u8 = 0x79;
+
+impl Query {
+    /// Reads a packet; None is no query at all.
+    #[inline]
+    pub(super) fn parse(packet: &[u8]) -> Option<Parsed> {
+        let header = packet.first_chunk::<HEADER>()?;
+        let flags = [header[2], header[3]];
+        if flags[0] & 0x80 != 0 {
+            return None;
+        }
+        if flags[0] >> 3 != 0 {
+            return Some(Parsed::Error { rcode: rcode::NOTIMP, flags: [flags[0], flags[1] & 0xd0] });
+        }
+        let malformed = Parsed::Error { rcode: rcode::FORMERR, flags: [flags[0] & OPCODE_AND_RD, 0] };
+        Some(Self::question(packet, header).map_or(malformed, Parsed::Query))
+    }
+
+    fn question(packet: &[u8], header: &[u8; HEADER]) -> Option<Self> {
+        let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        // One question, no answer; authority only in IXFR (RFC 1995 section 3), which is refused all the same.
+        if count(4) != 1 || count(6) != 0 || header[3] & 0x0f != 0 {
+            return None;
+        }
+        let path = Path::parse(&packet[HEADER..])?;
+        let at = HEADER + path.length();
+        let end = at + 4;
+        let fixed = packet.get(at..end)?;
+        let (qtype, qclass) = (read_u16(fixed), read_u16(&fixed[2..]));
+        let mut rest = &packet[end..];
+        for _ in 0..count(8) {
+            if qtype != t::IXFR {
+                return None;
+            }
+            rest = skip_record(rest)?;
+        }
+        let edns = match count(10) {
+            0 => None,
+            1 => Some(Edns::parse(rest)?),
+            _ => return None,
+        };
+        Some(Self { path, qtype, qclass, end, edns })
+    }
+}
+
+impl Edns {
+    /// Reads an OPT record: root, type, payload size, extended code, version, flags, length, options.
+    fn parse(record: &[u8]) -> Option<Self> {
+        let &[0, 0, 41, size_high, size_low, _, version, flags, _, length_high, length_low] =
+            record.first_chunk()?
+        else {
+            return None;
+        };
+        let length = usize::from(u16::from_be_bytes([length_high, length_low]));
+        let edns = Self {
+            payload: u16::from_be_bytes([size_high, size_low]),
+            version,
+            dnssec_ok: flags & 0x80 != 0,
+        };
+        if version != 0 {
+            // What else is in there is not for this version to judge.
+            return Some(edns);
+        }
+        let mut options = record.get(11..11 + length)?;
+        while !options.is_empty() {
+            let size = usize::from(read_u16(options.get(2..4)?));
+            options = options.get(4 + size..)?;
+        }
+        Some(edns)
+    }
+}
+
+/// What follows a record.
+fn skip_record(record: &[u8]) -> Option<&[u8]> {
+    let mut at = 0;
+    loop {
+        let length = usize::from(*record.get(at)?);
+        at += 1;
+        match length {
+            0 => break,
+            1..0x40 => at += length,
+            _ => {
+                at += 1;
+                break;
+            }
+        }
+    }
+    let length = usize::from(read_u16(record.get(at + 8..at + 10)?));
+    record.get(at + 10 + length..)
+}

@@ -1,0 +1,271 @@
+//! What answers a question: RFC 1034 section 4.3.2, with wildcards (RFC 4592), DNAME (RFC 6672), negative
+//! answers (RFC 2308) and the place of DS records (RFC 4035 section 3.1.4.1).
+
+use super::query::{HEADER, Query};
+use super::writer::{Owner, Writer};
+use super::{Path, Transport, rcode};
+use crate::name::MAX_NAME;
+use crate::rtype as t;
+use crate::zone::rrset::{FIXED, Rrset};
+use crate::zone::tree::{NO_NODE, Node, NodeId};
+use crate::{Zone, Zones};
+
+/// How many aliases are followed; a resolver follows the rest itself.
+const MAX_CHAIN: usize = 16;
+
+/// The sections after the question.
+#[derive(Clone, Copy)]
+pub(super) enum Section {
+    Answer,
+    Authority,
+    Additional,
+}
+
+/// The work on one answer.
+pub(super) struct Resolver<'q, 'o> {
+    pub(super) writer: Writer<'o>,
+    pub(super) query: &'q Query,
+    pub(super) transport: Transport,
+    pub(super) rcode: u8,
+    pub(super) authoritative: bool,
+    /// How many records each section has.
+    pub(super) counts: [u16; 3],
+}
+
+/// Where the name that is looked up stands in the reply, and the aliases that led to it.
+struct Chain {
+    /// The offset of the name.
+    owner: u16,
+    owners: [u16; MAX_CHAIN],
+    /// The DNAME records written so far.
+    dnames: [NodeId; MAX_CHAIN],
+    length: usize,
+}
+
+/// What to do after one name.
+enum Step {
+    Done,
+    /// Look up this name too.
+    Follow(Path),
+}
+
+impl<'q, 'o> Resolver<'q, 'o> {
+    pub(super) fn new(writer: Writer<'o>, query: &'q Query, transport: Transport) -> Self {
+        Self { writer, query, transport, rcode: rcode::NOERROR, authoritative: false, counts: [0; 3] }
+    }
+
+    /// Writes an RRset into a section; an answer without it would be wrong, so it is truncated if it does not fit.
+    pub(super) fn needed(&mut self, section: Section, zone: &Zone, owner: Owner, set: &Rrset) {
+        if !self.writer.truncated && !self.optional(section, zone, owner, set) {
+            self.writer.truncated = true;
+        }
+    }
+
+    /// Writes an RRset that may be left out; whether it fitted.
+    pub(super) fn optional(&mut self, section: Section, zone: &Zone, owner: Owner, set: &Rrset) -> bool {
+        let fits = !self.writer.truncated && self.writer.rrset(zone, owner, set);
+        if fits {
+            self.counts[section as usize] += set.count;
+        }
+        fits
+    }
+
+    /// Answers the question.
+    pub(super) fn resolve(&mut self, zones: &Zones) {
+        let query = self.query;
+        let served = query.qclass == t::CLASS_IN || query.qclass == t::CLASS_ANY;
+        if !served || matches!(query.qtype, t::AXFR | t::IXFR) {
+            self.rcode = rcode::REFUSED;
+            return;
+        }
+        let Some(mut zone) = zones.find(&query.path) else {
+            self.rcode = rcode::REFUSED;
+            return;
+        };
+        let mut chain =
+            Chain { owner: HEADER as u16, owners: [0; MAX_CHAIN], dnames: [NO_NODE; MAX_CHAIN], length: 0 };
+        let mut step = self.name(zones, &mut zone, &query.path, &mut chain);
+        while let Step::Follow(path) = step {
+            // The rest of the chain is somebody else's, or too long: the answer so far stands.
+            let Some(next) = zones.find(&path).filter(|_| chain.length < MAX_CHAIN) else { return };
+            if !core::ptr::eq(next, zone) {
+                self.writer.change_zone(&zone.tree, &next.tree);
+                zone = next;
+            }
+            step = self.name(zones, &mut zone, &path, &mut chain);
+        }
+    }
+
+    /// Answers for one name of a zone.
+    fn name<'z>(&mut self, zones: &'z Zones, zone: &mut &'z Zone, path: &Path, chain: &mut Chain) -> Step {
+        let query = self.query;
+        let first = chain.length == 0;
+        let (mut lowest, mut found) = path.walk(zone);
+        if query.qtype == t::DS && found && lowest == zone.tree.apex {
+            if let Some((parent, cut)) = zones.delegating(path) {
+                if !first {
+                    self.writer.change_zone(&zone.tree, &parent.tree);
+                }
+                (*zone, lowest, found) = (parent, cut, true);
+            } else {
+                self.authoritative = query.qclass != t::CLASS_ANY;
+                self.negative(zone);
+                return Step::Done;
+            }
+        }
+        let zone = *zone;
+        if first {
+            // The question's name, from its longest known ending on, is there to point at.
+            let (mut id, mut node) = (lowest, zone.node(lowest));
+            while node.parent != NO_NODE {
+                self.writer.remember(id, HEADER + path.start(usize::from(node.depth)));
+                id = node.parent;
+                node = zone.node(id);
+            }
+        }
+        let encloser = zone.existing(lowest);
+        let exact = found && encloser == lowest;
+        let node = zone.node(encloser);
+        if node.is(Node::AT_OR_BELOW_CUT)
+            && let Some(cut) = zone.cut_above(encloser)
+            && !(query.qtype == t::DS && exact && encloser == cut)
+        {
+            self.authoritative = !first;
+            self.referral(zone, cut);
+            return Step::Done;
+        }
+        self.authoritative = query.qclass != t::CLASS_ANY;
+        if exact {
+            return self.data(zone, encloser, true, chain);
+        }
+        if let Some(set) = zone.rrset(node, t::DNAME).filter(|_| node.is(Node::DNAME)) {
+            return self.dname(zone, encloser, set, path, chain);
+        }
+        if node.wildcard != NO_NODE {
+            return self.data(zone, node.wildcard, false, chain);
+        }
+        self.rcode = rcode::NXDOMAIN;
+        self.negative(zone);
+        Step::Done
+    }
+
+    /// Answers with the data of a node; without `exact` it is a wildcard's.
+    fn data(&mut self, zone: &Zone, id: NodeId, exact: bool, chain: &mut Chain) -> Step {
+        let query = self.query;
+        let node = zone.node(id);
+        let owner = Owner::At(chain.owner);
+        let set = if query.qtype == t::ANY { any(zone.rrsets(node)) } else { zone.rrset(node, query.qtype) };
+        if let Some(set) = set {
+            self.needed(Section::Answer, zone, owner, set);
+            // The zone's servers come along where they are likely to fit and to be of use.
+            let at_apex = exact && id == zone.tree.apex && set.rtype == t::NS;
+            let with_ns = !matches!(query.qtype, t::DNSKEY | t::DS | t::ANY) && query.qclass != t::CLASS_ANY;
+            let ns = (with_ns && !at_apex).then_some(&zone.ns);
+            let mut room = true;
+            if let Some(ns) = ns {
+                room = self.optional(Section::Authority, zone, Owner::Node(zone.tree.apex), ns);
+            }
+            if room && !self.writer.truncated {
+                self.additional(zone, &[Some(set), ns], exact.then_some((id, set.rtype)), None);
+            }
+            return Step::Done;
+        }
+        if let Some(set) = zone.rrset(node, t::CNAME) {
+            if chain.owners[..chain.length].contains(&chain.owner) {
+                return Step::Done;
+            }
+            self.needed(Section::Answer, zone, owner, set);
+            let Some(target) = zone.targets(set).next() else { return Step::Done };
+            let offset = if self.writer.truncated { Some(chain.owner) } else { self.writer.offset(target) };
+            return chain.follow(offset, zone.tree.name(target).wire());
+        }
+        self.negative(zone);
+        Step::Done
+    }
+
+    /// Answers with a DNAME record and the CNAME record that it means for this name.
+    fn dname(&mut self, zone: &Zone, id: NodeId, set: &Rrset, path: &Path, chain: &mut Chain) -> Step {
+        let Some(target) = zone.targets(set).next() else { return Step::Done };
+        let again = chain.dnames[..chain.length].contains(&id);
+        if again {
+            // A DNAME to a name below itself would go on for ever.
+            let mut above = target;
+            while above != NO_NODE {
+                if above == id {
+                    return Step::Done;
+                }
+                above = zone.node(above).parent;
+            }
+        } else {
+            self.needed(Section::Answer, zone, Owner::Node(id), set);
+        }
+        let labels = path.first(usize::from(zone.node(id).depth));
+        let mut wire = [0; MAX_NAME];
+        let length = zone.tree.write_name(target, &mut wire);
+        let mut name = [0; MAX_NAME];
+        let total = labels.len() + length;
+        let Some(room) = name.get_mut(..total) else {
+            self.rcode = rcode::YXDOMAIN;
+            return Step::Done;
+        };
+        room[..labels.len()].copy_from_slice(labels);
+        room[labels.len()..].copy_from_slice(&wire[..length]);
+        if chain.owners[..chain.length].contains(&chain.owner) {
+            return Step::Done;
+        }
+        let mut offset = Some(usize::from(chain.owner));
+        if !self.writer.truncated {
+            let mut fixed = [0; FIXED - 2];
+            fixed.copy_from_slice(&zone.stored(set)[2..FIXED]);
+            fixed[..2].copy_from_slice(&t::CNAME.to_be_bytes());
+            offset = self.writer.synthesized(zone, chain.owner, &fixed, labels, target);
+            match offset {
+                Some(_) => self.counts[Section::Answer as usize] += 1,
+                None => (self.writer.truncated, offset) = (true, Some(chain.owner.into())),
+            }
+        }
+        if self.query.qtype == t::CNAME {
+            return Step::Done;
+        }
+        chain.dnames[chain.length] = id;
+        chain.follow(offset.and_then(|offset| u16::try_from(offset).ok()), &name[..total])
+    }
+
+    /// Refers to the servers of a delegation.
+    fn referral(&mut self, zone: &Zone, cut: NodeId) {
+        let Some(set) = zone.rrset(zone.node(cut), t::NS) else { return };
+        self.needed(Section::Authority, zone, Owner::Node(cut), set);
+        if !self.writer.truncated {
+            self.additional(zone, &[Some(set), None], None, Some(cut));
+        }
+    }
+
+    /// Says that there is nothing, and for how long.
+    fn negative(&mut self, zone: &Zone) {
+        if self.query.qclass != t::CLASS_ANY {
+            self.needed(Section::Authority, zone, Owner::Node(zone.tree.apex), &zone.negative_soa);
+        }
+    }
+}
+
+impl Chain {
+    /// Goes on with another name, which is at `offset` in the reply.
+    fn follow(&mut self, offset: Option<u16>, name: &[u8]) -> Step {
+        // A name where no pointer reaches cannot own the next record.
+        let (Some(offset), Some(path)) = (offset, Path::parse(name)) else { return Step::Done };
+        if self.length >= MAX_CHAIN {
+            return Step::Done;
+        }
+        self.owners[self.length] = self.owner;
+        self.length += 1;
+        self.owner = offset;
+        Step::Follow(path)
+    }
+}
+
+/// The one RRset that answers for all (RFC 8482 section 4.1): small and of use, rather than large.
+fn any(sets: &[Rrset]) -> Option<&Rrset> {
+    let liked = |set: &&Rrset| matches!(set.rtype, t::A | t::AAAA | t::SOA | t::MX | t::PTR);
+    let large = |set: &&Rrset| matches!(set.rtype, t::DNSKEY | t::RRSIG | t::NSEC);
+    sets.iter().find(liked).or_else(|| sets.iter().rev().find(|set| !large(set))).or_else(|| sets.last())
+}

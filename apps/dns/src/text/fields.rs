@@ -1,0 +1,402 @@
+//! The data of one record, from its text form to its stored form.
+
+use super::base::{Base64, Hex, base32hex, hex};
+use super::lexer::{Lexer, Token};
+use super::types::{Field, type_code};
+use super::{generic, special, svcb};
+use crate::name::{Case, MAX_NAME, NameBuffer, unescape_all};
+use crate::zone::rrset::layout;
+use crate::zone::tree::{NodeId, ROOT, Tree};
+use crate::zone::{Problem, quote};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::net::{Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
+
+/// The name that relative names end with.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    /// Its labels in lower case, without the root's octet.
+    pub(crate) labels: Box<[u8]>,
+    pub(crate) node: NodeId,
+    pub(crate) hash: u64,
+}
+
+/// What the data of a record is read from, and written to.
+pub(crate) struct Fields<'a, 't> {
+    pub(crate) lexer: &'a mut Lexer<'t>,
+    /// A word that was read too early.
+    pub(crate) peeked: Option<Token<'t>>,
+    pub(crate) tree: &'a mut Tree,
+    pub(crate) out: &'a mut Vec<u8>,
+    pub(crate) origin: &'a Origin,
+    pub(crate) buffer: &'a mut NameBuffer,
+}
+
+/// The longest data of a record.
+const MAX_DATA: usize = 65535;
+
+impl<'t> Fields<'_, 't> {
+    /// Reads the data of one record, and appends its stored form (see [`crate::zone::rrset`]).
+    pub(crate) fn data(&mut self, rtype: u16, fields: Option<&[Field]>) -> Result<(), Problem> {
+        let names = layout(rtype).is_some();
+        let length_at = self.out.len();
+        if !names {
+            self.out.extend_from_slice(&[0, 0]);
+        }
+        self.peeked = self.lexer.next()?;
+        if let Some(Token { text: b"\\#", quoted: false }) = self.peeked {
+            self.peeked = None;
+            generic::data(self, rtype, fields)?;
+        } else {
+            for &field in fields.ok_or(Problem::MissingField("\\# and the data's length"))? {
+                if names && field == Field::Name { self.node_field()? } else { self.field(field)? }
+            }
+        }
+        if let Some(token) = self.optional()? {
+            return Err(Problem::ExtraField(quote(token.text)));
+        }
+        let length = self.out.len() - length_at - if names { 0 } else { 2 };
+        if length > MAX_DATA {
+            return Err(Problem::DataTooLong);
+        }
+        if !names {
+            self.out[length_at..length_at + 2].copy_from_slice(&(length as u16).to_be_bytes());
+        }
+        Ok(())
+    }
+
+    /// The next word, if the record has one more.
+    pub(crate) fn optional(&mut self) -> Result<Option<Token<'t>>, Problem> {
+        match self.peeked.take() {
+            Some(token) => Ok(Some(token)),
+            None => self.lexer.next(),
+        }
+    }
+
+    /// The next word.
+    pub(crate) fn required(&mut self, what: &'static str) -> Result<&'t [u8], Problem> {
+        self.optional()?.map(|token| token.text).ok_or(Problem::MissingField(what))
+    }
+
+    /// A number that is at most `most`.
+    pub(crate) fn number(&mut self, what: &'static str, most: u64) -> Result<u64, Problem> {
+        let text = self.required(what)?;
+        parse_number(text).filter(|&value| value <= most).ok_or_else(|| Problem::BadField(what, quote(text)))
+    }
+
+    pub(crate) fn number_u8(&mut self) -> Result<u8, Problem> {
+        self.number("a number below 256", u8::MAX.into()).map(|value| value as u8)
+    }
+
+    pub(crate) fn number_u16(&mut self) -> Result<u16, Problem> {
+        self.number("a number below 65536", u16::MAX.into()).map(|value| value as u16)
+    }
+
+    /// What `read` makes of the next word.
+    fn parsed<T>(&mut self, what: &'static str, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, Problem> {
+        let text = self.required(what)?;
+        read(text).ok_or_else(|| Problem::BadField(what, quote(text)))
+    }
+
+    pub(crate) fn ip4(&mut self) -> Result<(), Problem> {
+        let address: Ipv4Addr = self.parsed("an IPv4 address", from_text)?;
+        self.out.extend_from_slice(&address.octets());
+        Ok(())
+    }
+
+    pub(crate) fn ip6(&mut self) -> Result<(), Problem> {
+        let address: Ipv6Addr = self.parsed("an IPv6 address", from_text)?;
+        self.out.extend_from_slice(&address.octets());
+        Ok(())
+    }
+
+    /// A name in wire form.
+    pub(crate) fn name(&mut self) -> Result<(), Problem> {
+        let text = self.required("a name")?;
+        self.name_from(text)
+    }
+
+    pub(crate) fn name_from(&mut self, text: &[u8]) -> Result<(), Problem> {
+        self.buffer.clear();
+        if text == b"@" || !self.buffer.parse(text, Case::Kept)? {
+            self.buffer.append(&self.origin.labels)?;
+        }
+        self.buffer.end()?;
+        self.out.extend_from_slice(self.buffer.wire());
+        Ok(())
+    }
+
+    /// A name as a node of the zone's tree.
+    fn node_field(&mut self) -> Result<(), Problem> {
+        let text = self.required("a name")?;
+        let (node, _) = node(text, self.origin, self.tree, self.buffer)?;
+        self.out.extend_from_slice(&node.to_be_bytes());
+        Ok(())
+    }
+
+    /// A string with its length in front.
+    pub(crate) fn string(&mut self, text: &[u8]) -> Result<(), Problem> {
+        let at = self.begin_counted();
+        unescape_all(text, self.out)?;
+        self.end_counted(at)
+    }
+
+    /// Makes room for a length octet.
+    pub(crate) fn begin_counted(&mut self) -> usize {
+        self.out.push(0);
+        self.out.len()
+    }
+
+    /// Fills in the length octet before `start`.
+    pub(crate) fn end_counted(&mut self, start: usize) -> Result<(), Problem> {
+        let length = u8::try_from(self.out.len() - start).map_err(|_| Problem::StringTooLong)?;
+        self.out[start - 1] = length;
+        Ok(())
+    }
+
+    /// Base64 to the end of the record.
+    pub(crate) fn base64(&mut self, needed: bool) -> Result<(), Problem> {
+        const WHAT: &str = "base64 data";
+        let mut decoder = Base64::new();
+        let mut last = None;
+        while let Some(token) = self.optional()? {
+            // "-" says nothing, in DOA.
+            let nothing = !needed && token.text == b"-" && last.is_none();
+            if !nothing && !decoder.word(token.text, self.out) {
+                return Err(Problem::BadField(WHAT, quote(token.text)));
+            }
+            last = Some(token.text);
+        }
+        match last {
+            None if needed => Err(Problem::MissingField(WHAT)),
+            Some(text) if !decoder.complete() => Err(Problem::BadField("whole base64 data", quote(text))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hexadecimal to the end of the record.
+    pub(crate) fn hex(&mut self, needed: bool) -> Result<(), Problem> {
+        const WHAT: &str = "hexadecimal data";
+        let mut decoder = Hex::new();
+        let mut last = None;
+        while let Some(token) = self.optional()? {
+            if !decoder.word(token.text, self.out) {
+                return Err(Problem::BadField(WHAT, quote(token.text)));
+            }
+            last = Some(token.text);
+        }
+        match last {
+            None if needed => Err(Problem::MissingField(WHAT)),
+            Some(text) if !decoder.complete() => {
+                Err(Problem::BadField("whole hexadecimal data", quote(text)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn field(&mut self, field: Field) -> Result<(), Problem> {
+        match field {
+            Field::Name => self.name(),
+            Field::U8 => self.number_u8().map(|value| self.out.push(value)),
+            Field::U16 => self.number_u16().map(|value| self.out.extend_from_slice(&value.to_be_bytes())),
+            Field::U32 => {
+                let value = self.number("a number below 4294967296", u32::MAX.into())? as u32;
+                self.out.extend_from_slice(&value.to_be_bytes());
+                Ok(())
+            }
+            Field::U64 => {
+                let value = self.number("a 64-bit number", u64::MAX)?;
+                self.out.extend_from_slice(&value.to_be_bytes());
+                Ok(())
+            }
+            Field::Time => {
+                let text = self.required("a time")?;
+                self.out.extend_from_slice(&parse_time(text)?.to_be_bytes());
+                Ok(())
+            }
+            Field::Ip4 => self.ip4(),
+            Field::Ip6 => self.ip6(),
+            Field::Str => {
+                let text = self.required("a string")?;
+                self.string(text)
+            }
+            Field::OptStr => match self.optional()? {
+                Some(token) => self.string(token.text),
+                None => Ok(()),
+            },
+            Field::Strs => {
+                let mut text = self.required("a string")?;
+                loop {
+                    self.string(text)?;
+                    match self.optional()? {
+                        Some(token) => text = token.text,
+                        None => return Ok(()),
+                    }
+                }
+            }
+            Field::Long => {
+                let text = self.required("a string")?;
+                unescape_all(text, self.out)
+            }
+            Field::Tag => {
+                let text = self.parsed("a tag of letters and digits", |text| {
+                    (!text.is_empty() && text.iter().all(u8::is_ascii_alphanumeric)).then(|| text.to_vec())
+                })?;
+                self.string(&text)
+            }
+            Field::Base64 => self.base64(true),
+            Field::OptBase64 => self.base64(false),
+            Field::Hex => self.hex(true),
+            Field::Salt => {
+                let text = self.required("a salt")?;
+                let at = self.begin_counted();
+                if text != b"-" && !hex(text, self.out) {
+                    return Err(Problem::BadField("a salt in hexadecimal", quote(text)));
+                }
+                self.end_counted(at)
+            }
+            Field::Base32 => {
+                let text = self.required("a hash in base32hex")?;
+                let at = self.begin_counted();
+                if !base32hex(text, self.out) {
+                    return Err(Problem::BadField("a hash in base32hex", quote(text)));
+                }
+                self.end_counted(at)
+            }
+            Field::Type => {
+                let code = self.parsed("a record type", type_code)?;
+                self.out.extend_from_slice(&code.to_be_bytes());
+                Ok(())
+            }
+            Field::Types => special::types(self),
+            Field::OldTypes => special::old_types(self),
+            Field::Algorithm => {
+                let code = self.parsed("a DNSSEC algorithm", special::algorithm)?;
+                self.out.push(code);
+                Ok(())
+            }
+            Field::Certificate => {
+                let code = self.parsed("a certificate type", special::certificate)?;
+                self.out.extend_from_slice(&code.to_be_bytes());
+                Ok(())
+            }
+            Field::Moment => {
+                let moment = self.parsed("a moment as YYYYMMDDHHmmSS", special::moment)?;
+                self.out.extend_from_slice(&moment.to_be_bytes());
+                Ok(())
+            }
+            Field::Eui(count) => {
+                let text = self.required("hexadecimal pairs joined by hyphens")?;
+                special::joined(text, b'-', 2, count.into(), self.out)
+                    .ok_or_else(|| Problem::BadField("hexadecimal pairs joined by hyphens", quote(text)))
+            }
+            Field::Groups => {
+                let text = self.required("four hexadecimal groups joined by colons")?;
+                special::joined(text, b':', 4, 4, self.out)
+                    .ok_or_else(|| Problem::BadField("four hexadecimal groups joined by colons", quote(text)))
+            }
+            Field::Nsap => {
+                let text = self.required("an NSAP address")?;
+                special::nsap(text, self.out).ok_or_else(|| Problem::BadField("an NSAP address", quote(text)))
+            }
+            Field::Loc => super::loc::data(self),
+            Field::Apl => special::apl(self),
+            Field::Wks => special::wks(self),
+            Field::Svcb => svcb::params(self),
+            Field::IpsecKey => special::ipseckey(self),
+            Field::AmtRelay => special::amtrelay(self),
+            Field::Hip => special::hip(self),
+        }
+    }
+}
+
+/// The node of a name in text form, and the hash of the name.
+pub(crate) fn node(
+    text: &[u8],
+    origin: &Origin,
+    tree: &mut Tree,
+    buffer: &mut NameBuffer,
+) -> Result<(NodeId, u64), Problem> {
+    if text == b"@" {
+        return Ok((origin.node, origin.hash));
+    }
+    buffer.clear();
+    let absolute = buffer.parse(text, Case::Lower)?;
+    let (above, node, hash) =
+        if absolute { (0, ROOT, tree.hash.root()) } else { (origin.labels.len(), origin.node, origin.hash) };
+    if buffer.wire().len() + above + 1 > MAX_NAME {
+        return Err(Problem::NameTooLong);
+    }
+    tree.intern(buffer.wire(), node, hash)
+}
+
+/// A value of the core library from its text form.
+fn from_text<T: FromStr>(text: &[u8]) -> Option<T> {
+    core::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// A decimal number, of digits only.
+pub(crate) fn parse_number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u64, |sum, &byte| {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        sum.checked_mul(10)?.checked_add(u64::from(byte - b'0'))
+    })
+}
+
+/// A number of seconds: digits, or numbers with the units w, d, h, m and s one after another.
+pub(crate) fn parse_time(text: &[u8]) -> Result<u32, Problem> {
+    const MOST: u64 = i32::MAX as u64;
+    let bad = || Problem::TimeRange(quote(text));
+    let (mut sum, mut number, mut digits) = (0u64, 0u64, false);
+    for &byte in text {
+        if byte.is_ascii_digit() {
+            number = number * 10 + u64::from(byte - b'0');
+            digits = true;
+        } else {
+            let unit = match byte.to_ascii_lowercase() {
+                b's' => 1,
+                b'm' => 60,
+                b'h' => 3600,
+                b'd' => 86400,
+                b'w' => 604_800,
+                _ => return Err(bad()),
+            };
+            if !digits {
+                return Err(bad());
+            }
+            sum += number * unit;
+            (number, digits) = (0, false);
+        }
+        if number > MOST || sum > MOST {
+            return Err(bad());
+        }
+    }
+    let units = text.last().is_some_and(|byte| !byte.is_ascii_digit());
+    if text.is_empty() || (!digits && !units) || sum + number > MOST {
+        return Err(bad());
+    }
+    Ok((sum + number) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(parse_time(b"3600"), Ok(3600));
+        assert_eq!(parse_time(b"1h30m"), Ok(5400));
+        assert_eq!(parse_time(b"1W2D3H4M5S"), Ok(604_800 + 2 * 86400 + 3 * 3600 + 245));
+        assert_eq!(parse_time(b"1h5"), Ok(3605));
+        assert_eq!(parse_time(b"2147483647"), Ok(2_147_483_647));
+        for text in ["2147483648", "4000w", "h", "1x", "", "1hm", "-1", "99999999999999999999999"] {
+            assert!(matches!(parse_time(text.as_bytes()), Err(Problem::TimeRange(_))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! A zone in memory: compact, ready to be copied into answers.
+//!
+//! Three arrays hold it: the tree of names ([`tree`]), the RRsets of each name side by side in the order in
+//! which the file first shows their types, and the records of each RRset as they will stand in a message
+//! ([`rrset`]). Nothing is allocated when a question is answered.
+
+mod build;
+mod error;
+pub(crate) mod rrset;
+pub(crate) mod tree;
+
+pub(crate) use build::{Builder, MOST_ERRORS, Place};
+pub(crate) use error::quote;
+pub use error::{Problem, ZoneError, ZoneErrors};
+
+use crate::name::Name;
+use alloc::vec::Vec;
+use rrset::{FIXED, Rrset, layout};
+use tree::{Node, NodeId, Tree};
+
+/// One zone, loaded and checked.
+pub struct Zone {
+    origin: Name,
+    pub(crate) tree: Tree,
+    pub(crate) rrsets: Vec<Rrset>,
+    pub(crate) data: Vec<u8>,
+    /// The SOA record as negative answers carry it, with the smaller of its two times (RFC 2308 section 3).
+    pub(crate) negative_soa: Rrset,
+    /// The NS records of the apex.
+    pub(crate) ns: Rrset,
+    serial: u32,
+    records: usize,
+}
+
+impl core::fmt::Debug for Zone {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Zone({}, serial {}, {} records)", self.origin, self.serial, self.records)
+    }
+}
+
+impl Zone {
+    /// The zone's name.
+    pub fn origin(&self) -> &Name {
+        &self.origin
+    }
+
+    /// The serial number of its SOA record.
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// How many records it has.
+    pub fn records(&self) -> usize {
+        self.records
+    }
+
+    #[inline]
+    pub(crate) fn node(&self, id: NodeId) -> &Node {
+        self.tree.node(id)
+    }
+
+    /// The RRsets of a node, in the order of the file.
+    #[inline]
+    pub(crate) fn rrsets(&self, node: &Node) -> &[Rrset] {
+        let first = node.first_rrset as usize;
+        &self.rrsets[first..first + usize::from(node.rrsets)]
+    }
+
+    #[inline]
+    pub(crate) fn rrset(&self, node: &Node, rtype: u16) -> Option<&Rrset> {
+        self.rrsets(node).iter().find(|set| set.rtype == rtype)
+    }
+
+    /// The stored records of an RRset (see [`rrset`]).
+    #[inline]
+    pub(crate) fn stored(&self, set: &Rrset) -> &[u8] {
+        &self.data[set.start as usize..][..set.length as usize]
+    }
+
+    /// The nodes that the records of an RRset name, the first of each record; none for plain types.
+    pub(crate) fn targets(&self, set: &Rrset) -> impl Iterator<Item = NodeId> + use<'_> {
+        let (at, step) = layout(set.rtype).map_or((0, 0), |form| (FIXED + form.prefix, form.stored()));
+        let stored = if step == 0 { &[][..] } else { self.stored(set) };
+        stored.chunks_exact(step.max(1)).map(move |record| read_u32(&record[at..]))
+    }
+
+    /// The delegation that a node is at or below: the highest, which hides those below it.
+    pub(crate) fn cut_above(&self, id: NodeId) -> Option<NodeId> {
+        let mut found = None;
+        let (mut id, mut node) = (id, self.node(id));
+        while node.is(Node::AT_OR_BELOW_CUT) {
+            if node.is(Node::CUT) {
+                found = Some(id);
+            }
+            id = node.parent;
+            node = self.node(id);
+        }
+        found
+    }
+
+    /// The node itself, or the lowest one above it that exists (RFC 4592 section 2.2).
+    #[inline]
+    pub(crate) fn existing(&self, id: NodeId) -> NodeId {
+        let (mut id, mut node) = (id, self.node(id));
+        // The apex exists, so this ends; above it the tree holds only the targets of records.
+        while !node.is(Node::EXISTS) && node.parent != tree::NO_NODE {
+            id = node.parent;
+            node = self.node(id);
+        }
+        id
+    }
+}
+
+/// The first four octets, big-endian.
+#[inline]
+pub(crate) fn read_u32(bytes: &[u8]) -> u32 {
+    bytes.first_chunk::<4>().map_or(0, |four| u32::from_be_bytes(*four))
+}
+
+/// The first two octets, big-endian.
+#[inline]
+pub(crate) fn read_u16(bytes: &[u8]) -> u16 {
+    bytes.first_chunk::<2>().map_or(0, |two| u16::from_be_bytes(*two))
+}

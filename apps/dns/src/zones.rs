@@ -1,0 +1,152 @@
+//! The zones that a server serves.
+
+use crate::answer::Path;
+use crate::hash::NameHash;
+use crate::text::{self, Loader};
+use crate::zone::ZoneErrors;
+use crate::zone::tree::{Node, NodeId};
+use crate::{Name, Zone};
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// A place in the table of zones.
+#[derive(Clone, Copy)]
+struct Slot {
+    hash: u64,
+    /// The index of the zone and one more; zero is an empty place.
+    zone: u32,
+}
+
+/// A set of zones, each replaced as a whole.
+///
+/// ```
+/// let mut zones = dns::Zones::new(0x5eed);
+/// let text = b"@ 60 SOA ns mail 1 1h 15m 1w 60\n NS ns\nns A 192.0.2.1\n";
+/// let origin = "example.com".parse().unwrap();
+/// let zone = zones.load(&origin, "example.com.zone", &mut |_| Ok(text[..].into())).unwrap();
+/// zones.insert(zone);
+/// let query = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x02ns\x07example\x03com\0\0\x01\0\x01";
+/// let mut reply = [0; 512];
+/// let length = zones.answer(query, dns::Transport::Udp, &mut reply).unwrap();
+/// assert_eq!(reply[7], 1, "one answer in {length} octets");
+/// ```
+pub struct Zones {
+    hash: NameHash,
+    zones: Vec<Zone>,
+    table: Vec<Slot>,
+    /// Bit n: there is a zone whose name has n labels.
+    depths: u128,
+}
+
+impl Zones {
+    /// A set without zones. The seed keys the hashes of names: take it from a source of entropy, so that the
+    /// author of a zone file cannot make names collide.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            hash: NameHash::new(seed),
+            zones: Vec::new(),
+            table: vec![Slot { hash: 0, zone: 0 }; 2],
+            depths: 0,
+        }
+    }
+
+    /// Reads and checks the zone `origin` from the master file named `file`; `loader` gives the octets of that
+    /// file, and of those that it includes, by the names as they are written. The zone is not served before it is
+    /// [inserted](Zones::insert).
+    pub fn load(&self, origin: &Name, file: &str, loader: Loader<'_, '_>) -> Result<Zone, ZoneErrors> {
+        text::load(self.hash, origin, file, loader)
+    }
+
+    /// Serves a zone from now on, in place of the one of the same name, which is given back. The zone must
+    /// have been loaded by this set.
+    ///
+    /// # Panics
+    /// If the zone was loaded by a set with another seed.
+    pub fn insert(&mut self, zone: Zone) -> Option<Zone> {
+        assert!(zone.tree.hash == self.hash, "a zone belongs to the set that loaded it");
+        if let Some(old) = self.zones.iter_mut().find(|old| old.origin() == zone.origin()) {
+            return Some(core::mem::replace(old, zone));
+        }
+        self.zones.push(zone);
+        self.index();
+        None
+    }
+
+    /// Serves a zone no longer, and gives it back.
+    pub fn remove(&mut self, origin: &Name) -> Option<Zone> {
+        let at = self.zones.iter().position(|zone| zone.origin() == origin)?;
+        let zone = self.zones.swap_remove(at);
+        self.index();
+        Some(zone)
+    }
+
+    /// The zones, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Zone> {
+        self.zones.iter()
+    }
+
+    /// Makes the table anew.
+    fn index(&mut self) {
+        let size = (self.zones.len() * 2).next_power_of_two().max(2);
+        self.table = vec![Slot { hash: 0, zone: 0 }; size];
+        self.depths = 0;
+        for (n, zone) in self.zones.iter().enumerate() {
+            let hash = zone.tree.apex_hash;
+            let mut at = hash as usize & (size - 1);
+            while self.table[at].zone != 0 {
+                at = (at + 1) & (size - 1);
+            }
+            self.table[at] = Slot { hash, zone: n as u32 + 1 };
+            self.depths |= 1 << zone.origin().labels();
+        }
+    }
+
+    /// The zone that a name belongs to: the one with the longest name that it ends with.
+    #[inline]
+    pub(crate) fn find(&self, path: &Path) -> Option<&Zone> {
+        self.find_above(path, path.labels())
+    }
+
+    /// The same for the last `labels` labels of a name.
+    #[inline]
+    fn find_above(&self, path: &Path, labels: usize) -> Option<&Zone> {
+        let mut found = None;
+        let mut hash = self.hash.root();
+        let mut depth = 0;
+        loop {
+            if self.depths >> depth & 1 != 0
+                && let Some(zone) = self.probe(hash, path.last(depth))
+            {
+                found = Some(zone);
+            }
+            // No deeper than there are zones.
+            if depth == labels || self.depths >> depth <= 1 {
+                return found;
+            }
+            depth += 1;
+            hash = self.hash.child(hash, path.label(depth));
+        }
+    }
+
+    #[inline]
+    fn probe(&self, hash: u64, name: &[u8]) -> Option<&Zone> {
+        let mask = self.table.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.table[at];
+            let zone = &self.zones[slot.zone.checked_sub(1)? as usize];
+            if slot.hash == hash && zone.origin().wire() == name {
+                return Some(zone);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// The zone that delegates the name of another zone served here, with the delegation's node: DS records
+    /// are there (RFC 4035 section 3.1.4.1).
+    pub(crate) fn delegating(&self, path: &Path) -> Option<(&Zone, NodeId)> {
+        let zone = self.find_above(path, path.labels().checked_sub(1)?)?;
+        let (node, exact) = path.walk(zone);
+        (exact && zone.node(node).is(Node::CUT)).then_some((zone, node))
+    }
+}
