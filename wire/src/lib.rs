@@ -17,5 +17,6 @@ extern crate alloc;
 pub mod boot;
 pub mod broker;
 pub mod control;
+pub mod launch;
 pub mod manifest;
 pub mod tlv;

@@ -40,6 +40,8 @@ mod vm;
 #[cfg(kernlet_image)]
 mod entry;
 #[cfg(kernlet_image)]
+mod fault;
+#[cfg(kernlet_image)]
 mod panic;
 #[cfg(kernlet_image)]
 mod string;

@@ -1,0 +1,150 @@
+//! Readiness of whatever the platform watches.
+
+use kernlet_platform::cpu::CpuLocal;
+use kernlet_platform::event::Ready;
+use kernlet_sync::trace;
+use core::cell::RefCell;
+use core::task::{Context, Poll, Waker};
+use alloc::vec::Vec;
+
+/// A token is a slot's index with, above these bits, the generation of its use.
+const INDEX_BITS: u32 = 20;
+
+#[derive(Default)]
+struct Slot {
+    generation: u32,
+    used: bool,
+    /// For reading and for writing: may it succeed, and who waits.
+    ready: [bool; 2],
+    waiting: [Option<Waker>; 2],
+}
+
+#[derive(Default)]
+struct Reactor {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+static REACTOR: CpuLocal<RefCell<Reactor>> = CpuLocal::new(RefCell::default);
+
+impl Reactor {
+    fn slot(&mut self, token: u32) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut((token & ((1 << INDEX_BITS) - 1)) as usize)?;
+        (slot.used && slot.generation == token >> INDEX_BITS).then_some(slot)
+    }
+}
+
+/// Notes what the platform reported, and wakes who waits for it.
+pub(crate) fn dispatch(event: Ready) {
+    let wakers = {
+        let mut reactor = REACTOR.get().borrow_mut();
+        let Some(slot) = reactor.slot(event.token) else { return };
+        let mut wakers = [None, None];
+        for (i, now) in [event.readable, event.writable].into_iter().enumerate() {
+            if now {
+                slot.ready[i] = true;
+                wakers[i] = slot.waiting[i].take();
+            }
+        }
+        wakers
+    };
+    for waker in wakers.into_iter().flatten() {
+        waker.wake();
+    }
+}
+
+/// Something that the platform watches. Its user tries first, and when that gives EAGAIN clears the readiness and
+/// waits for the next edge. One task waits for each direction.
+#[derive(Debug)]
+pub struct Source {
+    token: u32,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Source {
+    /// A source that counts as ready until it is cleared. Hand its token to the platform's `watch`.
+    pub fn new() -> Self {
+        let mut reactor = REACTOR.get().borrow_mut();
+        let index = reactor.free.pop().unwrap_or_else(|| {
+            reactor.slots.push(Slot::default());
+            reactor.slots.len() as u32 - 1
+        });
+        assert!(index < 1 << INDEX_BITS, "more than a million sources");
+        let slot = &mut reactor.slots[index as usize];
+        *slot = Slot { generation: slot.generation, used: true, ready: [true; 2], waiting: [None, None] };
+        Self { token: index | slot.generation << INDEX_BITS }
+    }
+
+    /// The token under which the platform reports.
+    pub fn token(&self) -> u32 {
+        self.token
+    }
+
+    fn poll(&self, direction: usize, context: &mut Context<'_>) -> Poll<()> {
+        if trace::leaf() {
+            return Poll::Pending;
+        }
+        let mut reactor = REACTOR.get().borrow_mut();
+        let Some(slot) = reactor.slot(self.token) else { return Poll::Ready(()) };
+        if slot.ready[direction] {
+            return Poll::Ready(());
+        }
+        slot.waiting[direction] = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Ready when reading may succeed.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.poll(0, context)
+    }
+
+    /// Ready when writing may succeed.
+    pub fn poll_writable(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.poll(1, context)
+    }
+
+    /// Reading gave EAGAIN: not readable until the platform reports again.
+    pub fn clear_readable(&self) {
+        self.clear(0);
+    }
+
+    /// Writing gave EAGAIN: not writable until the platform reports again.
+    pub fn clear_writable(&self) {
+        self.clear(1);
+    }
+
+    fn clear(&self, direction: usize) {
+        if let Some(slot) = REACTOR.get().borrow_mut().slot(self.token) {
+            slot.ready[direction] = false;
+        }
+    }
+
+    /// Waits until reading may succeed.
+    pub async fn readable(&self) {
+        core::future::poll_fn(|context| self.poll_readable(context)).await;
+    }
+
+    /// Waits until writing may succeed.
+    pub async fn writable(&self) {
+        core::future::poll_fn(|context| self.poll_writable(context)).await;
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        let mut reactor = REACTOR.get().borrow_mut();
+        if let Some(slot) = reactor.slot(self.token) {
+            // The next user of the slot is not confused with this one.
+            slot.generation = (slot.generation + 1) & ((1 << (32 - INDEX_BITS)) - 1);
+            slot.used = false;
+            slot.waiting = [None, None];
+            let index = self.token & ((1 << INDEX_BITS) - 1);
+            reactor.free.push(index);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What both doors share between their first instruction and the program's main: relocation, protection, and
+//! the facts that the rest of the crate asks for.
+
+use crate::Door;
+use crate::boot::Blob;
+use core::arch::global_asm;
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+// The image is a static PIE whose relocations are all R_X86_64_RELATIVE (the linker is told -ztext): adds the
+// base to each. Uses no stack. In: rsi = address to return to. Leaves rdi, rbx, r12 to r15, rsp, rbp alone;
+// returns the run-time address of the ELF header in rax.
+global_asm!(
+    ".pushsection .text.kernlet_relocate, \"ax\"",
+    ".globl kernlet_relocate",
+    "kernlet_relocate:",
+    "  lea rax, [rip + __ehdr_start]",
+    "  mov r8, rax",
+    "  sub r8, {linked_base}",
+    "  lea rcx, [rip + __rela_start]",
+    "  lea rdx, [rip + __rela_end]",
+    "2:",
+    "  cmp rcx, rdx",
+    "  jae 3f",
+    "  mov r9, [rcx]",
+    "  mov r10, [rcx + 16]",
+    "  add r10, r8",
+    "  mov [r8 + r9], r10",
+    "  add rcx, 24",
+    "  jmp 2b",
+    "3:",
+    "  jmp rsi",
+    ".popsection",
+    linked_base = const LINKED_BASE,
+);
+
+/// Where the image is linked: 1 MiB, because monitors refuse an entry below it.
+pub const LINKED_BASE: usize = 0x10_0000;
+
+unsafe extern "C" {
+    static __ehdr_start: u8;
+    static __text: u8;
+    static __etext: u8;
+}
+
+unsafe extern "Rust" {
+    /// The program, defined by `#[kernlet::main]`.
+    safe fn kernlet_main() -> !;
+}
+
+static IS_VM: AtomicBool = AtomicBool::new(false);
+static BLOB: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+static STACK: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+/// Runs the program. Each door calls it once, on the program's stack, when the image is relocated and protected.
+///
+/// # Safety
+/// `blob` and `stack` must be mapped for the rest of the instance's life, and `blob` must not change.
+pub unsafe fn run(door: Door, blob: Range<usize>, stack: Range<usize>) -> ! {
+    IS_VM.store(door == Door::Vm, Ordering::Relaxed);
+    BLOB[0].store(blob.start, Ordering::Relaxed);
+    BLOB[1].store(blob.end - blob.start, Ordering::Relaxed);
+    STACK[0].store(stack.start, Ordering::Relaxed);
+    STACK[1].store(stack.end, Ordering::Relaxed);
+    kernlet_main()
+}
+
+/// See [`crate::door`].
+pub fn door() -> Door {
+    if IS_VM.load(Ordering::Relaxed) { Door::Vm } else { Door::Process }
+}
+
+/// See [`crate::boot::blob`].
+pub fn blob() -> Blob<'static> {
+    let (start, length) = (BLOB[0].load(Ordering::Relaxed), BLOB[1].load(Ordering::Relaxed));
+    if start == 0 || length == 0 {
+        return Blob::EMPTY;
+    }
+    // SAFETY: `run` was promised that these bytes stay mapped and unchanged.
+    let bytes = unsafe { core::slice::from_raw_parts(start as *const u8, length) };
+    Blob::trusting(bytes)
+}
+
+/// The program's stack.
+pub fn stack() -> Range<usize> {
+    STACK[0].load(Ordering::Relaxed)..STACK[1].load(Ordering::Relaxed)
+}
+
+fn base() -> usize {
+    &raw const __ehdr_start as usize
+}
+
+/// The address at which the code at `address` was linked; `None` when no code of the image is there.
+pub fn linked(address: usize) -> Option<usize> {
+    let text = &raw const __text as usize..&raw const __etext as usize;
+    text.contains(&address).then(|| address - base() + LINKED_BASE)
+}
+
+/// Program header type of the manifest: "knlt".
+const PT_KERNLET: u32 = 0x6b6e_6c74;
+const PT_LOAD: u32 = 1;
+
+/// See [`crate::sealed::segment`].
+pub fn sealed_segment() -> &'static [u8] {
+    let headers = headers();
+    let Some(manifest) = headers.iter().find(|h| h.kind == PT_KERNLET) else { return &[] };
+    let holds = |h: &&Header| {
+        h.kind == PT_LOAD
+            && (h.address..h.address + h.memory_size).contains(&manifest.address)
+    };
+    let Some(segment) = headers.iter().find(holds) else { return &[] };
+    let length = segment.address + segment.memory_size - manifest.address;
+    let start = base() + (manifest.address - LINKED_BASE as u64) as usize;
+    // SAFETY: both doors map every PT_LOAD of the image, and nothing writes to this one.
+    unsafe { core::slice::from_raw_parts(start as *const u8, length as usize) }
+}
+
+/// Elf64_Phdr.
+#[repr(C)]
+pub struct Header {
+    pub kind: u32,
+    pub flags: u32,
+    pub offset: u64,
+    pub address: u64,
+    pub physical: u64,
+    pub file_size: u64,
+    pub memory_size: u64,
+    pub align: u64,
+}
+
+/// The image's own program headers.
+pub fn headers() -> &'static [Header] {
+    let base = base();
+    // SAFETY: the first segment holds the ELF header (e_phoff at 32, e_phnum at 56) and the program headers, which
+    // the sealer wrote and both doors checked.
+    unsafe {
+        let offset = *((base + 32) as *const u64) as usize;
+        let count = *((base + 56) as *const u16) as usize;
+        core::slice::from_raw_parts((base + offset) as *const Header, count)
+    }
+}

@@ -1,0 +1,88 @@
+//! Physical memory: which ranges are RAM and free. The heap takes them from the front, everything else (page
+//! tables, stack, device buffers) from the back, so that low memory is used before it would be wasted.
+
+use super::single::Single;
+
+pub const PAGE: usize = 4096;
+/// More ranges than any monitor's map splits into; what does not fit stays unused.
+const RANGES: usize = 16;
+/// Conventional memory and firmware's place.
+const ONE_MIB: usize = 1 << 20;
+
+/// A range of physical addresses, whole pages.
+#[derive(Clone, Copy)]
+pub struct Range {
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Range {
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+}
+
+pub struct Ram {
+    ranges: [Range; RANGES],
+    count: usize,
+}
+
+/// All free RAM.
+pub static RAM: Single<Ram> = Single::new(Ram { ranges: [Range { start: 0, end: 0 }; RANGES], count: 0 });
+
+impl Ram {
+    /// Adds the whole pages of `start..end`. Ranges above 1 MiB come first.
+    pub fn add(&mut self, start: usize, end: usize) {
+        // Page 0 stays unused: a device address of 0 means "none".
+        let start = start.max(PAGE).next_multiple_of(PAGE);
+        let end = end & !(PAGE - 1);
+        if start >= end || self.count == RANGES {
+            return;
+        }
+        let mut at = self.count;
+        self.ranges[at] = Range { start, end };
+        self.count += 1;
+        while at > 0 && start >= ONE_MIB && self.ranges[at - 1].start < ONE_MIB {
+            self.ranges.swap(at, at - 1);
+            at -= 1;
+        }
+    }
+
+    /// Takes the pages that `start..end` touches out of the free ranges.
+    pub fn exclude(&mut self, start: usize, end: usize) {
+        let start = start & !(PAGE - 1);
+        let end = end.next_multiple_of(PAGE);
+        let mut i = 0;
+        // What is added on the way may move later ranges one place up, never past the loop's end.
+        while i < self.count {
+            let range = self.ranges[i];
+            if start < range.end && range.start < end {
+                self.ranges[i].end = start.max(range.start);
+                if self.ranges[i].len() == 0 {
+                    self.ranges[i] = Range { start: end.min(range.end), end: range.end };
+                } else {
+                    self.add(end, range.end);
+                }
+            }
+            i += 1;
+        }
+    }
+
+    /// Takes `pages` contiguous pages from the back; returns their physical address.
+    pub fn take_back(&mut self, pages: usize) -> Option<usize> {
+        let length = pages.checked_mul(PAGE)?;
+        let range = self.ranges[..self.count].iter_mut().rev().find(|r| r.len() >= length)?;
+        range.end -= length;
+        Some(range.end)
+    }
+
+    /// The range from whose front the heap grows next.
+    pub fn front(&mut self) -> Option<&mut Range> {
+        self.ranges[..self.count].iter_mut().find(|r| r.len() > 0)
+    }
+
+    /// Free bytes in all.
+    pub fn free(&self) -> usize {
+        self.ranges[..self.count].iter().map(Range::len).sum()
+    }
+}

@@ -1,0 +1,27 @@
+//! State of the one vCPU, usable from the first instruction on: unlike [`crate::cpu::CpuLocal`] it holds no
+//! pointer that must be relocated first.
+
+use core::cell::{RefCell, RefMut};
+
+/// A value that the one vCPU owns.
+pub struct Single<T>(RefCell<T>);
+
+// SAFETY: one vCPU runs the library OS, which is not preempted, and interrupt handlers (assembly in `trap`) use
+// no `Single`; the fault handler never returns to what it interrupted and takes values with `try_lock` only.
+unsafe impl<T> Sync for Single<T> {}
+
+impl<T> Single<T> {
+    pub const fn new(value: T) -> Self {
+        Self(RefCell::new(value))
+    }
+
+    /// The value. Panics when it is in use further up the stack.
+    pub fn lock(&self) -> RefMut<'_, T> {
+        self.0.borrow_mut()
+    }
+
+    /// The value, unless it is in use further up the stack (then this is a fault or panic in that code).
+    pub fn try_lock(&self) -> Option<RefMut<'_, T>> {
+        self.0.try_borrow_mut().ok()
+    }
+}

@@ -1,0 +1,231 @@
+//! From the first 64-bit instruction to the program: finds out what memory there is, maps the image and the
+//! stack at random addresses, and leaves the identity mapping.
+
+use super::frames::{PAGE, RAM};
+use super::paging::{self, NO_EXECUTE, WRITE};
+use super::pvh::{self, Memory, Module, StartInfo};
+use super::random::Layout;
+use super::{power, serial, trap};
+use crate::boot::Blob;
+use crate::{Door, entry};
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+const LARGE_PAGE: usize = 2 << 20;
+const GIB: usize = 1 << 30;
+/// Where the parts lie, as entries of the top table (512 GiB each): the image, the window on physical memory,
+/// the heap. The tables' own mapping lies in the upper half. Each moves within its part at every boot.
+const IMAGE_SLOTS: usize = 1;
+const WINDOW_SLOTS: usize = 64;
+const HEAP_SLOTS: usize = 192;
+/// The stack, and the smaller one of an instance with little memory.
+const STACK: usize = 256 << 10;
+const SMALL_STACK: usize = 64 << 10;
+const LITTLE_MEMORY: usize = 8 << 20;
+/// A monitor that lists more than this makes no sense.
+const MAX_MEMORY_MAP: u32 = 256;
+const MAX_MODULES: u32 = 8;
+/// The command line is looked at up to this length.
+const MAX_COMMAND_LINE: usize = 4096;
+
+unsafe extern "C" {
+    static kernlet_entry_tsc: u64;
+    static __ehdr_start: u8;
+    static __text: u8;
+    static __etext: u8;
+    static __erelro: u8;
+    static __end: u8;
+}
+
+/// What the mapping phase leaves for later. Plain numbers: nothing is relocated yet when they are written.
+static BLOB: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+static STACK_RANGE: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+static COMMAND_LINE: AtomicUsize = AtomicUsize::new(0);
+static HEAP_BASE: AtomicUsize = AtomicUsize::new(0);
+static RECURSIVE_SLOT: AtomicUsize = AtomicUsize::new(0);
+
+/// The time stamp counter at the first instruction.
+pub fn entry_tsc() -> u64 {
+    // SAFETY: written once, before any Rust code ran.
+    unsafe { kernlet_entry_tsc }
+}
+
+/// Where the heap begins, a multiple of 1 GiB.
+pub fn heap_base() -> usize {
+    HEAP_BASE.load(Ordering::Relaxed)
+}
+
+/// The command line of the PVH loader, where monitors list devices.
+pub fn command_line() -> &'static [u8] {
+    let physical = COMMAND_LINE.load(Ordering::Relaxed);
+    if physical == 0 {
+        return &[];
+    }
+    // SAFETY: the page, and the one behind it, were taken out of the free memory and are only read.
+    unsafe {
+        let Some(start) = paging::window(physical, MAX_COMMAND_LINE, NO_EXECUTE) else { return &[] };
+        let bytes = core::slice::from_raw_parts(start as *const u8, MAX_COMMAND_LINE);
+        &bytes[..bytes.iter().position(|&b| b == 0).unwrap_or(0)]
+    }
+}
+
+/// Ends a boot that cannot go on.
+fn fail(why: &[u8]) -> ! {
+    serial::write(b"kernlet: cannot boot: ");
+    serial::write(why);
+    serial::write(b"\n");
+    power::off(126)
+}
+
+fn enough<T>(value: Option<T>) -> T {
+    match value {
+        Some(value) => value,
+        None => fail(b"not enough memory; give the VM more (-m)"),
+    }
+}
+
+/// Makes `length` bytes of physical memory at `address` readable at the same address, for the time of booting.
+fn reach(address: u64, length: usize) {
+    let mut page = address as usize & !(LARGE_PAGE - 1);
+    while page < address as usize + length {
+        if !paging::is_mapped(page) {
+            // SAFETY: nothing else looks at these addresses, and the mapping goes away with the boot.
+            enough(unsafe { paging::map(page, page, LARGE_PAGE, NO_EXECUTE) });
+        }
+        page += LARGE_PAGE;
+    }
+}
+
+/// A copy of the `index`th `T` of a table that the loader wrote.
+fn read<T: Copy>(table: u64, index: usize) -> T {
+    let address = table + (index * size_of::<T>()) as u64;
+    reach(address, size_of::<T>());
+    // SAFETY: mapped by `reach`; PVH promises a table of plain numbers, for which any bytes will do.
+    unsafe { (address as *const T).read_unaligned() }
+}
+
+/// Slide of the image, and the top of the program's stack.
+#[repr(C)]
+pub struct Placement {
+    slide: usize,
+    stack: usize,
+}
+
+/// Runs identity-mapped and not relocated: uses no pointer that a static holds.
+#[unsafe(no_mangle)]
+extern "C" fn kernlet_vm_map(start_info: u64) -> Placement {
+    let info: StartInfo = read(start_info, 0);
+    if info.magic != pvh::MAGIC || info.version < 1 || info.memory_map_entries > MAX_MEMORY_MAP {
+        fail(b"the loader does not speak PVH version 1");
+    }
+    let module: Option<Module> =
+        (1..=MAX_MODULES).contains(&info.modules).then(|| read(info.module_list, 0));
+    find_memory(start_info, &info, module.as_ref());
+
+    let mut random = Layout::new();
+    let slide = (IMAGE_SLOTS + random.below(WINDOW_SLOTS - IMAGE_SLOTS - 1)) * 512 * GIB
+        + random.below(512 * GIB / LARGE_PAGE) * LARGE_PAGE;
+    let window = (WINDOW_SLOTS + random.below(HEAP_SLOTS - WINDOW_SLOTS - 1) / 2) * 512 * GIB
+        + random.below(512 * GIB / LARGE_PAGE) * LARGE_PAGE;
+    let heap = (HEAP_SLOTS + random.below(32)) * 512 * GIB + random.below(512) * GIB;
+    paging::set_window(window);
+    HEAP_BASE.store(heap, Ordering::Relaxed);
+    RECURSIVE_SLOT.store(256 + random.below(255), Ordering::Relaxed);
+
+    map_image(slide);
+    let stack = map_stack();
+    if let Some(module) = module {
+        let (start, length) = (module.address as usize, module.size as usize);
+        // SAFETY: the module's pages were taken out of the free memory and are only read.
+        let start = enough(unsafe { paging::window(start, length, NO_EXECUTE) });
+        BLOB[0].store(start, Ordering::Relaxed);
+        BLOB[1].store(length, Ordering::Relaxed);
+    }
+    paging::set_slide(slide);
+    Placement { slide, stack }
+}
+
+/// Collects the free RAM: what the loader calls RAM, without all that lies in it.
+fn find_memory(start_info: u64, info: &StartInfo, module: Option<&Module>) {
+    let mut ram = RAM.lock();
+    for i in 0..info.memory_map_entries as usize {
+        // `read` may need a table, but not from RAM, which is borrowed: the pool is not used up yet.
+        let entry: Memory = read(info.memory_map, i);
+        if entry.kind == pvh::RAM {
+            ram.add(entry.address as usize, entry.address.saturating_add(entry.size) as usize);
+        }
+    }
+    let mut exclude = |start: u64, length: usize| ram.exclude(start as usize, start as usize + length);
+    let image = &raw const __ehdr_start as usize;
+    for header in entry::headers() {
+        if header.kind == entry::PT_LOAD && header.address as usize >= image {
+            exclude(header.address, header.memory_size as usize);
+        }
+    }
+    exclude(start_info, size_of::<StartInfo>());
+    exclude(info.memory_map, info.memory_map_entries as usize * size_of::<Memory>());
+    if let Some(module) = module {
+        exclude(info.module_list, info.modules as usize * size_of::<Module>());
+        exclude(module.address, module.size as usize);
+    }
+    if info.command_line != 0 {
+        exclude(info.command_line, MAX_COMMAND_LINE);
+        COMMAND_LINE.store(info.command_line as usize, Ordering::Relaxed);
+    }
+}
+
+/// Maps every part of the image with what it needs and no more; what was sealed behind it read-only.
+fn map_image(slide: usize) {
+    let header = &raw const __ehdr_start as usize;
+    let text = &raw const __text as usize;
+    let data = &raw const __etext as usize;
+    let writable = &raw const __erelro as usize;
+    let end = &raw const __end as usize;
+    let part = |from: usize, to: usize, flags: u64| {
+        // SAFETY: each part is mapped once, the text alone executable and the data alone writable. Relocation
+        // writes to the read-only data before CR0.WP is set.
+        enough(unsafe { paging::map(from + slide, from, (to - from).next_multiple_of(PAGE), flags) });
+    };
+    part(header, text, NO_EXECUTE);
+    part(text, data, 0);
+    part(data, writable, NO_EXECUTE);
+    part(writable, end, NO_EXECUTE | WRITE);
+    for header in entry::headers() {
+        let (from, length) = (header.address as usize, header.memory_size as usize);
+        if header.kind == entry::PT_LOAD && from >= end {
+            part(from, from + length, NO_EXECUTE);
+        }
+    }
+}
+
+/// Maps the program's stack, with an unmapped page below it; returns its top.
+fn map_stack() -> usize {
+    let mut ram = RAM.lock();
+    let size = if ram.free() < LITTLE_MEMORY { SMALL_STACK } else { STACK };
+    let guard = enough(ram.take_back(size / PAGE + 1));
+    drop(ram);
+    // SAFETY: the frames were just taken for the stack.
+    let start = enough(unsafe { paging::window(guard + PAGE, size, NO_EXECUTE | WRITE) });
+    STACK_RANGE[0].store(start, Ordering::Relaxed);
+    STACK_RANGE[1].store(start + size, Ordering::Relaxed);
+    start + size
+}
+
+/// Runs at the final address, relocated, on the program's stack.
+#[unsafe(no_mangle)]
+extern "C" fn kernlet_vm_start() -> ! {
+    // SAFETY: this code, its stack and all data are at their final addresses.
+    unsafe { paging::leave_identity(RECURSIVE_SLOT.load(Ordering::Relaxed)) };
+    trap::install();
+    let range = |pair: &[AtomicUsize; 2]| (pair[0].load(Ordering::Relaxed), pair[1].load(Ordering::Relaxed));
+    let (blob, length) = range(&BLOB);
+    if blob != 0 {
+        // SAFETY: mapped read-only above.
+        let bytes = unsafe { core::slice::from_raw_parts(blob as *const u8, length) };
+        if Blob::parse(bytes).is_err() {
+            fail(b"the boot blob (-initrd) is damaged or from another version of kernlet");
+        }
+    }
+    let (stack, top) = range(&STACK_RANGE);
+    // SAFETY: blob and stack are mapped for good; the host gave the blob away.
+    unsafe { entry::run(Door::Vm, blob..blob + length, stack..top) }
+}

@@ -1,0 +1,37 @@
+//! Backtraces of tasks that wait.
+//!
+//! A future that waits has no stack. So to see where, it is polled once more while tracing is on: its outer
+//! futures poll the inner ones down to the place that waits, which takes a backtrace there instead of looking
+//! whether it is ready, and stays pending. Whoever traces wakes all tasks afterwards.
+
+use kernlet_platform::backtrace::{Frames, capture};
+use kernlet_platform::cpu::CpuLocal;
+use core::cell::{Cell, RefCell};
+
+static TRACING: CpuLocal<Cell<bool>> = CpuLocal::new(|| Cell::new(false));
+static FOUND: CpuLocal<RefCell<alloc::vec::Vec<Frames>>> = CpuLocal::new(|| RefCell::new(alloc::vec::Vec::new()));
+
+/// How many waiting places one task can show (a task that joins or selects has several).
+const MOST: usize = 8;
+
+/// Called first by every future that can wait for something outside of it: when it returns `true`, return
+/// `Poll::Pending` at once and change nothing.
+#[inline]
+pub fn leaf() -> bool {
+    let tracing = TRACING.get().get();
+    if tracing {
+        let mut found = FOUND.get().borrow_mut();
+        if found.len() < MOST {
+            found.push(capture());
+        }
+    }
+    tracing
+}
+
+/// Runs `poll` with tracing on, and returns the backtraces of the places that it waits at.
+pub fn trace(poll: impl FnOnce()) -> alloc::vec::Vec<Frames> {
+    TRACING.get().set(true);
+    poll();
+    TRACING.get().set(false);
+    core::mem::take(&mut *FOUND.get().borrow_mut())
+}
