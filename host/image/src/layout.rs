@@ -313,11 +313,8 @@ fn split_note(bytes: &[u8]) -> Option<(Note<'_>, &[u8])> {
     let name_end = 12usize.checked_add(name_len)?;
     let descriptor_at = name_end.checked_next_multiple_of(4)?;
     let end = descriptor_at.checked_add(descriptor_len)?;
-    let note = Note {
-        kind: number(8)?,
-        name: bytes.get(12..name_end)?,
-        descriptor: bytes.get(descriptor_at..end)?,
-    };
+    let note =
+        Note { kind: number(8)?, name: bytes.get(12..name_end)?, descriptor: bytes.get(descriptor_at..end)? };
     let next = end.checked_next_multiple_of(4)?;
     Some((note, bytes.get(next..).unwrap_or_default()))
 }

@@ -14,11 +14,17 @@ mod error;
 mod hash;
 mod image;
 mod layout;
+pub mod native;
+mod sdk;
 mod seal;
 mod sizes;
+mod store;
+pub mod symbols;
 
 pub use error::ImageError;
 pub use image::Image;
 pub use kernlet_wire::manifest;
 pub use layout::{Access, LINK_BASE, Layout, ManifestSpan, PAGE, Segment};
+pub use sdk::Sdk;
 pub use seal::{SealError, seal};
+pub use store::StoreError;

@@ -29,11 +29,15 @@ pub enum SealError {
     Object(#[from] object::Error),
     /// It was not linked as an image has to be.
     #[error("the program was not linked as an image: {0}")]
-    #[diagnostic(help("build native programs with `kernlet build`; linker flags of the crate's own may disturb"))]
+    #[diagnostic(help(
+        "build native programs with `kernlet build`; linker flags of the crate's own may disturb"
+    ))]
     NotLinked(String),
     /// It needs something that only a dynamic linker does.
     #[error("the program needs relocations of type {kind} (first at {address:#x}), which nobody applies")]
-    #[diagnostic(help("a symbol is undefined or weak: `extern` blocks must name functions that are linked in"))]
+    #[diagnostic(help(
+        "a symbol is undefined or weak: `extern` blocks must name functions that are linked in"
+    ))]
     Relocation {
         /// The relocation's type.
         kind: u32,
@@ -136,7 +140,8 @@ impl Load {
     }
 
     fn holds(&self, header: &ProgramHeader) -> bool {
-        let (from, to) = (header.p_vaddr.get(LE), header.p_vaddr.get(LE).saturating_add(header.p_filesz.get(LE)));
+        let (from, to) =
+            (header.p_vaddr.get(LE), header.p_vaddr.get(LE).saturating_add(header.p_filesz.get(LE)));
         from >= self.address() && to <= self.address() + self.file_len()
     }
 }
@@ -154,12 +159,18 @@ impl<'a> Program<'a> {
                 elf::PT_LOAD => {
                     let last = loads.last();
                     let load = check_load(header, last)?;
-                    header.data(LE, linked).map_err(|()| not_linked("a segment lies beyond the file's end"))?;
+                    header
+                        .data(LE, linked)
+                        .map_err(|()| not_linked("a segment lies beyond the file's end"))?;
                     loads.push(load);
                 }
                 elf::PT_INTERP => return Err(not_linked("it wants a dynamic linker")),
-                elf::PT_TLS => return Err(not_linked("it has thread-local variables, which need an operating system")),
-                elf::PT_NOTE | elf::PT_DYNAMIC | elf::PT_GNU_STACK | elf::PT_GNU_RELRO => others.push(*header),
+                elf::PT_TLS => {
+                    return Err(not_linked("it has thread-local variables, which need an operating system"));
+                }
+                elf::PT_NOTE | elf::PT_DYNAMIC | elf::PT_GNU_STACK | elf::PT_GNU_RELRO => {
+                    others.push(*header)
+                }
                 _ => {}
             }
         }
@@ -214,7 +225,8 @@ impl<'a> Program<'a> {
         let memory_end = self.loads.last().map_or(0, |l| l.address() + l.header.p_memsz.get(LE));
         let address = memory_end.next_multiple_of(PAGE);
         let span = |kind, len, align| program_header(kind, elf::PF_R, sealed_at, address, len, align);
-        let mut headers: Vec<ProgramHeader> = self.loads.iter().map(|load| self.moved(&load.header)).collect();
+        let mut headers: Vec<ProgramHeader> =
+            self.loads.iter().map(|load| self.moved(&load.header)).collect();
         headers.push(span(elf::PT_LOAD, sealed_len, PAGE));
         headers.extend(self.others.iter().map(|header| self.moved(header)));
         headers.push(span(elf::ProgramType(PT_KERNLET), manifest_len, 8));
@@ -230,7 +242,9 @@ impl<'a> Program<'a> {
         let room = (self.room as usize).min(PAGE as usize);
         if head.len() > room {
             let need = head.len();
-            return Err(not_linked(&format!("{need} bytes are needed for headers, and the linker left {room}")));
+            return Err(not_linked(&format!(
+                "{need} bytes are needed for headers, and the linker left {room}"
+            )));
         }
         contents[..room].fill(0);
         contents[..head.len()].copy_from_slice(&head);
@@ -242,7 +256,8 @@ impl<'a> Program<'a> {
     fn moved(&self, header: &ProgramHeader) -> ProgramHeader {
         let mut moved = *header;
         let load = self.loads.iter().find(|load| load.holds(header));
-        let offset = load.map_or(0, |load| load.offset + header.p_vaddr.get(LE).saturating_sub(load.address()));
+        let offset =
+            load.map_or(0, |load| load.offset + header.p_vaddr.get(LE).saturating_sub(load.address()));
         moved.p_offset = U64::new(LE, offset);
         moved
     }

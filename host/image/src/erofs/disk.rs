@@ -140,9 +140,7 @@ impl Inode {
 /// CRC-32C (RFC 3720, appendix B.4) without the final complement, as Linux computes it for EROFS.
 fn crc32c(bytes: &[u8]) -> u32 {
     bytes.iter().fold(!0, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            (crc >> 1) ^ (0x82f6_3b78 & 0u32.wrapping_sub(crc & 1))
-        })
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0x82f6_3b78 & 0u32.wrapping_sub(crc & 1)))
     })
 }
 
@@ -161,8 +159,7 @@ mod tests {
 
     #[test]
     fn inodes_of_both_forms_are_read_back() {
-        let small =
-            Inode { mode: S_IFREG | 0o644, links: 1, len: 7, block: 3, serial: 9, uid: 1, gid: 2 };
+        let small = Inode { mode: S_IFREG | 0o644, links: 1, len: 7, block: 3, serial: 9, uid: 1, gid: 2 };
         for inode in [small, Inode { len: 5 << 32, ..small }, Inode { uid: 100_000, ..small }] {
             let mut bytes = [0; 64];
             inode.write(&mut bytes);

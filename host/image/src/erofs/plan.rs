@@ -99,8 +99,7 @@ impl<'a> Plan<'a> {
 
     fn walk(&mut self, dir: &'a Dir, parent: usize, tree: &Tree) -> usize {
         let own = self.push(S_IFDIR | dir.mode, 0, tree, Content::Dir(Vec::new()));
-        let mut entries =
-            vec![Dirent { name: b".", target: own }, Dirent { name: b"..", target: parent }];
+        let mut entries = vec![Dirent { name: b".", target: own }, Dirent { name: b"..", target: parent }];
         let mut subdirs = 0;
         for (name, node) in &dir.entries {
             let target = match node {

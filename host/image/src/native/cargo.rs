@@ -1,0 +1,285 @@
+//! The nested cargo call.
+
+use super::Progress;
+use super::error::BuildError;
+use super::package::Package;
+use crate::sdk::Sdk;
+use serde::Deserialize;
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+/// The target is the host's own, but named: flags then do not reach build scripts and macros.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// For every crate of the program. The red zone is off because interrupts arrive on the same stack; frame
+/// pointers are what backtraces walk; v0 names tell the crate of a function.
+const RUST_FLAGS: &[&str] = &[
+    "--cfg=kernlet_image",
+    "-Clinker=rust-lld",
+    "-Clinker-flavor=ld.lld",
+    "-Crelocation-model=pie",
+    "-Cno-redzone=yes",
+    "-Cforce-frame-pointers=yes",
+    "-Csymbol-mangling-version=v0",
+];
+
+/// For the program alone: a static position-independent executable without anything of a Linux process.
+const LINK_FLAGS: &[&str] = &[
+    "-static",
+    "-pie",
+    "--no-dynamic-linker",
+    "--build-id=none",
+    "-zmax-page-size=4096",
+    "-znognustack",
+    "-ztext",
+    "--no-eh-frame-hdr",
+    "--hash-style=gnu",
+    "--gc-sections",
+    "--icf=all",
+];
+
+/// Profile settings that the crate's own do not override.
+const PROFILE: &[&str] = &[
+    "profile.release.panic=\"abort\"",
+    "profile.release.lto=\"fat\"",
+    "profile.release.codegen-units=1",
+    "profile.release.debug=\"line-tables-only\"",
+    "profile.release.split-debuginfo=\"off\"",
+    "profile.release.strip=\"none\"",
+    "profile.release.incremental=false",
+];
+
+/// Environment variables that would change what is built: for the crate around which kernlet itself is being
+/// run, or for all of the user's own builds.
+const DISTURBING: &[&str] = &[
+    "RUSTFLAGS",
+    "RUSTDOCFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_INCREMENTAL",
+    "CARGO_MAKEFLAGS",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_TARGET_DIR",
+    "MAKEFLAGS",
+    "MFLAGS",
+    "RUSTC_WORKSPACE_WRAPPER",
+];
+const DISTURBING_PREFIXES: &[&str] =
+    &["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_PKG_", "CARGO_CFG_", "CARGO_BIN_"];
+
+/// Cargo, run in a crate's folder with an environment that does not disturb.
+pub(crate) fn command(folder: &Path) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(folder).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let disturbs =
+            DISTURBING.contains(&&*text) || DISTURBING_PREFIXES.iter().any(|p| text.starts_with(p));
+        if disturbs {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+pub(crate) fn start_error(error: io::Error) -> BuildError {
+    match error.kind() {
+        io::ErrorKind::NotFound => BuildError::NoCargo,
+        _ => BuildError::Cargo(error),
+    }
+}
+
+/// Builds the package's program and gives the path of the executable. The caller holds the lock on `target`.
+pub(crate) fn build(
+    package: &Package,
+    sdk: &Sdk,
+    target: &Path,
+    color: bool,
+    progress: &mut dyn Progress,
+) -> Result<PathBuf, BuildError> {
+    let mut command = command(&package.folder);
+    command
+        .args(["rustc", "--release", "--target", TARGET, "--bin", &package.bin, "--manifest-path"])
+        .arg(package.folder.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(target)
+        .args(["--color", "never"])
+        .args(["--message-format", if color { "json-diagnostic-rendered-ansi" } else { "json" }])
+        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(package, sdk, target));
+    for setting in PROFILE {
+        command.args(["--config", setting]);
+    }
+    let level = package.settings.opt_level.as_ref().and_then(|level| level.config()).unwrap_or("3".into());
+    command.args(["--config", &format!("profile.release.opt-level={level}")]);
+    if package.wants_sdk {
+        command
+            .args(["--config", &format!("patch.crates-io.kernlet.path={:?}", sdk.api().to_string_lossy())]);
+    }
+    command.arg("--").args(LINK_FLAGS.iter().map(|flag| format!("-Clink-arg={flag}")));
+    let mut script = OsString::from("-Clink-arg=-T");
+    script.push(sdk.linker_script());
+    command.arg(script);
+    run(command, package, sdk, progress)
+}
+
+/// Flags in cargo's encoding. No path of this machine stays in the program: neither in the places that panics
+/// name, nor in the line tables.
+fn rust_flags(package: &Package, sdk: &Sdk, target: &Path) -> OsString {
+    let mut flags: Vec<OsString> = RUST_FLAGS.iter().map(OsString::from).collect();
+    let registry = cargo_home().map(|home| home.join("registry/src"));
+    let named = [
+        (registry.as_deref(), "/cargo"),
+        (Some(target), "/target"),
+        (Some(package.workspace.as_path()), "/crate"),
+        (Some(sdk.folder()), "/kernlet"),
+    ];
+    for (path, name) in named {
+        let Some(path) = path else { continue };
+        let mut flag = OsString::from("--remap-path-prefix=");
+        flag.push(path);
+        flag.push("=");
+        flag.push(name);
+        flags.push(flag);
+    }
+    flags.join(&OsString::from("\x1f"))
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+enum Message {
+    CompilerArtifact {
+        target: Target,
+        executable: Option<PathBuf>,
+    },
+    CompilerMessage {
+        target: Target,
+        message: Diagnostic,
+    },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+    src_path: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Diagnostic {
+    level: String,
+    rendered: Option<String>,
+}
+
+enum Line {
+    Message(String),
+    Status(String),
+}
+
+fn run(
+    mut command: Command,
+    package: &Package,
+    sdk: &Sdk,
+    progress: &mut dyn Progress,
+) -> Result<PathBuf, BuildError> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(start_error)?;
+    let (sender, lines) = channel();
+    forward(child.stdout.take(), sender.clone(), Line::Message);
+    forward(child.stderr.take(), sender, Line::Status);
+
+    let (mut executable, mut errors, mut said, mut done) = (None, String::new(), String::new(), 0);
+    for line in lines {
+        match line {
+            Line::Status(line) => match status(&line) {
+                Some(step) => progress.step(&step),
+                None => said.extend([&line, "\n"]),
+            },
+            Line::Message(line) => match serde_json::from_str(&line) {
+                Ok(Message::CompilerArtifact { target, executable: Some(path) })
+                    if is_bin(&target, package) =>
+                {
+                    executable = Some(path);
+                }
+                Ok(Message::CompilerArtifact { .. }) => {
+                    done += 1;
+                    progress.tick(done, 0);
+                }
+                Ok(Message::CompilerMessage { target, message }) => {
+                    let text = message.rendered.unwrap_or_default();
+                    if message.level.starts_with("error") {
+                        errors.push_str(&text);
+                    } else if !target.src_path.starts_with(sdk.folder()) {
+                        progress.warning(&text);
+                    }
+                }
+                // Build scripts may print what they like; cargo's other messages say nothing new.
+                Ok(Message::Other) | Err(_) => {}
+            },
+        }
+    }
+    let status = child.wait().map_err(BuildError::Cargo)?;
+    match executable {
+        Some(path) if status.success() => Ok(path),
+        _ => {
+            let output = if errors.is_empty() { said } else { errors };
+            Err(BuildError::Compile { package: package.name.clone(), output: output.trim_end().into() })
+        }
+    }
+}
+
+fn is_bin(target: &Target, package: &Package) -> bool {
+    target.name == package.bin
+        && target.kind.iter().any(|kind| kind == "bin")
+        && target.src_path.starts_with(&package.folder)
+}
+
+/// Cargo's right-aligned status lines, such as `   Compiling smoltcp v0.14.0`.
+fn status(line: &str) -> Option<String> {
+    const VERBS: &[&str] = &[
+        "Adding",
+        "Blocking",
+        "Compiling",
+        "Downloaded",
+        "Downloading",
+        "Finished",
+        "Fresh",
+        "Locking",
+        "Updating",
+    ];
+    let (verb, rest) = line.trim_start().split_once(' ')?;
+    let known = line.starts_with(' ') && VERBS.contains(&verb);
+    known.then(|| format!("{} {}", verb.to_lowercase(), rest.split(" (").next().unwrap_or(rest)))
+}
+
+/// Sends the lines of a pipe from a thread of its own; the thread ends with the pipe.
+fn forward(pipe: Option<impl Read + Send + 'static>, to: Sender<Line>, wrap: fn(String) -> Line) {
+    let Some(pipe) = pipe else { return };
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+            if to.send(wrap(String::from_utf8_lossy(&line).into_owned())).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_lines_are_told_from_messages() {
+        assert_eq!(status("   Compiling core_x v0.1.0 (/a/b)"), Some("compiling core_x v0.1.0".into()));
+        assert_eq!(status("error: no such thing"), None);
+        assert_eq!(status("    | Compiling"), None);
+    }
+}
