@@ -221,7 +221,7 @@ fn demangled(name: &str) -> String {
 /// Takes away what stands for folders of the machine: the names that the build gave them, the registry's index,
 /// and the commit of the standard library.
 fn shortened(file: &str) -> String {
-    for prefix in ["/crate/", "/kernlet/", "/target/"] {
+    for prefix in ["/crate/", "/crates/", "/kernlet/", "/target/"] {
         if let Some(rest) = file.strip_prefix(prefix) {
             return rest.trim_start_matches("./").into();
         }

@@ -4,6 +4,7 @@ use super::Progress;
 use super::error::BuildError;
 use super::package::Package;
 use crate::sdk::Sdk;
+use crate::store::{self, StoreError};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
@@ -25,6 +26,7 @@ const RUST_FLAGS: &[&str] = &[
     "-Cno-redzone=yes",
     "-Cforce-frame-pointers=yes",
     "-Csymbol-mangling-version=v0",
+    "--remap-path-scope=object",
 ];
 
 /// For the program alone: a static position-independent executable without anything of a Linux process.
@@ -100,6 +102,7 @@ pub(crate) fn build(
     color: bool,
     progress: &mut dyn Progress,
 ) -> Result<PathBuf, BuildError> {
+    seed_lock_file(package, sdk)?;
     let mut command = command(&package.folder);
     command
         .args(["rustc", "--release", "--target", TARGET, "--bin", &package.bin, "--manifest-path"])
@@ -125,24 +128,37 @@ pub(crate) fn build(
     run(command, package, sdk, progress)
 }
 
+/// A crate without a lock file of its own starts with the versions that the native API was tested with. Cargo
+/// drops from it what the crate does not use.
+fn seed_lock_file(package: &Package, sdk: &Sdk) -> Result<(), StoreError> {
+    let path = package.workspace.join("Cargo.lock");
+    let Some(tested) = sdk.lock_file().filter(|_| package.wants_sdk && !path.exists()) else { return Ok(()) };
+    std::fs::copy(&tested, &path).map(|_| ()).map_err(store::error(&path))
+}
+
 /// Flags in cargo's encoding. No path of this machine stays in the program: neither in the places that panics
 /// name, nor in the line tables.
 fn rust_flags(package: &Package, sdk: &Sdk, target: &Path) -> OsString {
     let mut flags: Vec<OsString> = RUST_FLAGS.iter().map(OsString::from).collect();
-    let registry = cargo_home().map(|home| home.join("registry/src"));
-    let named = [
-        (registry.as_deref(), "/cargo"),
-        (Some(target), "/target"),
-        (Some(package.workspace.as_path()), "/crate"),
-        (Some(sdk.folder()), "/kernlet"),
-    ];
-    for (path, name) in named {
-        let Some(path) = path else { continue };
+    let mut remap = |path: &Path, name: &str| {
         let mut flag = OsString::from("--remap-path-prefix=");
         flag.push(path);
         flag.push("=");
         flag.push(name);
         flags.push(flag);
+    };
+    if let Some(home) = cargo_home() {
+        remap(&home.join("registry/src"), "/cargo");
+    }
+    remap(target, "/target");
+    remap(&package.workspace, "/crate");
+    remap(sdk.folder(), "/kernlet");
+    for (name, folder) in &package.outside {
+        // The native API's crates stand together: from a checkout of kernlet the names are as from the SDK.
+        match folder.ancestors().nth(2).filter(|_| folder.ends_with("libos/api")) {
+            Some(checkout) => remap(checkout, "/kernlet"),
+            None => remap(folder, &format!("/crates/{name}")),
+        }
     }
     flags.join(&OsString::from("\x1f"))
 }

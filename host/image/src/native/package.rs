@@ -16,6 +16,8 @@ pub(crate) struct Package {
     pub bin: String,
     pub folder: PathBuf,
     pub workspace: PathBuf,
+    /// Path dependencies outside the workspace: name and folder.
+    pub outside: Vec<(String, PathBuf)>,
     /// The native API comes from the sources that kernlet carries, not from a path of the crate's own.
     pub wants_sdk: bool,
     pub settings: Settings,
@@ -114,7 +116,9 @@ impl Package {
         let wants_sdk = api.path.is_none();
         let bin = choose_bin(&raw, bin)?;
         let settings = settings(&raw)?;
-        Ok(Self { name: raw.name, bin, folder, workspace, wants_sdk, settings })
+        let outside = raw.dependencies.into_iter().filter_map(|d| Some((d.name, d.path?)));
+        let outside = outside.filter(|(_, path)| !path.starts_with(&workspace)).collect();
+        Ok(Self { name: raw.name, bin, folder, workspace, outside, wants_sdk, settings })
     }
 }
 
