@@ -13,6 +13,7 @@ pub mod erofs;
 mod error;
 mod hash;
 mod image;
+pub mod inspect;
 mod layout;
 pub mod native;
 mod sdk;
