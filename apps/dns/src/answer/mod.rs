@@ -12,6 +12,7 @@ mod writer;
 pub(crate) use path::Path;
 
 use crate::Zones;
+use crate::rtype as t;
 use query::{HEADER, Parsed, Query};
 use resolve::Resolver;
 use writer::Writer;
@@ -42,6 +43,15 @@ pub(crate) mod rcode {
     pub(crate) const NOTIMP: u8 = 4;
     pub(crate) const REFUSED: u8 = 5;
     pub(crate) const YXDOMAIN: u8 = 6;
+    pub(crate) const NOTAUTH: u8 = 9;
+}
+
+/// What an EDNS reply says beside its code (RFC 8914).
+#[derive(Clone, Copy)]
+pub(crate) enum Extended {
+    Prohibited = 18,
+    NotAuthoritative = 20,
+    NotSupported = 21,
 }
 
 impl Zones {
@@ -58,40 +68,51 @@ impl Zones {
     }
 
     fn reply(&self, packet: &[u8], query: &Query, transport: Transport, out: &mut [u8]) -> usize {
-        let mut limit = match (transport, &query.edns) {
+        let limit = match (transport, &query.edns) {
             (Transport::Tcp, _) => TCP_LARGEST,
             (Transport::Udp, None) => UDP_PLAIN,
             (Transport::Udp, Some(edns)) => usize::from(edns.payload.min(UDP_LARGEST)).max(UDP_PLAIN),
         };
-        limit = limit.min(out.len());
-        let reserved = if query.edns.is_some() { OPT } else { 0 };
-        out[..query.end].copy_from_slice(&packet[..query.end]);
-        let mut resolver =
-            Resolver::new(Writer::new(&mut out[..limit - reserved], query.end), query, transport);
+        let limit = limit.min(out.len()) - if query.edns.is_some() { OPT } else { 0 };
         let bad_version = query.edns.as_ref().is_some_and(|edns| edns.version != 0);
+        if query.qclass != t::CLASS_IN && query.qclass != t::CLASS_ANY && !bad_version {
+            let end = refuse(packet, out, rcode::REFUSED, [packet[2] & 1, 0]);
+            return finish(query, out, end, 0, Some(Extended::NotSupported));
+        }
+        out[..query.end].copy_from_slice(&packet[..query.end]);
+        let mut resolver = Resolver::new(Writer::new(&mut out[..limit], query.end), query, transport);
         if !bad_version {
             resolver.resolve(self);
         }
-        let Resolver { writer, rcode, authoritative, counts, .. } = resolver;
-        let (mut end, truncated) = (writer.position(), writer.truncated);
-        let [answers, authority, mut additional] = counts;
-        if let Some(edns) = &query.edns {
-            let [size_high, size_low] = UDP_LARGEST.to_be_bytes();
-            // The upper bits of BADVERS (16), and the DO bit as it came (RFC 6891 section 6.1.3, RFC 3225).
-            let (extended, dnssec) = (u8::from(bad_version), u8::from(edns.dnssec_ok) << 7);
-            out[end..end + OPT]
-                .copy_from_slice(&[0, 0, 41, size_high, size_low, extended, 0, dnssec, 0, 0, 0]);
-            end += OPT;
-            additional += 1;
-        }
+        let Resolver { writer, rcode, authoritative, extended, counts, .. } = resolver;
+        let (end, truncated) = (writer.position(), writer.truncated);
         // Recursion is desired or not as the query says, and never available; AD and CD are not ours to set.
         out[2] = 0x80 | u8::from(authoritative) << 2 | u8::from(truncated) << 1 | packet[2] & 1;
         out[3] = rcode;
-        for (at, count) in [(4, 1), (6, answers), (8, authority), (10, additional)] {
+        for (at, count) in [(4, 1), (6, counts[0]), (8, counts[1])] {
             out[at..at + 2].copy_from_slice(&count.to_be_bytes());
         }
-        end
+        finish(query, out, end, counts[2], extended)
     }
+}
+
+/// Adds the OPT record, if the query had one, and says where the reply ends.
+fn finish(query: &Query, out: &mut [u8], end: usize, additional: u16, extended: Option<Extended>) -> usize {
+    let Some(edns) = &query.edns else {
+        out[10..12].copy_from_slice(&additional.to_be_bytes());
+        return end;
+    };
+    out[10..12].copy_from_slice(&(additional + 1).to_be_bytes());
+    let [size_high, size_low] = UDP_LARGEST.to_be_bytes();
+    // The upper bits of BADVERS (16), or the DO bit as it came (RFC 6891 section 6.1.3, RFC 3225).
+    let (version, dnssec) = if edns.version == 0 { (0, u8::from(edns.dnssec_ok) << 7) } else { (1, 0) };
+    let opt = &mut out[end..];
+    opt[..OPT].copy_from_slice(&[0, 0, 41, size_high, size_low, version, 0, dnssec, 0, 0, 0]);
+    let Some(extended) = extended else { return end + OPT };
+    // A refusal is short, so that its reason fits.
+    opt[OPT - 1] = 6;
+    opt[OPT..OPT + 6].copy_from_slice(&[0, 15, 0, 2, 0, extended as u8]);
+    end + OPT + 6
 }
 
 /// A reply that is only a header.

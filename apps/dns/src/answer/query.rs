@@ -35,9 +35,6 @@ pub(super) enum Parsed {
     },
 }
 
-/// The query's opcode and recursion-desired bit.
-const OPCODE_AND_RD: u8 = 0x79;
-
 impl Query {
     /// Reads a packet; None is no query at all.
     #[inline]
@@ -50,34 +47,48 @@ impl Query {
         if flags[0] >> 3 != 0 {
             return Some(Parsed::Error { rcode: rcode::NOTIMP, flags: [flags[0], flags[1] & 0xd0] });
         }
-        let malformed = Parsed::Error { rcode: rcode::FORMERR, flags: [flags[0] & OPCODE_AND_RD, 0] };
-        Some(Self::question(packet, header).map_or(malformed, Parsed::Query))
+        let malformed = |kept| Some(Parsed::Error { rcode: rcode::FORMERR, flags: [kept, 0] });
+        let recursion_desired = flags[0] & 1;
+        let Some(mut query) = Self::question(packet).filter(|_| flags[1] & 0x0f == 0) else {
+            return malformed(recursion_desired);
+        };
+        if header[4..6] != [0, 1] {
+            // Not one question: there is nothing to keep a flag of.
+            return malformed(0);
+        }
+        match query.records(packet, header) {
+            Some(()) => Some(Parsed::Query(query)),
+            None => malformed(recursion_desired),
+        }
     }
 
-    fn question(packet: &[u8], header: &[u8; HEADER]) -> Option<Self> {
-        let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        // One question, no answer; authority only in IXFR (RFC 1995 section 3), which is refused all the same.
-        if count(4) != 1 || count(6) != 0 || header[3] & 0x0f != 0 {
-            return None;
-        }
+    /// Reads the first question.
+    #[inline]
+    fn question(packet: &[u8]) -> Option<Self> {
         let path = Path::parse(&packet[HEADER..])?;
         let at = HEADER + path.length();
         let end = at + 4;
         let fixed = packet.get(at..end)?;
-        let (qtype, qclass) = (read_u16(fixed), read_u16(&fixed[2..]));
-        let mut rest = &packet[end..];
+        Some(Self { path, qtype: read_u16(fixed), qclass: read_u16(&fixed[2..]), end, edns: None })
+    }
+
+    /// Reads what follows the question: at most an OPT record.
+    fn records(&mut self, packet: &[u8], header: &[u8; HEADER]) -> Option<()> {
+        let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let mut rest = &packet[self.end..];
+        // No answers; authority only in IXFR (RFC 1995 section 3), which is refused all the same.
+        if count(6) != 0 || (count(8) != 0 && self.qtype != t::IXFR) {
+            return None;
+        }
         for _ in 0..count(8) {
-            if qtype != t::IXFR {
-                return None;
-            }
             rest = skip_record(rest)?;
         }
-        let edns = match count(10) {
-            0 => None,
-            1 => Some(Edns::parse(rest)?),
+        match count(10) {
+            0 => {}
+            1 => self.edns = Some(Edns::parse(rest)?),
             _ => return None,
-        };
-        Some(Self { path, qtype, qclass, end, edns })
+        }
+        Some(())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::query::{HEADER, Query};
 use super::writer::{Owner, Writer};
-use super::{Path, Transport, rcode};
+use super::{Extended, Path, Transport, rcode};
 use crate::name::MAX_NAME;
 use crate::rtype as t;
 use crate::zone::rrset::{FIXED, Rrset};
@@ -28,6 +28,8 @@ pub(super) struct Resolver<'q, 'o> {
     pub(super) transport: Transport,
     pub(super) rcode: u8,
     pub(super) authoritative: bool,
+    /// Why it was refused.
+    pub(super) extended: Option<Extended>,
     /// How many records each section has.
     pub(super) counts: [u16; 3],
 }
@@ -43,6 +45,7 @@ struct Chain {
 }
 
 /// What to do after one name.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack, and most are not followed")]
 enum Step {
     Done,
     /// Look up this name too.
@@ -51,7 +54,15 @@ enum Step {
 
 impl<'q, 'o> Resolver<'q, 'o> {
     pub(super) fn new(writer: Writer<'o>, query: &'q Query, transport: Transport) -> Self {
-        Self { writer, query, transport, rcode: rcode::NOERROR, authoritative: false, counts: [0; 3] }
+        Self {
+            writer,
+            query,
+            transport,
+            rcode: rcode::NOERROR,
+            authoritative: false,
+            extended: None,
+            counts: [0; 3],
+        }
     }
 
     /// Writes an RRset into a section; an answer without it would be wrong, so it is truncated if it does not fit.
@@ -73,15 +84,21 @@ impl<'q, 'o> Resolver<'q, 'o> {
     /// Answers the question.
     pub(super) fn resolve(&mut self, zones: &Zones) {
         let query = self.query;
-        let served = query.qclass == t::CLASS_IN || query.qclass == t::CLASS_ANY;
-        if !served || matches!(query.qtype, t::AXFR | t::IXFR) {
-            self.rcode = rcode::REFUSED;
+        if query.qtype == t::AXFR && self.transport == Transport::Udp {
+            // A zone never fits (RFC 5936 section 4.2).
+            self.rcode = rcode::NOTIMP;
             return;
         }
-        let Some(mut zone) = zones.find(&query.path) else {
-            self.rcode = rcode::REFUSED;
+        let zone = zones.find(&query.path);
+        if matches!(query.qtype, t::AXFR | t::IXFR) {
+            let whole = zone.is_some_and(|zone| zone.origin().labels() == query.path.labels());
+            if whole {
+                return self.refuse(Extended::Prohibited);
+            }
+            self.rcode = rcode::NOTAUTH;
             return;
-        };
+        }
+        let Some(mut zone) = zone else { return self.refuse(Extended::NotAuthoritative) };
         let mut chain =
             Chain { owner: HEADER as u16, owners: [0; MAX_CHAIN], dnames: [NO_NODE; MAX_CHAIN], length: 0 };
         let mut step = self.name(zones, &mut zone, &query.path, &mut chain);
@@ -154,6 +171,11 @@ impl<'q, 'o> Resolver<'q, 'o> {
         let query = self.query;
         let node = zone.node(id);
         let owner = Owner::At(chain.owner);
+        if query.qtype == t::NSEC3 {
+            // Its names are hashes, which nobody asks for (RFC 5155 section 7.2.8).
+            self.negative(zone);
+            return Step::Done;
+        }
         let set = if query.qtype == t::ANY { any(zone.rrsets(node)) } else { zone.rrset(node, query.qtype) };
         if let Some(set) = set {
             self.needed(Section::Answer, zone, owner, set);
@@ -238,6 +260,11 @@ impl<'q, 'o> Resolver<'q, 'o> {
         if !self.writer.truncated {
             self.additional(zone, &[Some(set), None], None, Some(cut));
         }
+    }
+
+    fn refuse(&mut self, why: Extended) {
+        self.rcode = rcode::REFUSED;
+        self.extended = Some(why);
     }
 
     /// Says that there is nothing, and for how long.
