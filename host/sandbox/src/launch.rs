@@ -1,0 +1,265 @@
+//! Launching: fills in the loader's configuration, executes it with exactly the granted descriptors.
+
+use crate::config::{Config, LIMITS, MAGIC, SEGMENTS, Segment};
+use crate::filter;
+use crate::table::HOST_CALLS;
+use kernlet_wire::boot::{BlobWriter, Descriptors, NicConfig, Protocol, Published};
+use rustix::event::epoll;
+use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::io::{Errno, FdFlags};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::{Pid, PidfdFlags};
+use std::fs::File;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// The loader's file up to its configuration.
+const LOADER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/loader"));
+/// How far an instance's stack may grow.
+const STACK: u64 = 1 << 20;
+/// Private writable memory beside the heap: the image's data, the stack's margin, the fault stack.
+const SLACK: u64 = 4 << 20;
+/// Identities of instances that root started begin here: far from users, and one for each monitor.
+const FIRST_IDENTITY: u32 = 0x7000_0000;
+/// Connections and files that one instance may have open.
+const DESCRIPTORS: u64 = 16_384;
+
+/// What an instance is started with.
+pub struct Launch<'a> {
+    /// The image's file.
+    pub image: &'a File,
+    /// Its loadable segments by ascending address.
+    pub segments: &'a [Segment],
+    /// The linked address of its entry.
+    pub entry: u64,
+    /// What the instance is told; its descriptors, published ports and device are added here.
+    pub blob: BlobWriter,
+    /// Standard input, output and error; none for an instance without.
+    pub stdio: [Option<OwnedFd>; 3],
+    /// Bound sockets (for TCP: listening) and the ports that the program binds.
+    pub published: Vec<(Protocol, u16, OwnedFd)>,
+    /// A tap, with its configuration.
+    pub nic: Option<(NicConfig, OwnedFd)>,
+    /// The instance's end of the broker's socket pair.
+    pub broker: Option<OwnedFd>,
+    /// The memory limit in bytes.
+    pub memory: u64,
+}
+
+/// A started instance.
+#[derive(Debug)]
+pub struct Instance {
+    /// Its process.
+    pub pid: Pid,
+    /// Readable when it has ended.
+    pub pidfd: OwnedFd,
+    /// The monitor's end of the control socket: SOCK_SEQPACKET, not blocking.
+    pub control: OwnedFd,
+}
+
+/// Why an instance could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// A host call of the launcher failed.
+    #[error("cannot start a process for the instance: {0}: {1}")]
+    Host(&'static str, Errno),
+    /// The image has more segments than the loader takes.
+    #[error("the image has {0} segments, more than the loader takes")]
+    TooManySegments(usize),
+    /// The loader could not be executed.
+    #[error("cannot execute the loader: {0}")]
+    Execute(std::io::Error),
+}
+
+fn host(what: &'static str) -> impl Fn(Errno) -> LaunchError {
+    move |error| LaunchError::Host(what, error)
+}
+
+/// Starts an instance. Until the caller waits for `pid` it stays a zombie after its end.
+///
+/// # Errors
+/// [`LaunchError`]; nothing is left behind then.
+pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
+    let kind = SocketType::SEQPACKET;
+    let (control, inside) = rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)
+        .map_err(host("socketpair"))?;
+    rustix::io::ioctl_fionbio(&control, true).map_err(host("FIONBIO"))?;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(host("epoll_create"))?;
+    let Launch { image, segments, entry, mut blob, stdio, published, nic, broker, memory } = launch;
+
+    let number = |fd: &Option<OwnedFd>| fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+    blob.memory(memory).descriptors(Descriptors {
+        stdio: [number(&stdio[0]), number(&stdio[1]), number(&stdio[2])],
+        control: inside.as_raw_fd(),
+        broker: number(&broker),
+        epoll: epoll.as_raw_fd(),
+    });
+    for (protocol, port, socket) in &published {
+        blob.published(Published { protocol: *protocol, port: *port, descriptor: socket.as_raw_fd() });
+    }
+    if let Some((config, tap)) = &nic {
+        blob.nic(&NicConfig { descriptor: tap.as_raw_fd(), ..config.clone() });
+    }
+
+    let mut granted: Vec<BorrowedFd<'_>> = vec![inside.as_fd(), epoll.as_fd()];
+    granted.extend(stdio.iter().flatten().chain(&broker).map(AsFd::as_fd));
+    granted.extend(published.iter().map(|(.., socket)| socket.as_fd()));
+    granted.extend(nic.iter().map(|(_, tap)| tap.as_fd()));
+    granted.sort_by_key(|fd| fd.as_raw_fd());
+
+    let mut config = configuration(segments, entry, memory)?;
+    config.image = image.as_raw_fd();
+    let program = loader(config, &granted, &blob.finish())?;
+    for fd in granted.iter().copied().chain([image.as_fd()]) {
+        rustix::io::fcntl_setfd(fd, FdFlags::empty()).map_err(host("F_SETFD"))?;
+    }
+    let child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
+        .arg0("kernlet-instance")
+        .env_clear()
+        .spawn()
+        .map_err(LaunchError::Execute);
+    // The image and the epoll instance are used again by a restart, so they must not reach another program by accident.
+    let _ = rustix::io::fcntl_setfd(image, FdFlags::CLOEXEC);
+    let child = child?;
+    let pid = Pid::from_child(&child);
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(host("pidfd_open"))?;
+    Ok(Instance { pid, pidfd, control })
+}
+
+fn configuration(segments: &[Segment], entry: u64, memory: u64) -> Result<Config, LaunchError> {
+    let mut table = [Segment::default(); SEGMENTS];
+    table.get_mut(..segments.len()).ok_or(LaunchError::TooManySegments(segments.len()))?.copy_from_slice(segments);
+    let data: u64 = segments.iter().filter(|s| s.flags & 2 != 0).map(|s| s.memory_size).sum();
+    // RLIMIT_DATA counts private writable memory; the numbers are those of getrlimit(2).
+    let list = [
+        [2, memory.saturating_add(data).saturating_add(SLACK)],
+        [3, STACK],
+        [4, 0],  // RLIMIT_CORE
+        [6, 0],  // RLIMIT_NPROC
+        [7, descriptor_limit()],
+        [8, 0],  // RLIMIT_MEMLOCK
+        [10, 0], // RLIMIT_LOCKS
+        [12, 0], // RLIMIT_MSGQUEUE
+    ];
+    let mut limits = [[0; 2]; LIMITS];
+    limits[..list.len()].copy_from_slice(&list);
+    let identity = FIRST_IDENTITY + std::process::id();
+    Ok(Config {
+        magic: MAGIC,
+        image: -1,
+        segment_count: segments.len() as u32,
+        segments: table,
+        entry,
+        parent: std::process::id(),
+        limit_count: list.len() as u32,
+        limits,
+        identity: [identity, identity],
+        drop_identity: u32::from(rustix::process::geteuid().is_root()),
+        kept_count: 0,
+        kept_offset: 0,
+        filter_count: 0,
+        filter_offset: 0,
+        blob_length: 0,
+        blob_offset: 0,
+        stack_size: STACK,
+    })
+}
+
+fn descriptor_limit() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current.unwrap_or(DESCRIPTORS).min(DESCRIPTORS)
+}
+
+/// The loader as an executable file of its own in memory, its configuration filled in.
+fn loader(mut config: Config, granted: &[BorrowedFd<'_>], blob: &[u8]) -> Result<OwnedFd, LaunchError> {
+    let filter = filter::compile(HOST_CALLS);
+    let kept: Vec<u8> = granted.iter().flat_map(|fd| fd.as_raw_fd().to_le_bytes()).collect();
+    let program: Vec<u8> = filter.iter().flat_map(|i| i.encode()).collect();
+    let align = |n: usize| n.next_multiple_of(8);
+    let head = align(size_of::<Config>());
+    config.filter_count = filter.len() as u64;
+    config.filter_offset = head as u64;
+    config.kept_count = granted.len() as u32;
+    config.kept_offset = (head + program.len()) as u64;
+    config.blob_offset = config.kept_offset + align(kept.len()) as u64;
+    config.blob_length = blob.len() as u64;
+
+    let mut tail = encode(&config);
+    tail.resize(head, 0);
+    tail.extend_from_slice(&program);
+    tail.extend_from_slice(&kept);
+    tail.resize(config.blob_offset as usize, 0);
+    tail.extend_from_slice(blob);
+
+    let mut loader = LOADER.to_vec();
+    let word = |at: usize| loader.get(at..at + 2).map_or(0, |b| usize::from(u16::from_le_bytes([b[0], b[1]])));
+    let last = word(32) + (word(56) - 1) * 56;
+    for at in [last + 32, last + 40] {
+        loader[at..at + 8].copy_from_slice(&(tail.len() as u64).to_le_bytes());
+    }
+
+    // MFD_EXEC is newer than some kernels, which know no memfd that cannot be executed either.
+    let flags = MemfdFlags::CLOEXEC;
+    let writable = rustix::fs::memfd_create(c"kernlet-loader", flags | MemfdFlags::EXEC)
+        .or_else(|_| rustix::fs::memfd_create(c"kernlet-loader", flags))
+        .map_err(host("memfd_create"))?;
+    let mut written = rustix::io::writev(&writable, &[IoSlice::new(&loader), IoSlice::new(&tail)])
+        .map_err(host("write to a memfd"))?;
+    while written < loader.len() + tail.len() {
+        let rest = loader.iter().chain(&tail).copied().skip(written).collect::<Vec<u8>>();
+        written += rustix::io::write(&writable, &rest).map_err(host("write to a memfd"))?;
+    }
+    // A file that is open for writing cannot be executed (ETXTBSY).
+    let path = format!("/proc/self/fd/{}", writable.as_raw_fd());
+    let program = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(host("reopen a memfd"))?;
+    Ok(program)
+}
+
+/// The bytes of a configuration, field by field in the order and with the padding of its `repr(C)`.
+fn encode(config: &Config) -> Vec<u8> {
+    let mut out = Vec::with_capacity(2048);
+    let c = config;
+    out.extend_from_slice(&c.magic.to_le_bytes());
+    out.extend_from_slice(&c.image.to_le_bytes());
+    out.extend_from_slice(&c.segment_count.to_le_bytes());
+    for s in &c.segments {
+        for field in [s.offset, s.file_size, s.address, s.memory_size, s.flags] {
+            out.extend_from_slice(&field.to_le_bytes());
+        }
+    }
+    out.extend_from_slice(&c.entry.to_le_bytes());
+    out.extend_from_slice(&c.parent.to_le_bytes());
+    out.extend_from_slice(&c.limit_count.to_le_bytes());
+    for field in c.limits.iter().flatten() {
+        out.extend_from_slice(&field.to_le_bytes());
+    }
+    for field in [c.identity[0], c.identity[1], c.drop_identity, c.kept_count] {
+        out.extend_from_slice(&field.to_le_bytes());
+    }
+    let rest = [
+        c.kept_offset, c.filter_count, c.filter_offset, c.blob_length, c.blob_offset, c.stack_size,
+    ];
+    for field in rest {
+        out.extend_from_slice(&field.to_le_bytes());
+    }
+    debug_assert_eq!(out.len(), size_of::<Config>());
+    out
+}
+
+/// What a loader's exit status says about a start that failed; `None` for a status that is the program's own.
+pub fn start_failure(status: i32) -> Option<&'static str> {
+    Some(match status {
+        240 => "the loader's configuration is damaged",
+        241 => "the image could not be mapped (is there enough memory?)",
+        242 => "descriptors could not be closed",
+        243 => "the unprivileged identity could not be taken",
+        244 => "the monitor ended before the instance began",
+        245 => "resource limits could not be set (they may not be above the monitor's own; see ulimit -a)",
+        246 => "no_new_privs could not be set",
+        247 => "Landlock refused",
+        248 => "the seccomp filter was refused (does this kernel have CONFIG_SECCOMP_FILTER?)",
+        _ => return None,
+    })
+}

@@ -1,0 +1,74 @@
+//! The host calls of an instance: the whole list, each with its reason.
+//!
+//! Whatever is not here ends the instance with SIGSYS; arguments outside of what is checked give EPERM. No call takes
+//! a path or an address to connect to, none makes a process, and none makes memory executable. Calls on the hot path
+//! are without checks, which cost 20 to 35 ns each.
+
+/// A condition on an argument of a call.
+#[derive(Clone, Copy, Debug)]
+pub enum Check {
+    /// Argument `.0` and mask `.1` must equal `.2`.
+    Masked(u8, u64, u64),
+    /// Argument `.0` must be one of these.
+    OneOf(u8, &'static [u64]),
+}
+
+/// One call that passes.
+#[derive(Clone, Copy, Debug)]
+pub struct HostCall {
+    /// Its number on x86-64.
+    pub number: u32,
+    /// Its name.
+    pub name: &'static str,
+    /// What must hold of its arguments, all of it.
+    pub checks: &'static [Check],
+    /// What the library OS needs it for.
+    pub reason: &'static str,
+}
+
+const fn call(number: u32, name: &'static str, checks: &'static [Check], reason: &'static str) -> HostCall {
+    HostCall { number, name, checks, reason }
+}
+
+/// MSG_DONTWAIT alone: above all never MSG_FASTOPEN, which connects a TCP socket to any address.
+const SEND_FLAGS: &[Check] = &[Check::Masked(3, 0xffff_ffff, 0x40)];
+/// No PROT_EXEC.
+const NO_EXECUTE: &[Check] = &[Check::Masked(2, 4, 0)];
+/// IPPROTO_TCP with TCP_NODELAY or TCP_QUICKACK.
+const TCP_OPTIONS: &[Check] = &[Check::Masked(1, 0xffff_ffff, 6), Check::OneOf(2, &[1, 12])];
+/// MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_POPULATE_READ, MADV_POPULATE_WRITE.
+const ADVICE: &[Check] = &[Check::OneOf(2, &[4, 8, 14, 15, 22, 23])];
+/// CLOCK_REALTIME, CLOCK_MONOTONIC and CLOCK_BOOTTIME: where the vDSO cannot read them itself.
+const CLOCKS: &[Check] = &[Check::OneOf(0, &[0, 1, 7])];
+
+/// The list, the hottest first.
+pub const HOST_CALLS: &[HostCall] = &[
+    call(299, "recvmmsg", &[], "datagrams in"),
+    call(307, "sendmmsg", SEND_FLAGS, "datagrams out"),
+    call(441, "epoll_pwait2", &[], "the one way to wait"),
+    call(0, "read", &[], "transfer on a granted descriptor"),
+    call(1, "write", &[], "transfer on a granted descriptor"),
+    call(20, "writev", &[], "transfer on a granted descriptor"),
+    call(288, "accept4", &[], "connections to a published port"),
+    call(3, "close", &[], "giving a descriptor up"),
+    call(233, "epoll_ctl", &[], "watching a descriptor"),
+    call(48, "shutdown", &[], "half-close of a connection"),
+    call(54, "setsockopt", TCP_OPTIONS, "small segments at once"),
+    call(51, "getsockname", &[], "the address of a published port"),
+    call(17, "pread64", &[], "files of volumes"),
+    call(18, "pwrite64", &[], "files of volumes"),
+    call(5, "fstat", &[], "files of volumes"),
+    call(77, "ftruncate", &[], "files of volumes"),
+    call(217, "getdents64", &[], "directories of volumes"),
+    call(47, "recvmsg", &[], "control messages; replies and descriptors of the broker"),
+    call(7, "poll", &[], "waiting for a slow reader of standard output"),
+    call(9, "mmap", NO_EXECUTE, "memory"),
+    call(11, "munmap", &[], "memory"),
+    call(10, "mprotect", NO_EXECUTE, "memory; protecting the image's relocated data"),
+    call(28, "madvise", ADVICE, "memory"),
+    call(228, "clock_gettime", CLOCKS, "time, where the vDSO cannot tell it"),
+    call(13, "rt_sigaction", &[], "faults are reported"),
+    call(131, "sigaltstack", &[], "faults are reported, on a stack of their own"),
+    call(15, "rt_sigreturn", &[], "return from a signal"),
+    call(231, "exit_group", &[], "the end"),
+];
