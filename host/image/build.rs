@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     for member in members.iter().filter(|member| member.join("Cargo.toml").is_file()) {
         let manifest = member_manifest(&member.join("Cargo.toml"))?;
         files.insert(relative(&root, &member.join("Cargo.toml"))?, manifest.into_bytes());
-        add_sources(&root, member, &mut files, true)?;
+        add_sources(&root, member, &mut files)?;
     }
     files.insert("Cargo.toml".into(), workspace_manifest(&root.join("Cargo.toml"))?.into_bytes());
     let lock = root.join("Cargo.lock");
@@ -42,7 +42,7 @@ fn main() -> Result<()> {
 
     // What this crate makes of the same input may change with its code: its caches ask for the revision.
     let mut own = BTreeMap::new();
-    add_sources(&root, &here, &mut own, false)?;
+    add_sources(&root, &here, &mut own)?;
     let mut hasher = DefaultHasher::new();
     own.iter().for_each(|(path, contents)| {
         hasher.write(path.as_bytes());
@@ -53,7 +53,7 @@ fn main() -> Result<()> {
 }
 
 /// Adds what building the package at `folder` needs, and tells cargo to look there for changes.
-fn add_sources(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>, top: bool) -> Result<()> {
+fn add_sources(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<Result<_>>()?;
     entries.sort_by_key(std::fs::DirEntry::path);
@@ -64,7 +64,7 @@ fn add_sources(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>
             if !matches!(&*name, "tests" | "benches" | "examples" | "target" | "fuzz")
                 && !name.starts_with('.')
             {
-                add_sources(root, &path, files, top)?;
+                add_sources(root, &path, files)?;
             }
         } else if [".rs", ".ld", ".s", ".S"].iter().any(|suffix| name.ends_with(suffix)) {
             files.insert(relative(root, &path)?, read(&path)?);

@@ -169,16 +169,12 @@ fn cargo_home() -> Option<PathBuf> {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "reason", rename_all = "kebab-case")]
+#[serde(tag = "reason")]
 enum Message {
-    CompilerArtifact {
-        target: Target,
-        executable: Option<PathBuf>,
-    },
-    CompilerMessage {
-        target: Target,
-        message: Diagnostic,
-    },
+    #[serde(rename = "compiler-artifact")]
+    Artifact { target: Target, executable: Option<PathBuf> },
+    #[serde(rename = "compiler-message")]
+    Diagnostic { target: Target, message: Diagnostic },
     #[serde(other)]
     Other,
 }
@@ -220,16 +216,14 @@ fn run(
                 None => said.extend([&line, "\n"]),
             },
             Line::Message(line) => match serde_json::from_str(&line) {
-                Ok(Message::CompilerArtifact { target, executable: Some(path) })
-                    if is_bin(&target, package) =>
-                {
+                Ok(Message::Artifact { target, executable: Some(path) }) if is_bin(&target, package) => {
                     executable = Some(path);
                 }
-                Ok(Message::CompilerArtifact { .. }) => {
+                Ok(Message::Artifact { .. }) => {
                     done += 1;
                     progress.tick(done, 0);
                 }
-                Ok(Message::CompilerMessage { target, message }) => {
+                Ok(Message::Diagnostic { target, message }) => {
                     let text = message.rendered.unwrap_or_default();
                     if message.level.starts_with("error") {
                         errors.push_str(&text);
