@@ -3,7 +3,7 @@
 //! The image itself carries no names: it prints `kernlet+0x10432c`, an address at link time. The linked file
 //! with symbols and line tables is kept on the host that built the image, under the image's build id.
 
-use crate::layout::Header;
+use crate::layout::{Header, LINK_BASE};
 use crate::store::{self, StoreError};
 use addr2line::Context;
 use kernlet_wire::manifest::BuildId;
@@ -135,11 +135,15 @@ impl Symbols {
     /// when the address is in no function.
     #[must_use]
     pub fn resolve(&self, link_address: u64) -> Vec<Frame> {
+        // Logs may hold any number at all; images end below 4 GiB.
+        if !(LINK_BASE..1 << 32).contains(&link_address) {
+            return Vec::new();
+        }
         let mut frames = self.source_frames(link_address).unwrap_or_default();
         if let Some(symbol) = self.function(link_address) {
+            // The line tables tell the bare names of functions, the symbol the whole path.
             match frames.last_mut() {
-                Some(outermost) if outermost.function.is_empty() => outermost.function = symbol,
-                Some(_) => {}
+                Some(outermost) => outermost.function = symbol,
                 None => frames.push(Frame { function: symbol, file: None, line: None }),
             }
         }
@@ -232,9 +236,10 @@ fn shortened(file: &str) -> String {
     if let Some((_, rest)) = file.strip_prefix("/rustc/").and_then(|rest| rest.split_once("/library/")) {
         return rest.into();
     }
-    // Not built by kernlet's own call: from the last crate's folder on.
-    match file.rfind("/src/").filter(|_| file.starts_with('/')) {
-        Some(src) => file[file[..src].rfind('/').map_or(0, |at| at + 1)..].into(),
+    // Not built by kernlet's own call: the crate's folder is likely the one above src or tests.
+    let folders = ["/src/", "/tests/"].iter().filter_map(|name| file.rfind(name)).max();
+    match folders.filter(|_| file.starts_with('/')) {
+        Some(at) => file[file[..at].rfind('/').map_or(0, |at| at + 1)..].into(),
         None => file.into(),
     }
 }
