@@ -98,7 +98,8 @@ pub fn linked(address: usize) -> Option<usize> {
 
 /// Program header type of the manifest: "knlt".
 const PT_KERNLET: u32 = 0x6b6e_6c74;
-const PT_LOAD: u32 = 1;
+/// Program header type of a segment that is mapped.
+pub const PT_LOAD: u32 = 1;
 
 /// See [`crate::sealed::segment`].
 pub fn sealed_segment() -> &'static [u8] {

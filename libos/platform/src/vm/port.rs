@@ -3,7 +3,7 @@
 use core::arch::asm;
 
 macro_rules! ports {
-    ($read:ident, $write:ident, $type:ty, $register:literal) => {
+    ($read:ident, $write:ident, $type:ty, $register:tt) => {
         #[doc = concat!("Reads a ", stringify!($type), " from a port.")]
         #[inline]
         pub fn $read(port: u16) -> $type {

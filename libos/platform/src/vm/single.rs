@@ -1,5 +1,4 @@
-//! State of the one vCPU, usable from the first instruction on: unlike [`crate::cpu::CpuLocal`] it holds no
-//! pointer that must be relocated first.
+//! State of the one vCPU, in a form that needs no code to be made.
 
 use core::cell::{RefCell, RefMut};
 

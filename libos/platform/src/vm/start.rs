@@ -36,7 +36,7 @@ unsafe extern "C" {
     static __end: u8;
 }
 
-/// What the mapping phase leaves for later. Plain numbers: nothing is relocated yet when they are written.
+/// What the mapping phase leaves for later.
 static BLOB: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 static STACK_RANGE: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 static COMMAND_LINE: AtomicUsize = AtomicUsize::new(0);
@@ -110,7 +110,7 @@ pub struct Placement {
     stack: usize,
 }
 
-/// Runs identity-mapped and not relocated: uses no pointer that a static holds.
+/// Runs identity-mapped. Pointers to statics that are kept here point to the wrong place afterwards.
 #[unsafe(no_mangle)]
 extern "C" fn kernlet_vm_map(start_info: u64) -> Placement {
     let info: StartInfo = read(start_info, 0);

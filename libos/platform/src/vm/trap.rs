@@ -4,7 +4,7 @@
 //! one for faults, one for double faults, because a stack of the table does not nest.
 
 use super::boot::FAULT_STACK;
-use super::port::{cpuid, in8, out8};
+use super::port::{cpuid, out8};
 use super::single::Single;
 use crate::fault::{Access, Fault, report};
 use core::arch::{asm, global_asm};
@@ -162,7 +162,6 @@ pub fn install() {
     // Mask both PICs: what arrives comes through the APIC.
     out8(0x21, 0xff);
     out8(0xa1, 0xff);
-    let _ = in8(0x21);
     protect();
 }
 

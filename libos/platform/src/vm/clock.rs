@@ -1,0 +1,182 @@
+//! Clocks and the timer.
+//!
+//! Best is the hypervisor's own clock (KVM). Else it is the time stamp counter, whose rate CPUID may tell; where
+//! it does not (QEMU without KVM), the APIC timer, which hypervisors run at 1 GHz, measures it on the side
+//! during the first quarter of a second, in which it is itself the clock. Nothing ever spins to measure.
+
+use super::apic::{self, Count};
+use super::port::{cpuid, rdtsc};
+use super::single::Single;
+use super::{kvmclock, rtc};
+
+/// How long the counter's rate is measured: 250 ms against a reading error below 1 us.
+const MEASURE: u64 = 250_000_000;
+/// While measuring, the timer runs periodically, so keep it from striking all the time.
+const SHORTEST: u64 = 20_000;
+/// Steps of 128 ns last for nine minutes.
+const COARSE: u32 = 7;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Unknown,
+    Kvm,
+    /// The counter, with a rate that is known.
+    Counter,
+    /// The APIC timer, measuring the counter.
+    Measuring,
+}
+
+struct Clock {
+    source: Source,
+    /// At `base_tsc` the time was `base_ns`; a tick lasts `rate` / 2^32 ns.
+    base_tsc: u64,
+    base_ns: u64,
+    rate: u64,
+    /// While measuring: the counter at the start, and the timer's present round: when it was started, its length
+    /// in steps of 2^`shift` ns.
+    start_tsc: u64,
+    round: u64,
+    initial: u32,
+    shift: u32,
+    /// What to add for the wall clock, when known.
+    wall: Option<u64>,
+}
+
+static CLOCK: Single<Clock> = Single::new(Clock {
+    source: Source::Unknown,
+    base_tsc: 0,
+    base_ns: 0,
+    rate: 0,
+    start_tsc: 0,
+    round: 0,
+    initial: 0,
+    shift: 0,
+    wall: None,
+});
+
+impl Clock {
+    fn find(&mut self) {
+        apic::init();
+        self.source = if kvmclock::start() {
+            Source::Kvm
+        } else if let Some(hertz) = counter_rate() {
+            // The counter stood at about 0 when the machine was made.
+            self.rate = ((1_000_000_000u128 << 32) / u128::from(hertz)) as u64;
+            Source::Counter
+        } else {
+            self.start_round(0, Count::Silent, u32::MAX, COARSE);
+            self.start_tsc = apic::sample().1;
+            self.base_tsc = self.start_tsc;
+            Source::Measuring
+        };
+    }
+
+    fn start_round(&mut self, now: u64, count: Count, initial: u32, shift: u32) {
+        (self.round, self.initial, self.shift) = (now, initial, shift);
+        apic::start_timer(count, initial, shift);
+    }
+
+    fn by_counter(&self, tsc: u64) -> u64 {
+        let ticks = u128::from(tsc.saturating_sub(self.base_tsc));
+        self.base_ns + (ticks * u128::from(self.rate) >> 32) as u64
+    }
+
+    /// The time by the APIC timer, and a better measure of the counter's rate.
+    fn measure(&mut self) -> u64 {
+        let (count, tsc) = apic::sample();
+        let phase = u64::from(self.initial.saturating_sub(count)) << self.shift;
+        let length = (u64::from(self.initial) + 1) << self.shift;
+        // How often the timer went round: the counter knows well enough.
+        let rough = if self.rate == 0 { 0 } else { self.by_counter(tsc).saturating_sub(self.round) };
+        let rounds = rough.saturating_sub(phase).saturating_add(length / 2) / length;
+        let now = self.round + phase + rounds * length;
+        let ticks = tsc.saturating_sub(self.start_tsc);
+        if now > 0 && ticks > 0 {
+            self.rate = ((u128::from(now) << 32) / u128::from(ticks)) as u64;
+        }
+        // The last time that was told may be a little ahead.
+        self.base_ns = self.base_ns.max(now);
+        self.base_tsc = tsc;
+        now
+    }
+
+    fn now(&mut self) -> u64 {
+        loop {
+            match self.source {
+                Source::Unknown => self.find(),
+                Source::Kvm => return kvmclock::now(),
+                Source::Counter => return self.by_counter(rdtsc()),
+                Source::Measuring => {
+                    if self.measure() > MEASURE {
+                        self.source = Source::Counter;
+                        apic::start_timer(Count::Once, 0, 0);
+                    }
+                    return self.base_ns;
+                }
+            }
+        }
+    }
+}
+
+/// The counter's rate in Hz, as CPUID tells it.
+fn counter_rate() -> Option<u64> {
+    let [most, ..] = cpuid(0, 0);
+    if most >= 0x15 {
+        let [denominator, numerator, crystal, _] = cpuid(0x15, 0).map(u64::from);
+        if denominator != 0 && numerator != 0 && crystal != 0 {
+            return Some(crystal * numerator / denominator);
+        }
+    }
+    // The hypervisor's leaf for it, which VMware, KVM and others have.
+    if cpuid(1, 0)[2] & 1 << 31 != 0 && cpuid(0x4000_0000, 0)[0] >= 0x4000_0010 {
+        let kilohertz = u64::from(cpuid(0x4000_0010, 0)[0]);
+        return (kilohertz != 0).then_some(kilohertz * 1000);
+    }
+    None
+}
+
+/// See [`crate::clock::monotonic`].
+pub fn monotonic() -> u64 {
+    CLOCK.lock().now()
+}
+
+/// See [`crate::clock::wall`].
+pub fn wall() -> u64 {
+    let mut clock = CLOCK.lock();
+    let now = clock.now();
+    let offset = match clock.wall {
+        Some(offset) => offset,
+        None => {
+            let at_start = crate::boot::blob().wall_clock();
+            let kvm = (clock.source == Source::Kvm).then(kvmclock::wall).flatten();
+            let offset = kvm.or(at_start).unwrap_or_else(|| rtc::read().saturating_sub(now));
+            *clock.wall.insert(offset)
+        }
+    };
+    offset.saturating_add(now)
+}
+
+/// Lets the timer strike at `deadline`, or earlier when that is far away.
+pub fn arm(deadline: u64) {
+    let mut clock = CLOCK.lock();
+    let left = deadline.saturating_sub(clock.now());
+    let (count, left) = match clock.source {
+        Source::Measuring => (Count::Periodic, left.max(SHORTEST)),
+        _ => (Count::Once, left.max(1)),
+    };
+    let shift = if left < u64::from(u32::MAX) { 0 } else { COARSE };
+    let steps = u32::try_from((left >> shift) + 1).unwrap_or(u32::MAX);
+    let now = clock.base_ns;
+    clock.start_round(now, count, steps, shift);
+}
+
+/// The timer is not needed any more.
+pub fn disarm() {
+    let mut clock = CLOCK.lock();
+    if clock.source == Source::Measuring {
+        let now = clock.measure();
+        clock.start_round(now, Count::Silent, u32::MAX, COARSE);
+    } else {
+        apic::start_timer(Count::Once, 0, 0);
+    }
+}

@@ -1,0 +1,54 @@
+//! Memory that devices read and write: contiguous, zeroed, never given back.
+
+use super::frames::{PAGE, RAM};
+use super::paging::{self, NO_EXECUTE, WRITE};
+
+/// A piece of such memory. What a device wrote there is read with care: it may change at any time.
+pub struct Dma {
+    address: usize,
+    length: usize,
+}
+
+impl Dma {
+    /// At least `length` bytes, whole pages.
+    pub fn new(length: usize) -> Option<Self> {
+        let pages = length.div_ceil(PAGE);
+        let physical = RAM.lock().take_back(pages)?;
+        // SAFETY: the frames were just taken; they are zeroed before anybody sees them.
+        let address = unsafe {
+            let address = paging::window(physical, pages * PAGE, NO_EXECUTE | WRITE)?;
+            (address as *mut u8).write_bytes(0, pages * PAGE);
+            address
+        };
+        Some(Self { address, length: pages * PAGE })
+    }
+
+    /// Its length.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// The address by which a device knows the byte at `offset`.
+    pub fn physical(&self, offset: usize) -> u64 {
+        paging::physical_in_window(self.address) + offset as u64
+    }
+
+    /// A pointer to the byte at `offset`, behind which `length` bytes lie.
+    pub fn pointer(&self, offset: usize, length: usize) -> *mut u8 {
+        assert!(offset <= self.length && length <= self.length - offset);
+        (self.address + offset) as *mut u8
+    }
+
+    /// Bytes that no device owns at present.
+    pub fn bytes(&self, offset: usize, length: usize) -> &[u8] {
+        // SAFETY: in bounds and initialised; the queue handed them back, and a device that goes on writing to
+        // them only garbles what is copied or parsed with checks anyway.
+        unsafe { core::slice::from_raw_parts(self.pointer(offset, length), length) }
+    }
+
+    /// Bytes that no device owns at present, to write.
+    pub fn bytes_mut(&mut self, offset: usize, length: usize) -> &mut [u8] {
+        // SAFETY: as above; `&mut self` keeps other references away.
+        unsafe { core::slice::from_raw_parts_mut(self.pointer(offset, length), length) }
+    }
+}

@@ -1,0 +1,77 @@
+//! The heap's memory: a range of addresses at a random place that follows the free RAM, range by range, and is
+//! mapped as it grows, in 2 MiB pages where they fit.
+
+use super::frames::{PAGE, RAM};
+use super::paging::{self, NO_EXECUTE, WRITE};
+use super::single::Single;
+use super::start;
+use core::ptr::NonNull;
+
+const LARGE_PAGE: usize = 2 << 20;
+/// The least that is mapped at once while pages are small.
+const STEP: usize = 64 << 10;
+/// Below this address firmware leaves data in RAM, and within this distance of the end of the RAM below 4 GiB.
+/// All else comes zeroed from the monitor.
+const LOW: usize = 1 << 20;
+const TOP: usize = 16 << 20;
+const FOUR_GIB: usize = 4 << 30;
+
+struct Heap {
+    /// Where the next piece goes; 0 before the first.
+    next: usize,
+    used: usize,
+}
+
+static HEAP: Single<Heap> = Single::new(Heap { next: 0, used: 0 });
+
+/// See [`crate::heap::grow`].
+pub fn grow(least: usize) -> Option<(NonNull<u8>, usize)> {
+    let least = least.max(1).checked_next_multiple_of(PAGE)?;
+    let heap = &mut *HEAP.lock();
+    let range = *RAM.lock().front()?;
+    if RAM.lock().free() < least {
+        return None;
+    }
+    // Addresses agree with physical ones up to 2 MiB, so that large pages fit; a new range may leave a gap.
+    let offset = range.start % LARGE_PAGE;
+    if heap.next == 0 {
+        heap.next = start::heap_base() + offset;
+    } else if heap.next % LARGE_PAGE != offset && range.len() >= LARGE_PAGE {
+        heap.next = (heap.next + LARGE_PAGE) / LARGE_PAGE * LARGE_PAGE + offset;
+    }
+    let first = heap.next;
+    let to_large = range.start.next_multiple_of(LARGE_PAGE) - range.start;
+    let wanted = if to_large == 0 {
+        least.checked_next_multiple_of(LARGE_PAGE)?
+    } else if least <= to_large {
+        least.max(STEP).min(to_large)
+    } else {
+        to_large + (least - to_large).next_multiple_of(LARGE_PAGE)
+    };
+    while heap.next - first < least {
+        // A piece may need several ranges; it ends with the first range when it is long enough then.
+        let left = wanted.saturating_sub(heap.next - first).max(PAGE);
+        let mut ram = RAM.lock();
+        let range = ram.front()?;
+        let (physical, length) = (range.start, left.min(range.len()));
+        range.start += length;
+        let (end, address) = (range.end, heap.next);
+        drop(ram);
+        // SAFETY: the frames were just taken, and nothing is mapped at or behind `next`.
+        unsafe {
+            paging::map(address, physical, length, NO_EXECUTE | WRITE)?;
+            if physical < LOW || (end <= FOUR_GIB && physical + length + TOP > end) {
+                (address as *mut u8).write_bytes(0, length);
+            }
+        }
+        heap.next += length;
+    }
+    let length = heap.next - first;
+    heap.used += length;
+    Some((NonNull::new(first as *mut u8)?, length))
+}
+
+/// See [`crate::heap::used`].
+pub fn used() -> usize {
+    HEAP.lock().used
+}

@@ -1,0 +1,123 @@
+//! The virtio console and its named ports (virtio 1.2, 5.3): standard streams and the control channel.
+//!
+//! A console without named ports (`-device virtconsole`) serves as standard input, output and error.
+
+mod link;
+mod port;
+
+use super::single::Single;
+use crate::Errno;
+use link::Link;
+use port::Port;
+
+/// What a port is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Input,
+    Output,
+    Error,
+    Control,
+}
+
+/// The names of the ports, in the order of [`Role`].
+const NAMES: [&str; 4] = ["kernlet.stdin", "kernlet.stdout", "kernlet.stderr", kernlet_wire::control::PORT_NAME];
+
+struct Console {
+    link: Link,
+    /// The ports in use, and for each role which of them it has.
+    ports: [Option<Port>; 4],
+    roles: [Option<usize>; 4],
+}
+
+enum State {
+    Unknown,
+    Absent,
+    Here(Console),
+}
+
+static CONSOLE: Single<State> = Single::new(State::Unknown);
+
+impl Console {
+    fn open() -> Option<Self> {
+        let mut link = Link::open()?;
+        let found = link.discover(&NAMES);
+        let mut console = Self { link, ports: [const { None }; 4], roles: [None; 4] };
+        for (role, named) in found.named.into_iter().enumerate() {
+            if let Some(number) = named.or(found.console.filter(|_| role != Role::Control as usize)) {
+                console.roles[role] = console.port(number);
+            }
+        }
+        Some(console)
+    }
+
+    /// The index of the port with that number, which is opened if it was not.
+    fn port(&mut self, number: u32) -> Option<usize> {
+        let open = |p: &Option<Port>| p.as_ref().is_some_and(|p| p.number() == number);
+        if let Some(at) = self.ports.iter().position(open) {
+            return Some(at);
+        }
+        let at = self.ports.iter().position(Option::is_none)?;
+        self.ports[at] = Some(Port::open(self.link.device(), number)?);
+        self.link.opened(number);
+        Some(at)
+    }
+
+    fn with_role(&mut self, role: Role) -> Option<&mut Port> {
+        self.ports[self.roles[role as usize]?].as_mut()
+    }
+}
+
+/// Calls `f` with the console, which is opened when first used. `None` when there is none, or when it is in use:
+/// then a fault or panic happened in this very code.
+fn with<R>(f: impl FnOnce(&mut Console) -> Option<R>) -> Option<R> {
+    let mut state = CONSOLE.try_lock()?;
+    if let State::Unknown = *state {
+        *state = Console::open().map_or(State::Absent, State::Here);
+    }
+    match &mut *state {
+        State::Here(console) => f(console),
+        _ => None,
+    }
+}
+
+/// Writes all of `bytes` to the port of `role`; `false` when there is no such port.
+pub fn write(role: Role, bytes: &[u8]) -> bool {
+    with(|console| console.with_role(role).map(|port| port.write(bytes))).is_some()
+}
+
+/// Reads what has come from the port of `role`: 0 bytes when the host closed it, `None` without such a port.
+pub fn read(role: Role, buffer: &mut [u8]) -> Option<Result<usize, Errno>> {
+    with(|console| {
+        let port = console.with_role(role)?;
+        let got = port.read(buffer);
+        if got != 0 {
+            return Some(Ok(got));
+        }
+        let number = port.number();
+        // What the host wrote before it closed the port came first: look again.
+        let closed = console.link.is_closed(number);
+        let got = console.with_role(role)?.read(buffer);
+        Some(if got != 0 || closed { Ok(got) } else { Err(Errno::EAGAIN) })
+    })
+}
+
+/// Reports `token` when the console has something to say; `false` without a port of `role`.
+pub fn watch(role: Role, token: u32) -> bool {
+    let line = with(|console| {
+        console.with_role(role)?;
+        console.link.device().line()
+    });
+    line.is_some_and(|line| {
+        super::event::watch(line, token);
+        true
+    })
+}
+
+/// Waits until the host has taken everything that was written.
+pub fn drain() {
+    if let Some(mut state) = CONSOLE.try_lock()
+        && let State::Here(console) = &mut *state
+    {
+        console.ports.iter_mut().flatten().for_each(Port::drain);
+    }
+}

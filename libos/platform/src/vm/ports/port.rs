@@ -1,0 +1,107 @@
+//! One port of a console: a queue and a buffer each way.
+
+use crate::vm::dma::Dma;
+use crate::vm::event;
+use crate::vm::virtio::{Device, Part, Queue};
+
+/// Bytes in flight each way.
+const BUFFER: usize = 4096;
+/// One request at a time is enough; queues have at least this many descriptors.
+const QUEUE: u16 = 4;
+/// How often a queue is looked at before the vCPU halts until it strikes.
+const SPINS: u32 = 2000;
+
+pub struct Port {
+    number: u32,
+    receive: Queue,
+    transmit: Queue,
+    input: Dma,
+    output: Dma,
+    /// The part of `input` that was received and not read yet.
+    start: usize,
+    end: usize,
+    sending: bool,
+}
+
+impl Port {
+    pub fn open(device: &Device, number: u32) -> Option<Self> {
+        // Port 0 has queues 0 and 1; 2 and 3 are the control queues.
+        let first = u16::try_from(if number == 0 { 0 } else { number.checked_mul(2)?.checked_add(2)? }).ok()?;
+        let mut port = Self {
+            number,
+            receive: device.queue(first, QUEUE)?,
+            transmit: device.queue(first + 1, QUEUE)?,
+            input: Dma::new(BUFFER)?,
+            output: Dma::new(BUFFER)?,
+            start: 0,
+            end: 0,
+            sending: false,
+        };
+        port.receive.want_interrupt(true);
+        port.transmit.want_interrupt(false);
+        port.listen();
+        Some(port)
+    }
+
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    fn listen(&mut self) {
+        let part = Part { address: self.input.physical(0), length: BUFFER as u32, writable: true };
+        self.receive.post(0, &[part]);
+        self.receive.kick();
+    }
+
+    /// Reads what has come; 0 when nothing has.
+    pub fn read(&mut self, buffer: &mut [u8]) -> usize {
+        if self.start == self.end {
+            let Some((_, length)) = self.receive.pop() else { return 0 };
+            (self.start, self.end) = (0, (length as usize).min(BUFFER));
+        }
+        let length = buffer.len().min(self.end - self.start);
+        buffer[..length].copy_from_slice(self.input.bytes(self.start, length));
+        self.start += length;
+        if self.start == self.end {
+            self.listen();
+            self.receive.want_interrupt(true);
+        }
+        length
+    }
+
+    /// Writes all of `bytes`. The last piece may still be on its way when this returns.
+    pub fn write(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(BUFFER) {
+            self.drain();
+            if self.sending {
+                return;
+            }
+            self.output.bytes_mut(0, piece.len()).copy_from_slice(piece);
+            let part = Part { address: self.output.physical(0), length: piece.len() as u32, writable: false };
+            self.transmit.post(0, &[part]);
+            self.transmit.kick();
+            self.sending = true;
+        }
+    }
+
+    /// Waits until the device has taken what was written; forever, if the host does not read.
+    pub fn drain(&mut self) {
+        let mut spins = 0;
+        while self.sending && !self.transmit.is_broken() {
+            if self.transmit.pop().is_some() {
+                self.sending = false;
+            } else if spins < SPINS {
+                spins += 1;
+                core::hint::spin_loop();
+            } else {
+                self.transmit.want_interrupt(true);
+                if self.transmit.pop().is_some() {
+                    self.sending = false;
+                } else {
+                    event::halt();
+                }
+                self.transmit.want_interrupt(false);
+            }
+        }
+    }
+}
