@@ -23,7 +23,7 @@ pub const PAGE: u64 = 4096;
 /// Where images are linked: the lowest address at which Firecracker and Cloud Hypervisor load a kernel.
 pub const LINK_BASE: u64 = 0x10_0000;
 /// Images end below 4 GiB: the PVH entry runs in 32-bit mode and must reach all of the image.
-const MEMORY_END: u64 = 1 << 32;
+pub(crate) const MEMORY_END: u64 = 1 << 32;
 /// More program headers than the linker scripts make, few enough for the first page.
 const MAX_HEADERS: usize = 16;
 

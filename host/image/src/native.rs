@@ -105,8 +105,8 @@ pub fn build_crate(
     let package = Package::load(dir, options.bin.as_deref())?;
     let sdk = Sdk::unpack(&home)?;
     let linked = {
-        progress.step("waiting for another build");
-        let _alone = store::lock(&home.join("cache/target.lock"))?;
+        let _alone =
+            store::lock(&home.join("cache/target.lock"), || progress.step("waiting for another build"))?;
         let executable = cargo::build(&package, &sdk, &home.join("cache/target"), options.color, progress)?;
         fs::read(&executable).map_err(store::error(&executable))?
     };

@@ -7,7 +7,7 @@
 
 use crate::erofs::{Plan, Tree, TreeError};
 use crate::hash::{HashingWriter, digest, digest_of_pieces};
-use crate::layout::{Header, LINK_BASE, PAGE, ProgramHeader, pvh_entry};
+use crate::layout::{Header, LINK_BASE, MEMORY_END, PAGE, ProgramHeader, pvh_entry};
 use crate::sizes;
 use kernlet_wire::manifest::{
     BuildId, Digest, Draft, Manifest, ManifestError, PT_KERNLET, Root, SegmentDigest, set_build_id,
@@ -43,6 +43,15 @@ pub enum SealError {
         kind: u32,
         /// The address to be relocated.
         address: u64,
+    },
+    /// The files are too many.
+    #[error("the image would take {len} bytes of memory with its files, and it has to end below 4 GiB")]
+    #[diagnostic(help(
+        "leave large data out of the root and give it to the program as a volume: `-v HOST:GUEST:ro`"
+    ))]
+    TooLarge {
+        /// How many bytes it would take.
+        len: u64,
     },
     /// The defaults cannot be stored.
     #[error("the manifest cannot be written: {0}")]
@@ -224,6 +233,10 @@ impl<'a> Program<'a> {
 
         let memory_end = self.loads.last().map_or(0, |l| l.address() + l.header.p_memsz.get(LE));
         let address = memory_end.next_multiple_of(PAGE);
+        let len = (address - LINK_BASE).saturating_add(sealed_len);
+        if len > MEMORY_END - LINK_BASE {
+            return Err(SealError::TooLarge { len });
+        }
         let span = |kind, len, align| program_header(kind, elf::PF_R, sealed_at, address, len, align);
         let mut headers: Vec<ProgramHeader> =
             self.loads.iter().map(|load| self.moved(&load.header)).collect();
@@ -272,8 +285,11 @@ fn check_load(header: &ProgramHeader, last: Option<&Load>) -> Result<Load, SealE
     if header.p_paddr.get(LE) != address || !address.is_multiple_of(PAGE) {
         return Err(not_linked("a segment does not begin on a page, or has a physical address of its own"));
     }
-    if len == 0 || header.p_filesz.get(LE) > len || address.checked_add(len).is_none_or(|end| end > 1 << 31) {
-        return Err(not_linked("a segment is empty, or ends above 2 GiB"));
+    if len == 0
+        || header.p_filesz.get(LE) > len
+        || address.checked_add(len).is_none_or(|end| end > MEMORY_END)
+    {
+        return Err(not_linked("a segment is empty, or ends above 4 GiB"));
     }
     let free = last.map_or(0, |last| (last.address() + last.header.p_memsz.get(LE)).next_multiple_of(PAGE));
     if address < free {

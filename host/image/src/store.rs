@@ -76,11 +76,14 @@ pub(crate) fn prune(folder: &Path, keep: usize) {
     }
 }
 
-/// Waits for, and holds until it is dropped, the lock on a file.
-pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
+/// Takes the lock on a file, until the result is dropped. Calls `waiting` when somebody else holds it.
+pub(crate) fn lock(path: &Path, waiting: impl FnOnce()) -> Result<File, StoreError> {
     path.parent().map_or(Ok(()), create_dir)?;
     let file = File::options().create(true).append(true).open(path).map_err(error(path))?;
-    file.lock().map_err(error(path))?;
+    if file.try_lock().is_err() {
+        waiting();
+        file.lock().map_err(error(path))?;
+    }
     Ok(file)
 }
 

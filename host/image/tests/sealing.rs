@@ -127,3 +127,14 @@ fn a_file_that_changes_while_it_is_sealed_is_noticed() {
     let error = seal(linked(), draft(), &tree, &mut Cursor::new(Vec::new())).unwrap_err();
     assert!(error.to_string().contains("changed while"), "{error}");
 }
+
+#[test]
+fn files_that_do_not_fit_into_memory_are_refused_before_anything_is_written() {
+    let (_folder, path) = file(b"");
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(5 << 30).unwrap();
+    let mut tree = Tree::new();
+    tree.add_file(&path, "/huge").unwrap();
+    let mut out = Cursor::new(Vec::new());
+    assert!(matches!(seal(linked(), draft(), &tree, &mut out), Err(SealError::TooLarge { .. })));
+    assert!(out.into_inner().is_empty());
+}

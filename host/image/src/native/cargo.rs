@@ -105,7 +105,17 @@ pub(crate) fn build(
     seed_lock_file(package, sdk)?;
     let mut command = command(&package.folder);
     command
-        .args(["rustc", "--release", "--target", TARGET, "--bin", &package.bin, "--manifest-path"])
+        .args([
+            "rustc",
+            "--release",
+            "--target",
+            TARGET,
+            "--package",
+            &package.id,
+            "--bin",
+            &package.bin,
+            "--manifest-path",
+        ])
         .arg(package.folder.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(target)

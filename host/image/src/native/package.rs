@@ -12,6 +12,8 @@ const API: &str = "kernlet";
 /// A crate that can be built, and its one program.
 #[derive(Debug)]
 pub(crate) struct Package {
+    /// As cargo wants it after `--package`.
+    pub id: String,
     pub name: String,
     pub bin: String,
     pub folder: PathBuf,
@@ -51,6 +53,7 @@ struct Metadata {
 
 #[derive(Deserialize)]
 struct RawPackage {
+    id: String,
     name: String,
     manifest_path: PathBuf,
     dependencies: Vec<Dependency>,
@@ -118,7 +121,7 @@ impl Package {
         let settings = settings(&raw)?;
         let outside = raw.dependencies.into_iter().filter_map(|d| Some((d.name, d.path?)));
         let outside = outside.filter(|(_, path)| !path.starts_with(&workspace)).collect();
-        Ok(Self { name: raw.name, bin, folder, workspace, outside, wants_sdk, settings })
+        Ok(Self { id: raw.id, name: raw.name, bin, folder, workspace, outside, wants_sdk, settings })
     }
 }
 
