@@ -1,7 +1,7 @@
 //! What is sealed into this image beside its code: the manifest and the read-only root.
 
 /// The bytes of the sealed segment from the manifest on (manifest, then the root at the offset that it tells);
-/// empty in an image that was never sealed, and on a host build.
+/// empty in an image that was never sealed, and on a host build unless `set_segment` was called.
 pub fn segment() -> &'static [u8] {
     #[cfg(kernlet_image)]
     {
@@ -9,6 +9,16 @@ pub fn segment() -> &'static [u8] {
     }
     #[cfg(not(kernlet_image))]
     {
-        &[]
+        SEGMENT.get().get()
     }
+}
+
+#[cfg(not(kernlet_image))]
+static SEGMENT: crate::cpu::CpuLocal<core::cell::Cell<&'static [u8]>> =
+    crate::cpu::CpuLocal::new(|| core::cell::Cell::new(&[]));
+
+/// What [`segment`] is on this thread from now on, for tests.
+#[cfg(not(kernlet_image))]
+pub fn set_segment(bytes: &'static [u8]) {
+    SEGMENT.get().set(bytes);
 }
