@@ -7,6 +7,9 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::time::Instant;
 
+/// The names to ask for, by number.
+type Names = fn(usize) -> String;
+
 fn main() {
     let names: usize = std::env::args().nth(1).map_or(1000, |text| text.parse().expect("a number of names"));
     let mut text = String::from(
@@ -26,14 +29,14 @@ fn main() {
     let zone = zones.load(&origin, "example.com", &mut |_| Ok(text.as_bytes().into())).expect("a zone");
     println!("load {:>27.3?} for {} records", start.elapsed(), zone.records());
     zones.insert(zone);
-    let kinds: [(&str, &dyn Fn(usize) -> String, u16, bool); 7] = [
-        ("A", &|n| format!("host{n}"), 1, false),
-        ("A with EDNS", &|n| format!("host{n}"), 1, true),
-        ("no data (AAAA)", &|n| format!("host{n}"), 28, true),
-        ("no such name", &|n| format!("none{n}"), 1, true),
-        ("referral", &|n| format!("www.sub{}", n / 10 * 10), 1, true),
-        ("name server's A", &|n| format!("ns{}", 1 + n % 2), 1, true),
-        ("refused", &|n| format!("host{n}.example.org."), 1, true),
+    let kinds: [(&str, Names, u16, bool); 7] = [
+        ("A", |n| format!("host{n}"), 1, false),
+        ("A with EDNS", |n| format!("host{n}"), 1, true),
+        ("no data (AAAA)", |n| format!("host{n}"), 28, true),
+        ("no such name", |n| format!("none{n}"), 1, true),
+        ("referral", |n| format!("www.sub{}", n / 10 * 10), 1, true),
+        ("name server's A", |n| format!("ns{}", 1 + n % 2), 1, true),
+        ("refused", |n| format!("host{n}.example.org."), 1, true),
     ];
     for (kind, name, qtype, edns) in kinds {
         let queries: Vec<Vec<u8>> = (0..names).map(|n| query(&name(n * 7919 % names), qtype, edns)).collect();

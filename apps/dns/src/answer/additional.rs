@@ -1,72 +1,95 @@
 //! Addresses that save the next question: RFC 1034 section 4.3.2 step 6, glue (RFC 9471).
 
-use super::Transport;
-use super::resolve::{Resolver, Section};
-use super::writer::Owner;
+use super::writer::{Owner, Writer};
 use crate::Zone;
 use crate::rtype as t;
 use crate::zone::rrset::Rrset;
 use crate::zone::tree::{NO_NODE, Node, NodeId};
 
-/// How many RRsets are added at most; more than a UDP reply has room for.
-const MOST: usize = 128;
+/// How many RRsets are added at most, which is about what a UDP reply has room for.
+const MOST: usize = 64;
 
 /// The additional types in the order of their importance.
 const TYPES: [u16; 4] = [t::A, t::AAAA, t::X25, t::ISDN];
 
-impl Resolver<'_, '_> {
-    /// Adds the addresses of the names in some RRsets. `answered` is what the answer section has already; for
-    /// a referral `cut` is the delegation, whose own servers are of no use without their addresses.
-    pub(super) fn additional(
-        &mut self,
-        zone: &Zone,
-        sources: &[Option<&Rrset>; 2],
-        answered: Option<(NodeId, u16)>,
-        cut: Option<NodeId>,
-    ) {
+/// What addresses are added for.
+pub(super) struct Additional<'z> {
+    pub(super) zone: &'z Zone,
+    /// RRsets of the reply that name hosts.
+    pub(super) sources: [Option<&'z Rrset>; 2],
+    /// What the answer section has already.
+    pub(super) answered: Option<(NodeId, u16)>,
+    /// In a referral the delegation, whose own servers are of no use without their addresses.
+    pub(super) cut: Option<NodeId>,
+}
+
+/// What was added.
+pub(super) struct Added {
+    pub(super) count: u16,
+    /// Nothing was left out.
+    pub(super) all: bool,
+}
+
+impl Additional<'_> {
+    /// Adds what fits; with `tcp` also what comes after something that did not. Without glue that is required the
+    /// reply is truncated.
+    pub(super) fn write(&self, writer: &mut Writer<'_>, tcp: bool) -> Added {
         let mut done = Done { keys: [0; MOST], count: 0 };
-        if let Some((node, rtype)) = answered
+        if let Some((node, rtype)) = self.answered
             && let Some(kind) = TYPES.iter().position(|&known| known == rtype)
         {
             done.add(node, kind);
         }
+        let mut added = Added { count: 0, all: true };
+        let most = self.sources.iter().flatten().map(|source| wanted(source.rtype)).max().unwrap_or(0);
         let mut room = true;
-        for (kind, &rtype) in TYPES.iter().enumerate() {
+        for (kind, &rtype) in TYPES[..most].iter().enumerate() {
             let mut all_fit = true;
-            for &source in sources.iter().flatten() {
-                if kind >= wanted(source.rtype) {
-                    continue;
-                }
-                for target in zone.targets(source) {
-                    let node = zone.node(target);
-                    let glue = node.is(Node::AT_OR_BELOW_CUT);
-                    if !node.is(Node::IN_ZONE) || (glue && source.rtype != t::NS) {
+            for &source in self.sources.iter().flatten().filter(|source| kind < wanted(source.rtype)) {
+                for target in self.zone.targets(source) {
+                    let Some(set) = self.addresses(source, target, rtype).filter(|_| !done.has(target, kind))
+                    else {
                         continue;
-                    }
-                    let Some(set) = addresses(zone, target, rtype) else { continue };
-                    if done.has(target, kind) {
-                        continue;
-                    }
-                    if room && self.optional(Section::Additional, zone, Owner::Node(target), set) {
-                        if !done.add(target, kind) {
-                            return;
-                        }
+                    };
+                    if room && done.has_room() && writer.rrset(self.zone, Owner::Node(target), set) {
+                        added.count += set.count;
+                        done.add(target, kind);
                         continue;
                     }
                     all_fit = false;
                     // Without these the delegation does not work, so TCP must bring them.
-                    if cut.is_some_and(|cut| is_at_or_below(zone, target, cut)) {
-                        self.writer.truncated = true;
-                        return;
+                    if self.cut.is_some_and(|cut| is_at_or_below(self.zone, target, cut)) {
+                        writer.truncated = true;
+                        return Added { all: false, ..added };
                     }
                 }
             }
+            added.all &= all_fit;
             // What is left is of less use than what did not fit; only glue is still looked for.
-            room &= all_fit || self.transport == Transport::Tcp;
-            if !room && cut.is_none() {
-                return;
+            room &= all_fit || tcp;
+            if !room && self.cut.is_none() {
+                break;
             }
         }
+        added
+    }
+
+    /// The addresses of a name, which may come from a wildcard.
+    fn addresses(&self, source: &Rrset, target: NodeId, rtype: u16) -> Option<&Rrset> {
+        let zone = self.zone;
+        let mut node = zone.node(target);
+        let glue = node.is(Node::AT_OR_BELOW_CUT);
+        if !node.is(Node::IN_ZONE) || (glue && source.rtype != t::NS) {
+            return None;
+        }
+        if !node.is(Node::EXISTS) {
+            let wildcard = zone.node(zone.existing(target)).wildcard;
+            if wildcard == NO_NODE {
+                return None;
+            }
+            node = zone.node(wildcard);
+        }
+        zone.rrset(node, rtype)
     }
 }
 
@@ -77,19 +100,6 @@ fn wanted(rtype: u16) -> usize {
         t::RT => 4,
         _ => 0,
     }
-}
-
-/// The addresses of a name, which may come from a wildcard.
-fn addresses(zone: &Zone, target: NodeId, rtype: u16) -> Option<&Rrset> {
-    let mut node = zone.node(target);
-    if !node.is(Node::EXISTS) {
-        let wildcard = zone.node(zone.existing(target)).wildcard;
-        if wildcard == NO_NODE {
-            return None;
-        }
-        node = zone.node(wildcard);
-    }
-    zone.rrset(node, rtype)
 }
 
 fn is_at_or_below(zone: &Zone, id: NodeId, above: NodeId) -> bool {
@@ -119,11 +129,14 @@ impl Done {
         self.keys[..self.count].contains(&Self::key(node, kind))
     }
 
-    /// False if there is no more room.
-    fn add(&mut self, node: NodeId, kind: usize) -> bool {
-        let Some(place) = self.keys.get_mut(self.count) else { return false };
-        *place = Self::key(node, kind);
-        self.count += 1;
-        true
+    fn has_room(&self) -> bool {
+        self.count < MOST
+    }
+
+    fn add(&mut self, node: NodeId, kind: usize) {
+        if let Some(place) = self.keys.get_mut(self.count) {
+            *place = Self::key(node, kind);
+            self.count += 1;
+        }
     }
 }

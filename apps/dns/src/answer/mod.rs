@@ -6,14 +6,17 @@
 mod additional;
 mod path;
 mod query;
+mod quick;
 mod resolve;
+mod tail;
 mod writer;
 
 pub(crate) use path::Path;
+pub(crate) use tail::Tail;
 
 use crate::Zones;
 use crate::rtype as t;
-use query::{HEADER, Parsed, Query};
+use query::{HEADER, Query, Read};
 use resolve::Resolver;
 use writer::Writer;
 
@@ -61,9 +64,10 @@ impl Zones {
         if out.len() < UDP_PLAIN {
             return None;
         }
-        match Query::parse(query)? {
-            Parsed::Error { rcode, flags } => Some(refuse(query, out, rcode, flags)),
-            Parsed::Query(parsed) => Some(self.reply(query, &parsed, transport, out)),
+        let mut parsed = Query::new();
+        match parsed.read(query)? {
+            Read::Error { rcode, flags } => Some(refuse(query, out, rcode, flags)),
+            Read::Query => Some(self.reply(query, &parsed, transport, out)),
         }
     }
 
@@ -80,19 +84,30 @@ impl Zones {
             return finish(query, out, end, 0, Some(Extended::NotSupported));
         }
         out[..query.end].copy_from_slice(&packet[..query.end]);
-        let mut resolver = Resolver::new(Writer::new(&mut out[..limit], query.end), query, transport);
+        if let Some(quick) = quick::answer(self, query, &mut out[..limit]).filter(|_| !bad_version) {
+            header(packet, out, true, false, quick.rcode, quick.counts);
+            return finish(query, out, quick.end, quick.counts[2], None);
+        }
+        let mut writer = Writer::new(&mut out[..limit], query.end);
+        let mut resolver = Resolver::new(&mut writer, query, transport);
         if !bad_version {
             resolver.resolve(self);
         }
-        let Resolver { writer, rcode, authoritative, extended, counts, .. } = resolver;
+        let Resolver { rcode, authoritative, extended, counts, .. } = resolver;
         let (end, truncated) = (writer.position(), writer.truncated);
-        // Recursion is desired or not as the query says, and never available; AD and CD are not ours to set.
-        out[2] = 0x80 | u8::from(authoritative) << 2 | u8::from(truncated) << 1 | packet[2] & 1;
-        out[3] = rcode;
-        for (at, count) in [(4, 1), (6, counts[0]), (8, counts[1])] {
-            out[at..at + 2].copy_from_slice(&count.to_be_bytes());
-        }
+        header(packet, out, authoritative, truncated, rcode, counts);
         finish(query, out, end, counts[2], extended)
+    }
+}
+
+/// Writes the header, but for the number of additional records.
+#[inline]
+fn header(packet: &[u8], out: &mut [u8], authoritative: bool, truncated: bool, rcode: u8, counts: [u16; 3]) {
+    // Recursion is desired or not as the query says, and never available; AD and CD are not ours to set.
+    out[2] = 0x80 | u8::from(authoritative) << 2 | u8::from(truncated) << 1 | packet[2] & 1;
+    out[3] = rcode;
+    for (at, count) in [(4, 1), (6, counts[0]), (8, counts[1])] {
+        out[at..at + 2].copy_from_slice(&count.to_be_bytes());
     }
 }
 

@@ -14,13 +14,24 @@ pub(crate) struct Path {
 }
 
 impl Path {
+    pub(crate) fn new() -> Self {
+        Self { wire: [0; MAX_NAME], length: 0, starts: [0; MAX_LABELS + 1], labels: 0 }
+    }
+
+    /// Reads the uncompressed name at the start of some octets.
+    pub(crate) fn parse(packet: &[u8]) -> Option<Self> {
+        let mut path = Self::new();
+        path.read(packet)?;
+        Some(path)
+    }
+
     /// Reads the uncompressed name at the start of `packet`; the octets it takes are [`Path::length`].
     #[inline]
-    pub(crate) fn parse(packet: &[u8]) -> Option<Self> {
-        let mut path = Self { wire: [0; MAX_NAME], length: 0, starts: [0; MAX_LABELS + 1], labels: 0 };
-        let mut at = 0;
+    pub(crate) fn read(&mut self, packet: &[u8]) -> Option<()> {
+        let (mut at, mut labels) = (0, 0);
         loop {
             let length = usize::from(*packet.get(at)?);
+            self.starts[labels] = at as u8;
             if length == 0 {
                 break;
             }
@@ -28,17 +39,15 @@ impl Path {
             if length > MAX_LABEL || at + 1 + length >= MAX_NAME {
                 return None;
             }
-            path.starts[path.labels] = at as u8;
-            path.labels += 1;
+            labels += 1;
             at += length + 1;
         }
-        path.starts[path.labels] = at as u8;
-        path.length = at + 1;
-        let wire = &mut path.wire[..path.length];
-        wire.copy_from_slice(&packet[..path.length]);
-        // Length octets are below 64, and so no letters.
-        wire.make_ascii_lowercase();
-        Some(path)
+        (self.labels, self.length) = (labels, at + 1);
+        for (to, from) in self.wire[..=at].iter_mut().zip(&packet[..=at]) {
+            // Length octets are below 64, and so no letters.
+            *to = from.to_ascii_lowercase();
+        }
+        Some(())
     }
 
     /// The octets that the name takes, with the root's.

@@ -25,51 +25,55 @@ pub(super) struct Query {
 }
 
 /// What a packet is.
-#[expect(clippy::large_enum_variant, reason = "it lives on the stack of one call")]
-pub(super) enum Parsed {
-    Query(Query),
+pub(super) enum Read {
+    /// A query, which was read.
+    Query,
     /// Something that is answered with a header only; the flags are those that go back.
-    Error {
-        rcode: u8,
-        flags: [u8; 2],
-    },
+    Error { rcode: u8, flags: [u8; 2] },
 }
 
 impl Query {
+    pub(super) fn new() -> Self {
+        Self { path: Path::new(), qtype: 0, qclass: 0, end: 0, edns: None }
+    }
+
     /// Reads a packet; None is no query at all.
     #[inline]
-    pub(super) fn parse(packet: &[u8]) -> Option<Parsed> {
+    pub(super) fn read(&mut self, packet: &[u8]) -> Option<Read> {
         let header = packet.first_chunk::<HEADER>()?;
         let flags = [header[2], header[3]];
         if flags[0] & 0x80 != 0 {
             return None;
         }
         if flags[0] >> 3 != 0 {
-            return Some(Parsed::Error { rcode: rcode::NOTIMP, flags: [flags[0], flags[1] & 0xd0] });
+            return Some(Read::Error { rcode: rcode::NOTIMP, flags: [flags[0], flags[1] & 0xd0] });
         }
-        let malformed = |kept| Some(Parsed::Error { rcode: rcode::FORMERR, flags: [kept, 0] });
+        let malformed = |kept| Some(Read::Error { rcode: rcode::FORMERR, flags: [kept, 0] });
         let recursion_desired = flags[0] & 1;
-        let Some(mut query) = Self::question(packet).filter(|_| flags[1] & 0x0f == 0) else {
+        if flags[1] & 0x0f != 0 || self.question(packet).is_none() {
             return malformed(recursion_desired);
-        };
+        }
         if header[4..6] != [0, 1] {
             // Not one question: there is nothing to keep a flag of.
             return malformed(0);
         }
-        match query.records(packet, header) {
-            Some(()) => Some(Parsed::Query(query)),
-            None => malformed(recursion_desired),
+        // Most queries have nothing after the question.
+        if header[6..] == [0; 6] || self.records(packet, header).is_some() {
+            Some(Read::Query)
+        } else {
+            malformed(recursion_desired)
         }
     }
 
     /// Reads the first question.
     #[inline]
-    fn question(packet: &[u8]) -> Option<Self> {
-        let path = Path::parse(&packet[HEADER..])?;
-        let at = HEADER + path.length();
-        let end = at + 4;
-        let fixed = packet.get(at..end)?;
-        Some(Self { path, qtype: read_u16(fixed), qclass: read_u16(&fixed[2..]), end, edns: None })
+    fn question(&mut self, packet: &[u8]) -> Option<()> {
+        self.path.read(&packet[HEADER..])?;
+        let at = HEADER + self.path.length();
+        self.end = at + 4;
+        let fixed = packet.get(at..self.end)?;
+        (self.qtype, self.qclass) = (read_u16(fixed), read_u16(&fixed[2..]));
+        Some(())
     }
 
     /// Reads what follows the question: at most an OPT record.

@@ -1,6 +1,7 @@
 //! What answers a question: RFC 1034 section 4.3.2, with wildcards (RFC 4592), DNAME (RFC 6672), negative
 //! answers (RFC 2308) and the place of DS records (RFC 4035 section 3.1.4.1).
 
+use super::additional::Additional;
 use super::query::{HEADER, Query};
 use super::writer::{Owner, Writer};
 use super::{Extended, Path, Transport, rcode};
@@ -23,7 +24,7 @@ pub(super) enum Section {
 
 /// The work on one answer.
 pub(super) struct Resolver<'q, 'o> {
-    pub(super) writer: Writer<'o>,
+    pub(super) writer: &'q mut Writer<'o>,
     pub(super) query: &'q Query,
     pub(super) transport: Transport,
     pub(super) rcode: u8,
@@ -53,7 +54,7 @@ enum Step {
 }
 
 impl<'q, 'o> Resolver<'q, 'o> {
-    pub(super) fn new(writer: Writer<'o>, query: &'q Query, transport: Transport) -> Self {
+    pub(super) fn new(writer: &'q mut Writer<'o>, query: &'q Query, transport: Transport) -> Self {
         Self {
             writer,
             query,
@@ -79,6 +80,11 @@ impl<'q, 'o> Resolver<'q, 'o> {
             self.counts[section as usize] += set.count;
         }
         fits
+    }
+
+    fn additional(&mut self, additional: Additional<'_>) {
+        let added = additional.write(self.writer, self.transport == Transport::Tcp);
+        self.counts[Section::Additional as usize] += added.count;
     }
 
     /// Answers the question.
@@ -188,7 +194,8 @@ impl<'q, 'o> Resolver<'q, 'o> {
                 room = self.optional(Section::Authority, zone, Owner::Node(zone.tree.apex), ns);
             }
             if room && !self.writer.truncated {
-                self.additional(zone, &[Some(set), ns], exact.then_some((id, set.rtype)), None);
+                let answered = exact.then_some((id, set.rtype));
+                self.additional(Additional { zone, sources: [Some(set), ns], answered, cut: None });
             }
             return Step::Done;
         }
@@ -258,7 +265,7 @@ impl<'q, 'o> Resolver<'q, 'o> {
         let Some(set) = zone.rrset(zone.node(cut), t::NS) else { return };
         self.needed(Section::Authority, zone, Owner::Node(cut), set);
         if !self.writer.truncated {
-            self.additional(zone, &[Some(set), None], None, Some(cut));
+            self.additional(Additional { zone, sources: [Some(set), None], answered: None, cut: Some(cut) });
         }
     }
 

@@ -10,7 +10,7 @@ use crate::zone::rrset::{FIXED, QUESTION_POINTER, Rrset, layout};
 use crate::zone::tree::{NodeId, ROOT, Tree};
 
 /// How many names a reply remembers. A UDP reply has room for fewer; a larger one is compressed less.
-const REMEMBERED: usize = 96;
+const REMEMBERED: usize = 64;
 /// Pointers have 14 bits.
 const FARTHEST: usize = 0x3fff;
 
@@ -156,15 +156,22 @@ impl<'o> Writer<'o> {
             };
             let (record, next) = rest.split_at(form.stored());
             rest = next;
-            self.put(&record[2..FIXED])?;
-            let length_at = self.skip_length()?;
+            // Type, class, time to live, and room for the length.
+            let mut fixed = [0; FIXED];
+            fixed[..FIXED - 2].copy_from_slice(&record[2..FIXED]);
+            let length_at = self.at + FIXED - 2;
+            self.put(&fixed)?;
             let (prefix, names) = record[FIXED..].split_at(form.prefix);
-            self.put(prefix)?;
+            if !prefix.is_empty() {
+                self.put(prefix)?;
+            }
             let (names, suffix) = names.split_at(4 * form.names);
             for node in names.chunks_exact(4) {
                 self.name(&zone.tree, crate::zone::read_u32(node), form.compressed)?;
             }
-            self.put(suffix)?;
+            if !suffix.is_empty() {
+                self.put(suffix)?;
+            }
             self.set_length(length_at);
         }
         Ok(())

@@ -3,6 +3,7 @@
 use super::rrset::{FIXED, Rrset, TTL_AT, layout};
 use super::tree::{NO_NODE, Node, NodeId, Tree};
 use super::{Problem, Zone, ZoneError, read_u32};
+use crate::answer::Tail;
 use crate::hash::NameHash;
 use crate::name::Name;
 use crate::rtype as t;
@@ -159,7 +160,17 @@ impl Builder {
         data.shrink_to_fit();
         rrsets.shrink_to_fit();
         self.tree.shrink();
-        Ok(Zone { origin: self.origin, tree: self.tree, rrsets, data, negative_soa, ns, serial, records })
+        let (servers, nothing) = (Tail::default(), Tail::default());
+        let (origin, tree) = (self.origin, self.tree);
+        let mut zone =
+            Zone { origin, tree, rrsets, data, negative_soa, ns, servers, nothing, serial, records };
+        let servers: Vec<NodeId> = zone.targets(&ns).collect();
+        for server in servers {
+            zone.tree.nodes[server as usize].flags |= Node::SERVER;
+        }
+        zone.servers = Tail::prepare(&zone, &ns).unwrap_or_default();
+        zone.nothing = Tail::prepare(&zone, &negative_soa).unwrap_or_default();
+        Ok(zone)
     }
 
     fn record(&self, n: u32) -> &[u8] {

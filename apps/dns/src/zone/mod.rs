@@ -13,6 +13,7 @@ pub(crate) use build::{Builder, MOST_ERRORS, Place};
 pub(crate) use error::quote;
 pub use error::{Problem, ZoneError, ZoneErrors};
 
+use crate::answer::Tail;
 use crate::name::Name;
 use alloc::vec::Vec;
 use rrset::{FIXED, Rrset, layout};
@@ -28,6 +29,9 @@ pub struct Zone {
     pub(crate) negative_soa: Rrset,
     /// The NS records of the apex.
     pub(crate) ns: Rrset,
+    /// The ends of replies with and without data.
+    pub(crate) servers: Tail,
+    pub(crate) nothing: Tail,
     serial: u32,
     records: usize,
 }

@@ -49,6 +49,8 @@ impl Node {
     pub(crate) const DNAME: u8 = 16;
     /// Below a DNAME record.
     pub(crate) const BELOW_DNAME: u8 = 32;
+    /// One of the zone's own servers: named by the NS records of the apex.
+    pub(crate) const SERVER: u8 = 64;
 
     pub(crate) fn is(&self, flag: u8) -> bool {
         self.flags & flag != 0
