@@ -2,7 +2,8 @@
 
 use crate::{TURNS, reactor, timer};
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use alloc::rc::Rc;
 use alloc::sync::Arc;
 use alloc::task::Wake;
@@ -21,6 +22,7 @@ type Body = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What a waker leads to.
 struct Identity {
+    slot: usize,
     number: u64,
     name: &'static str,
     spawned: &'static Location<'static>,
@@ -41,34 +43,59 @@ impl Wake for Identity {
     }
 }
 
+/// A task's future is taken out while it is polled.
+struct Entry {
+    identity: Arc<Identity>,
+    body: Option<Body>,
+}
+
 #[derive(Default)]
 struct Executor {
     next: Cell<u64>,
-    /// A task's future is taken out while it is polled.
-    tasks: RefCell<BTreeMap<u64, (Arc<Identity>, Option<Body>)>>,
+    tasks: RefCell<Vec<Option<Entry>>>,
+    free: RefCell<Vec<usize>>,
     ready: RefCell<VecDeque<Arc<Identity>>>,
 }
 
 static EXECUTOR: CpuLocal<Executor> = CpuLocal::new(Executor::default);
 
 impl Executor {
+    /// Runs `with` on the task's entry, if it is still there: slots are used again.
+    fn entry<R>(&self, slot: usize, number: u64, with: impl FnOnce(&mut Option<Entry>) -> R) -> Option<R> {
+        let mut tasks = self.tasks.borrow_mut();
+        let entry = tasks.get_mut(slot)?;
+        (entry.as_ref()?.identity.number == number).then(|| with(entry))
+    }
+
+    fn take(&self, identity: &Identity) -> Option<Body> {
+        self.entry(identity.slot, identity.number, |e| e.as_mut().and_then(|e| e.body.take()))?
+    }
+
+    /// Puts a future back. It may have been cancelled while it ran: then it is dropped.
+    fn put_back(&self, identity: &Identity, body: Body) {
+        let mut body = Some(body);
+        self.entry(identity.slot, identity.number, |e| {
+            if let Some(e) = e {
+                e.body = body.take();
+            }
+        });
+    }
+
+    /// Ends a task; what is left of its future is dropped when nothing is borrowed any more.
+    fn remove(&self, slot: usize, number: u64) {
+        let removed = self.entry(slot, number, Option::take);
+        if removed.is_some() {
+            self.free.borrow_mut().push(slot);
+        }
+    }
+
     fn poll(&self, identity: &Arc<Identity>) {
         identity.queued.store(false, Ordering::Relaxed);
-        let taken = self.tasks.borrow_mut().get_mut(&identity.number).and_then(|(_, body)| body.take());
-        let Some(mut body) = taken else { return };
+        let Some(mut body) = self.take(identity) else { return };
         let waker = Waker::from(identity.clone());
         match body.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(()) => drop(self.tasks.borrow_mut().remove(&identity.number)),
-            Poll::Pending => {
-                // It may have been cancelled while it ran: then it is dropped, after the borrow has ended.
-                let mut tasks = self.tasks.borrow_mut();
-                if let Some((_, place)) = tasks.get_mut(&identity.number) {
-                    *place = Some(body);
-                } else {
-                    drop(tasks);
-                    drop(body);
-                }
-            }
+            Poll::Ready(()) => self.remove(identity.slot, identity.number),
+            Poll::Pending => self.put_back(identity, body),
         }
     }
 
@@ -108,6 +135,7 @@ impl<T> Drop for Ending<T> {
 
 /// A spawned task. Dropping this lets the task run on by itself.
 pub struct Task<T> {
+    slot: usize,
     number: u64,
     outcome: Rc<Outcome<T>>,
 }
@@ -115,8 +143,7 @@ pub struct Task<T> {
 impl<T> Task<T> {
     /// Ends the task where it waits; its future is dropped. A task that has ended is left alone.
     pub fn cancel(&self) {
-        let removed = EXECUTOR.get().tasks.borrow_mut().remove(&self.number);
-        drop(removed);
+        EXECUTOR.get().remove(self.slot, self.number);
     }
 
     /// Whether it came to its end or was cancelled.
@@ -144,11 +171,15 @@ pub fn spawn<T: 'static>(name: &'static str, future: impl Future<Output = T> + '
         let value = future.await;
         *ending.0.value.borrow_mut() = Some(value);
     };
-    let identity =
-        Arc::new(Identity { number, name, spawned: Location::caller(), queued: AtomicBool::new(false) });
-    executor.tasks.borrow_mut().insert(number, (identity.clone(), Some(Box::pin(body))));
+    let slot = executor.free.borrow_mut().pop().unwrap_or_else(|| {
+        executor.tasks.borrow_mut().push(None);
+        executor.tasks.borrow().len() - 1
+    });
+    let spawned = Location::caller();
+    let identity = Arc::new(Identity { slot, number, name, spawned, queued: AtomicBool::new(false) });
+    executor.tasks.borrow_mut()[slot] = Some(Entry { identity: identity.clone(), body: Some(Box::pin(body)) });
     identity.wake();
-    Task { number, outcome }
+    Task { slot, number, outcome }
 }
 
 /// Runs tasks until `main`, itself a task, has ended; the others stay where they are.
@@ -187,19 +218,20 @@ pub async fn yield_now() {
 /// (none: it is running or about to).
 pub fn dump(mut tell: impl FnMut(u64, &'static str, &'static Location<'static>, &[Frames])) {
     let executor = EXECUTOR.get();
-    let all: alloc::vec::Vec<_> = executor.tasks.borrow().values().map(|(i, _)| i.clone()).collect();
+    let all: Vec<_> = executor.tasks.borrow().iter().flatten().map(|e| e.identity.clone()).collect();
     for identity in all {
-        let taken = executor.tasks.borrow_mut().get_mut(&identity.number).and_then(|(_, body)| body.take());
-        let mut frames = alloc::vec::Vec::new();
-        if let Some(mut body) = taken {
+        let mut frames = Vec::new();
+        if let Some(mut body) = executor.take(&identity) {
             let waker = Waker::from(identity.clone());
+            let mut ended = false;
             frames = trace::trace(|| {
-                // A future that ends here did not wait at all, which its next poll finds out again: its leaves
-                // stay pending while tracing, so only a future without any can end.
-                let _ = body.as_mut().poll(&mut Context::from_waker(&waker));
+                // A future that waits at a place of its own, which knows nothing of tracing, may well end here.
+                ended = body.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
             });
-            if let Some((_, place)) = executor.tasks.borrow_mut().get_mut(&identity.number) {
-                *place = Some(body);
+            if ended {
+                executor.remove(identity.slot, identity.number);
+            } else {
+                executor.put_back(&identity, body);
             }
         }
         tell(identity.number, identity.name, identity.spawned, &frames);
@@ -211,7 +243,6 @@ pub fn dump(mut tell: impl FnMut(u64, &'static str, &'static Location<'static>, 
 mod tests {
     use super::*;
     use crate::{Source, sleep, timeout};
-    use alloc::vec::Vec;
     use kernlet_sync::channel;
     use kernlet_time::{Duration, Instant};
 

@@ -1,7 +1,9 @@
 //! Deadlines.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::BinaryHeap;
+use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::cmp::Reverse;
 use core::future::Future;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
@@ -9,17 +11,77 @@ use kernlet_platform::cpu::CpuLocal;
 use kernlet_sync::trace;
 use kernlet_time::{Duration, Instant};
 
+/// A sleeper's place: the slot and which use of it this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Ticket {
+    slot: u32,
+    turn: u32,
+}
+
+/// Deadlines in a heap whose entries name slots. A sleeper that goes away only empties its slot: its entry stays until
+/// it comes up, or until such entries are most of the heap.
 #[derive(Default)]
 struct Timers {
-    next: u64,
-    waiting: BTreeMap<(Instant, u64), Waker>,
+    heap: BinaryHeap<Reverse<(Instant, Ticket)>>,
+    slots: Vec<(u32, Option<Waker>)>,
+    free: Vec<u32>,
+}
+
+/// Below this size the heap is not worth cleaning.
+const SMALL: usize = 64;
+
+impl Timers {
+    fn insert(&mut self, at: Instant, waker: Waker) -> Ticket {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push((0, None));
+            self.slots.len() as u32 - 1
+        });
+        let (turn, place) = &mut self.slots[slot as usize];
+        *place = Some(waker);
+        let ticket = Ticket { slot, turn: *turn };
+        self.heap.push(Reverse((at, ticket)));
+        ticket
+    }
+
+    /// The sleeper's waker, while it waits.
+    fn waiting(&mut self, ticket: Ticket) -> Option<&mut Option<Waker>> {
+        let (turn, waker) = &mut self.slots[ticket.slot as usize];
+        (*turn == ticket.turn).then_some(waker)
+    }
+
+    fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
+        let (turn, waker) = &mut self.slots[ticket.slot as usize];
+        if *turn != ticket.turn {
+            return None;
+        }
+        *turn = turn.wrapping_add(1);
+        let waker = waker.take();
+        self.free.push(ticket.slot);
+        let used = self.slots.len() - self.free.len();
+        if self.heap.len() > SMALL && self.heap.len() / 2 > used {
+            let slots = &self.slots;
+            self.heap.retain(|Reverse((_, t))| slots[t.slot as usize].0 == t.turn);
+        }
+        waker
+    }
+
+    /// The earliest deadline of a sleeper that is still there.
+    fn first(&mut self) -> Option<(Instant, Ticket)> {
+        while let Some(&Reverse((at, ticket))) = self.heap.peek() {
+            if self.waiting(ticket).is_some() {
+                return Some((at, ticket));
+            }
+            self.heap.pop();
+        }
+        None
+    }
 }
 
 static TIMERS: CpuLocal<RefCell<Timers>> = CpuLocal::new(RefCell::default);
 
 /// The earliest deadline for which somebody waits.
 pub(crate) fn next_deadline() -> Option<Instant> {
-    TIMERS.get().borrow().waiting.first_key_value().map(|((at, _), _)| *at)
+    TIMERS.get().borrow_mut().first().map(|(at, _)| at)
 }
 
 /// Wakes all whose deadline has come. Reads the clock only when somebody waits.
@@ -28,9 +90,15 @@ pub(crate) fn fire() {
         return;
     }
     let now = Instant::now();
-    while next_deadline().is_some_and(|at| at <= now) {
-        let first = TIMERS.get().borrow_mut().waiting.pop_first();
-        if let Some((_, waker)) = first {
+    loop {
+        let waker = {
+            let mut timers = TIMERS.get().borrow_mut();
+            match timers.first() {
+                Some((at, ticket)) if at <= now => timers.remove(ticket),
+                _ => return,
+            }
+        };
+        if let Some(waker) = waker {
             waker.wake();
         }
     }
@@ -41,7 +109,7 @@ pub(crate) fn fire() {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     at: Instant,
-    ticket: Option<u64>,
+    ticket: Option<Ticket>,
 }
 
 /// Waits for `duration`.
@@ -67,12 +135,11 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         let mut timers = TIMERS.get().borrow_mut();
-        let ticket = self.ticket.unwrap_or(timers.next);
-        if self.ticket.is_none() {
-            timers.next += 1;
+        let waker = context.waker();
+        match self.ticket.and_then(|ticket| timers.waiting(ticket)) {
+            Some(place) => *place = Some(waker.clone()),
+            None => self.ticket = Some(timers.insert(at, waker.clone())),
         }
-        timers.waiting.insert((at, ticket), context.waker().clone());
-        self.ticket = Some(ticket);
         Poll::Pending
     }
 }
@@ -86,7 +153,7 @@ impl Sleep {
 
     fn leave(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            TIMERS.get().borrow_mut().waiting.remove(&(self.at, ticket));
+            TIMERS.get().borrow_mut().remove(ticket);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Waiting until a condition holds.
 
 use crate::trace;
-use alloc::collections::BTreeMap;
+use alloc::collections::VecDeque;
 use core::cell::RefCell;
 use core::future::Future;
 use core::pin::Pin;
@@ -16,18 +16,25 @@ pub struct WaitQueue {
 #[derive(Default)]
 struct Inner {
     next: u64,
-    waiting: BTreeMap<u64, Waker>,
+    /// By ascending ticket.
+    waiting: VecDeque<(u64, Waker)>,
+}
+
+impl Inner {
+    fn place(&self, ticket: u64) -> Result<usize, usize> {
+        self.waiting.binary_search_by_key(&ticket, |(t, _)| *t)
+    }
 }
 
 impl WaitQueue {
     /// Nobody waits.
     pub const fn new() -> Self {
-        Self { inner: RefCell::new(Inner { next: 0, waiting: BTreeMap::new() }) }
+        Self { inner: RefCell::new(Inner { next: 0, waiting: VecDeque::new() }) }
     }
 
     /// Wakes the first that waits, to ask its condition again.
     pub fn wake_one(&self) {
-        let first = self.inner.borrow_mut().waiting.pop_first();
+        let first = self.inner.borrow_mut().waiting.pop_front();
         if let Some((_, waker)) = first {
             waker.wake();
         }
@@ -36,7 +43,7 @@ impl WaitQueue {
     /// Wakes all that wait.
     pub fn wake_all(&self) {
         let all = core::mem::take(&mut self.inner.borrow_mut().waiting);
-        for waker in all.into_values() {
+        for (_, waker) in all {
             waker.wake();
         }
     }
@@ -70,7 +77,11 @@ impl<T, F: FnMut() -> Option<T> + Unpin> Future for Until<'_, F> {
         if self.ticket.is_none() {
             inner.next += 1;
         }
-        inner.waiting.insert(ticket, context.waker().clone());
+        let waiter = (ticket, context.waker().clone());
+        match inner.place(ticket) {
+            Ok(at) => inner.waiting[at] = waiter,
+            Err(at) => inner.waiting.insert(at, waiter),
+        }
         drop(inner);
         self.ticket = Some(ticket);
         Poll::Pending
@@ -81,7 +92,8 @@ impl<F> Until<'_, F> {
     /// Takes this waiter out of the queue; tells whether it still stood there.
     fn leave(&mut self) -> bool {
         let Some(ticket) = self.ticket.take() else { return true };
-        self.queue.inner.borrow_mut().waiting.remove(&ticket).is_some()
+        let mut inner = self.queue.inner.borrow_mut();
+        inner.place(ticket).is_ok_and(|at| inner.waiting.remove(at).is_some())
     }
 }
 

@@ -6,7 +6,8 @@ use core::cell::Cell;
 use core::ptr::NonNull;
 
 const PAGE: usize = 4096;
-/// The first pieces are small, so that an idle instance stays small; each page costs about 2 us at first touch.
+/// Pieces are small at first, so that an idle instance stays small. The first one is left to be touched page by page;
+/// a program that needs more gets it populated, which takes a fifth less time than touching.
 const STEP: usize = 16 * PAGE;
 /// From this size on the heap grows in huge pages.
 const LARGE: usize = 8 << 20;
@@ -55,7 +56,7 @@ pub fn grow(least: usize) -> Option<(NonNull<u8>, usize)> {
         call(number::MPROTECT, [address, length, PROT_READ_WRITE, 0, 0, 0]).ok()?;
         if used >= LARGE {
             let _ = call(number::MADVISE, [address, length, MADV_HUGEPAGE, 0, 0, 0]);
-        } else if length <= STEP {
+        } else if used > 0 && length <= STEP {
             let _ = call(number::MADVISE, [address, length, MADV_POPULATE_WRITE, 0, 0, 0]);
         }
     }
