@@ -6,8 +6,8 @@ use object::endian::LittleEndian as LE;
 use object::read::elf::{FileHeader as _, SectionHeader as _, Sym as _};
 use std::collections::BTreeMap;
 
-/// Symbols without a Rust name: assembly, and the memory functions that the compiler calls.
-const NO_CRATE: &str = "(assembly)";
+/// Symbols without a Rust name: assembly, and functions that are exported under a name of their own.
+const NO_CRATE: &str = "(assembly and exported)";
 /// What no symbol covers: text and constants without a name, relocations, padding.
 const NO_SYMBOL: &str = "(unnamed data)";
 

@@ -64,6 +64,15 @@ pub struct Frame {
     pub line: Option<u32>,
 }
 
+impl Frame {
+    /// Whether it is a function of the standard library.
+    #[must_use]
+    pub fn is_std(&self) -> bool {
+        let prefixes = ["alloc/src/", "core/src/", "std/src/"];
+        self.file.as_ref().is_some_and(|file| prefixes.iter().any(|prefix| file.starts_with(prefix)))
+    }
+}
+
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.function)?;
@@ -153,6 +162,9 @@ impl Symbols {
 
     /// Explains each `kernlet+0xHEX` in a line of a log: `kernlet+0x10432c (function at file:line)`. `None`
     /// when the line holds no address that is known.
+    ///
+    /// Functions of the standard library are left out where they were inlined into others. In a line of a
+    /// backtrace (`3: kernlet+0x10432c`) the address is where a call returns to: what is told is the call.
     #[must_use]
     pub fn symbolise_line(&self, line: &str) -> Option<String> {
         let mut out = String::new();
@@ -161,13 +173,14 @@ impl Symbols {
         while let Some(at) = rest.find(TOKEN) {
             let digits = &rest[at + TOKEN.len()..];
             let len = digits.bytes().take_while(u8::is_ascii_hexdigit).count();
+            let returns = is_numbered(&rest[..at]);
             let (token, tail) = rest.split_at(at + TOKEN.len() + len);
             out.push_str(token);
-            let frames = u64::from_str_radix(&digits[..len], 16).map(|a| self.resolve(a)).unwrap_or_default();
-            if let Some((inner, outer)) = frames.split_first() {
+            let address = u64::from_str_radix(&digits[..len], 16).unwrap_or(0);
+            let frames = self.resolve(address.saturating_sub(returns.into()));
+            if !frames.is_empty() {
                 found = true;
-                let outer: String = outer.iter().map(|frame| format!(", inlined into {frame}")).collect();
-                out.push_str(&format!(" ({inner}{outer})"));
+                out.push_str(&format!(" ({})", explained(&frames)));
             }
             rest = tail;
         }
@@ -182,7 +195,7 @@ impl Symbols {
             let name = frame.function.as_ref().map(|name| name.raw_name()).transpose()?;
             let location = frame.location.as_ref();
             frames.push(Frame {
-                function: name.map(|name| demangled(&name)).unwrap_or_default(),
+                function: name.map(|name| bare(&demangled(&name)).into()).unwrap_or_default(),
                 file: location.and_then(|l| l.file).map(shortened),
                 line: location.and_then(|l| l.line),
             });
@@ -197,6 +210,19 @@ impl Symbols {
         let mut near = before.take_while(|(start, ..)| *start == self.functions[after - 1].0);
         let (_, _, name) = near.find(|(start, len, _)| *len == 0 || address - start < *len)?;
         Some(demangled(name))
+    }
+}
+
+/// Whether what precedes an address ends in the number of a frame, such as ` 12: `.
+fn is_numbered(before: &str) -> bool {
+    before.strip_suffix(": ").is_some_and(|before| before.ends_with(|c: char| c.is_ascii_digit()))
+}
+
+fn explained(frames: &[Frame]) -> String {
+    let own: Vec<String> = frames.iter().filter(|frame| !frame.is_std()).map(Frame::to_string).collect();
+    match frames {
+        [inner, ..] if own.is_empty() => inner.to_string(),
+        _ => own.join(", inlined into "),
     }
 }
 
@@ -220,6 +246,14 @@ fn path_of(home: &Path, build_id: BuildId) -> PathBuf {
 
 fn demangled(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
+}
+
+/// The name of an inlined function without its type parameters, which can be longer than the line.
+fn bare(name: &str) -> &str {
+    match name.find('<') {
+        Some(at) if at > 0 => &name[..at],
+        _ => name,
+    }
 }
 
 /// Takes away what stands for folders of the machine: the names that the build gave them, the registry's index,

@@ -50,12 +50,25 @@ fn addresses_in_a_line_are_explained() {
     let (address, frames) = inlined();
     let line =
         symbols.symbolise_line(&format!("at kernlet+{address:#x}, then kernlet+0x1 and kernlet+0x")).unwrap();
-    let places = frames.iter().map(Frame::to_string).collect::<Vec<_>>().join(", inlined into ");
+    assert!(frames[0].is_std() && !frames[1].is_std());
+    let places = frames[1..].iter().map(Frame::to_string).collect::<Vec<_>>().join(", inlined into ");
     assert_eq!(line, format!("at kernlet+{address:#x} ({places}), then kernlet+0x1 and kernlet+0x"));
     assert!(frames[1].to_string().starts_with("inlined_step at image/tests/fixture/program.rs:"));
     for nothing in ["", "no address", "kernlet+0x1", "kernlet+0xffffffffffffffffffff", "kernlet+0xé"] {
         assert_eq!(symbols.symbolise_line(nothing), None, "{nothing}");
     }
+}
+
+#[test]
+fn a_line_of_a_backtrace_tells_the_call_not_what_follows_it() {
+    let symbols = Symbols::parse(linked()).unwrap();
+    let at = |line: String| symbols.symbolise_line(&line).unwrap();
+    let (address, _) = inlined();
+    assert!(at(format!("3: kernlet+{:#x}", address + 1)).contains("inlined_step"));
+    // The last byte of a function that never returns is its call.
+    let end =
+        text().find(|at| symbols.resolve(*at).first().is_none_or(|f| f.function != "pvh_entry32")).unwrap();
+    assert!(at(format!("  12: kernlet+{end:#x}")).contains("pvh_entry32"));
 }
 
 #[test]

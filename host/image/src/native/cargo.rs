@@ -237,7 +237,7 @@ fn run(
                     let text = message.rendered.unwrap_or_default();
                     if message.level.starts_with("error") {
                         errors.push_str(&text);
-                    } else if !target.src_path.starts_with(sdk.folder()) {
+                    } else if message.level == "warning" && !target.src_path.starts_with(sdk.folder()) {
                         progress.warning(&text);
                     }
                 }
