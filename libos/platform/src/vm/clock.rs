@@ -7,7 +7,7 @@
 use super::apic::{self, Count};
 use super::port::{cpuid, rdtsc};
 use super::single::Single;
-use super::{kvmclock, rtc};
+use super::{kvmclock, rtc, start};
 
 /// How long the counter's rate is measured: 250 ms against a reading error below 1 us.
 const MEASURE: u64 = 250_000_000;
@@ -38,6 +38,8 @@ struct Clock {
     round: u64,
     initial: u32,
     shift: u32,
+    /// When the timer will strike, in any mode but while measuring; 0: it will not.
+    armed: u64,
     /// What to add for the wall clock, when known.
     wall: Option<u64>,
 }
@@ -51,6 +53,7 @@ static CLOCK: Single<Clock> = Single::new(Clock {
     round: 0,
     initial: 0,
     shift: 0,
+    armed: 0,
     wall: None,
 });
 
@@ -60,7 +63,7 @@ impl Clock {
         self.source = if kvmclock::start() {
             Source::Kvm
         } else if let Some(hertz) = counter_rate() {
-            // The counter stood at about 0 when the machine was made.
+            self.base_tsc = start::entry_tsc();
             self.rate = ((1_000_000_000u128 << 32) / u128::from(hertz)) as u64;
             Source::Counter
         } else {
@@ -144,39 +147,65 @@ pub fn monotonic() -> u64 {
 pub fn wall() -> u64 {
     let mut clock = CLOCK.lock();
     let now = clock.now();
-    let offset = match clock.wall {
-        Some(offset) => offset,
-        None => {
-            let at_start = crate::boot::blob().wall_clock();
-            let kvm = (clock.source == Source::Kvm).then(kvmclock::wall).flatten();
-            let offset = kvm.or(at_start).unwrap_or_else(|| rtc::read().saturating_sub(now));
-            *clock.wall.insert(offset)
+    if let Some(offset) = clock.wall {
+        return offset.saturating_add(now);
+    }
+    let kvm = clock.source == Source::Kvm;
+    let offset = if let Some(at_start) = crate::boot::blob().wall_clock() {
+        let entry = start::entry_tsc();
+        match clock.source {
+            Source::Kvm => at_start.saturating_sub(kvmclock::at(entry)),
+            // The clock began when it was first used.
+            _ => {
+                let before = u128::from(clock.start_tsc.saturating_sub(entry)) * u128::from(clock.rate) >> 32;
+                at_start.saturating_add(before as u64)
+            }
         }
+    } else if let Some(wall) = kvm.then(kvmclock::wall).flatten() {
+        wall
+    } else {
+        rtc::read().saturating_sub(now)
     };
+    // While measuring it may still become more exact.
+    if clock.source != Source::Measuring || crate::boot::blob().wall_clock().is_none() {
+        clock.wall = Some(offset);
+    }
     offset.saturating_add(now)
 }
 
-/// Lets the timer strike at `deadline`, or earlier when that is far away.
-pub fn arm(deadline: u64) {
+/// Lets the timer strike at `deadline`, or earlier when that is far away or never.
+pub fn arm(deadline: Option<u64>) {
     let mut clock = CLOCK.lock();
-    let left = deadline.saturating_sub(clock.now());
-    let (count, left) = match clock.source {
-        Source::Measuring => (Count::Periodic, left.max(SHORTEST)),
-        _ => (Count::Once, left.max(1)),
-    };
+    let now = clock.now();
+    if clock.source == Source::Measuring {
+        let left = deadline.unwrap_or(u64::MAX).min(MEASURE + SHORTEST).saturating_sub(now).max(SHORTEST);
+        let steps = u32::try_from(left).unwrap_or(u32::MAX);
+        clock.start_round(now, Count::Periodic, steps, 0);
+        return;
+    }
+    let Some(deadline) = deadline else { return };
+    // An earlier strike does as well: there will be another look then. Most deadlines are moved before they
+    // are met, so this saves most accesses to the timer.
+    if clock.armed > now && clock.armed <= deadline {
+        return;
+    }
+    let left = deadline.saturating_sub(now).max(1);
     let shift = if left < u64::from(u32::MAX) { 0 } else { COARSE };
     let steps = u32::try_from((left >> shift) + 1).unwrap_or(u32::MAX);
-    let now = clock.base_ns;
-    clock.start_round(now, count, steps, shift);
+    clock.armed = now + (u64::from(steps) << shift);
+    apic::start_timer(Count::Once, steps, shift);
 }
 
-/// The timer is not needed any more.
+/// The timer has struck.
+pub fn struck() {
+    CLOCK.lock().armed = 0;
+}
+
+/// The timer is not needed any more. (A single strike does no harm; the periodic ones of measuring would.)
 pub fn disarm() {
     let mut clock = CLOCK.lock();
     if clock.source == Source::Measuring {
         let now = clock.measure();
         clock.start_round(now, Count::Silent, u32::MAX, COARSE);
-    } else {
-        apic::start_timer(Count::Once, 0, 0);
     }
 }

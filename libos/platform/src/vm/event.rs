@@ -73,6 +73,9 @@ pub fn wait(deadline: Option<u64>, report: &mut dyn FnMut(Ready)) {
     loop {
         let pending = trap::take_pending();
         let devices = pending & !TIMER_BIT;
+        if pending & TIMER_BIT != 0 {
+            clock::struck();
+        }
         let over = deadline.is_some_and(|at| at == 0 || at <= clock::monotonic());
         if devices != 0 || over {
             if armed {
@@ -80,10 +83,8 @@ pub fn wait(deadline: Option<u64>, report: &mut dyn FnMut(Ready)) {
             }
             return tell(devices >> 1, report);
         }
-        if let Some(at) = deadline {
-            clock::arm(at);
-            armed = true;
-        }
+        clock::arm(deadline);
+        armed = true;
         halt();
     }
 }

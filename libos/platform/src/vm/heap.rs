@@ -11,7 +11,7 @@ const LARGE_PAGE: usize = 2 << 20;
 /// The least that is mapped at once while pages are small.
 const STEP: usize = 64 << 10;
 /// Below this address firmware leaves data in RAM, and within this distance of the end of the RAM below 4 GiB.
-/// All else comes zeroed from the monitor.
+/// All else comes zeroed from the monitor, unless the VM was reset.
 const LOW: usize = 1 << 20;
 const TOP: usize = 16 << 20;
 const FOUR_GIB: usize = 4 << 30;
@@ -60,7 +60,7 @@ pub fn grow(least: usize) -> Option<(NonNull<u8>, usize)> {
         // SAFETY: the frames were just taken, and nothing is mapped at or behind `next`.
         unsafe {
             paging::map(address, physical, length, NO_EXECUTE | WRITE)?;
-            if physical < LOW || (end <= FOUR_GIB && physical + length + TOP > end) {
+            if start::used_before() || physical < LOW || (end <= FOUR_GIB && physical + length + TOP > end) {
                 (address as *mut u8).write_bytes(0, length);
             }
         }

@@ -86,11 +86,17 @@ pub fn start() -> bool {
 
 /// Nanoseconds since the host booted.
 pub fn now() -> u64 {
+    at(rdtsc())
+}
+
+/// The same at the moment when the time stamp counter was `tsc`.
+pub fn at(tsc: u64) -> u64 {
     let Some(time) = consistent(&TIME, |t| t.version) else { return 0 };
-    let ticks = u128::from(rdtsc().saturating_sub(time.tsc));
-    let shift = u32::from(time.shift.unsigned_abs()).min(63);
+    let ticks = i128::from(tsc) - i128::from(time.tsc);
+    let shift = u32::from(time.shift.unsigned_abs()).min(31);
     let ticks = if time.shift < 0 { ticks >> shift } else { ticks << shift };
-    time.system.wrapping_add((ticks.wrapping_mul(u128::from(time.multiplier)) >> 32) as u64)
+    let passed = ticks.wrapping_mul(i128::from(time.multiplier)) >> 32;
+    (i128::from(time.system) + passed).clamp(0, u64::MAX.into()) as u64
 }
 
 /// The wall clock at the time 0 of [`now`], in nanoseconds.

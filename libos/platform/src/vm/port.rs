@@ -29,8 +29,14 @@ macro_rules! ports {
 }
 
 ports!(in8, out8, u8, "al");
-ports!(in16, out16, u16, "ax");
 ports!(in32, out32, u32, "eax");
+
+/// Writes a u16 to a port.
+#[inline]
+pub fn out16(port: u16, value: u16) {
+    // SAFETY: as for the other widths.
+    unsafe { asm!("out dx, ax", in("dx") port, in("ax") value, options(nomem, nostack, preserves_flags)) };
+}
 
 /// Reads a model-specific register, which the CPU must have.
 #[inline]

@@ -20,7 +20,8 @@ pub enum Role {
 }
 
 /// The names of the ports, in the order of [`Role`].
-const NAMES: [&str; 4] = ["kernlet.stdin", "kernlet.stdout", "kernlet.stderr", kernlet_wire::control::PORT_NAME];
+const NAMES: [&str; 4] =
+    ["kernlet.stdin", "kernlet.stdout", "kernlet.stderr", kernlet_wire::control::PORT_NAME];
 
 struct Console {
     link: Link,

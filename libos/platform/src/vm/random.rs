@@ -26,9 +26,9 @@ pub fn rdrand() -> Option<u64> {
 pub struct Layout(u64);
 
 impl Layout {
-    /// Seeded by RDRAND and the time.
-    pub fn new() -> Self {
-        let seed = if has_rdrand() { rdrand().unwrap_or(0) } else { 0 };
+    /// Seeded by RDRAND, the time, and (on a CPU without RDRAND) what `other` brings.
+    pub fn new(other: impl FnOnce() -> u64) -> Self {
+        let seed = if has_rdrand() { rdrand().unwrap_or(0) } else { other() };
         Self(seed ^ rdtsc().wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 

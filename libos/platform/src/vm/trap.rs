@@ -133,7 +133,8 @@ pub fn install() {
     let mut tables = TABLES.lock();
     let tables = &mut *tables;
     let tss = &raw const tables.tss as u64;
-    let tss_low = (size_of::<Tss>() as u64 - 1) | (tss & 0xff_ffff) << 16 | 0x89 << 40 | (tss >> 24 & 0xff) << 56;
+    let tss_low =
+        (size_of::<Tss>() as u64 - 1) | (tss & 0xff_ffff) << 16 | 0x89 << 40 | (tss >> 24 & 0xff) << 56;
     tables.gdt = [0, CODE, DATA, tss_low, tss >> 32];
     let double_fault = &raw const DOUBLE_FAULTS as u64 + DOUBLE_FAULT_STACK as u64;
     let interrupt = &raw const INTERRUPTS as u64 + INTERRUPT_STACK as u64;

@@ -26,7 +26,8 @@ pub struct Port {
 impl Port {
     pub fn open(device: &Device, number: u32) -> Option<Self> {
         // Port 0 has queues 0 and 1; 2 and 3 are the control queues.
-        let first = u16::try_from(if number == 0 { 0 } else { number.checked_mul(2)?.checked_add(2)? }).ok()?;
+        let first =
+            u16::try_from(if number == 0 { 0 } else { number.checked_mul(2)?.checked_add(2)? }).ok()?;
         let mut port = Self {
             number,
             receive: device.queue(first, QUEUE)?,

@@ -1,7 +1,7 @@
 //! Virtio over memory-mapped registers (virtio 1.2, 4.2), modern and legacy, as microvm and Firecracker have it.
 
-use super::queue::Bell;
 use super::has_pci;
+use super::queue::Bell;
 use crate::vm::event::{self, Line};
 use crate::vm::paging::{DEVICE, window};
 use crate::vm::{apic, start};
@@ -67,7 +67,9 @@ fn probe(address: usize) -> Option<u16> {
 pub fn scan(mut found: impl FnMut(u16, usize, u32)) {
     let mut told = false;
     for word in start::command_line().split(|&b| b == b' ') {
-        let Some((address, line)) = word.strip_prefix(b"virtio_mmio.device=").and_then(parse) else { continue };
+        let Some((address, line)) = word.strip_prefix(b"virtio_mmio.device=").and_then(parse) else {
+            continue;
+        };
         told = true;
         if let Some(kind) = probe(address) {
             found(kind, address, line);

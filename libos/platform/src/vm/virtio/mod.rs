@@ -64,7 +64,7 @@ impl Found {
 }
 
 static FOUND: Single<Found> =
-    Single::new(Found { devices: [(0, Place::Pci(0)); MAX_DEVICES], count: 0, searched: false });
+    Single::new(Found { devices: [(0, Place::Mmio(0, 0)); MAX_DEVICES], count: 0, searched: false });
 
 fn place(kind: u16, nth: usize) -> Option<Place> {
     let found = &mut *FOUND.lock();
@@ -193,10 +193,5 @@ impl Device {
     /// A 16-bit number of the device's configuration.
     pub fn config_u16(&self, offset: usize) -> u16 {
         u16::from_le_bytes([self.config(offset), self.config(offset + 1)])
-    }
-
-    /// A 32-bit number of the device's configuration.
-    pub fn config_u32(&self, offset: usize) -> u32 {
-        u32::from(self.config_u16(offset)) | u32::from(self.config_u16(offset + 2)) << 16
     }
 }

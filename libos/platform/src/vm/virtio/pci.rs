@@ -12,8 +12,12 @@ const ENABLE: u32 = 1 << 31;
 const VIRTIO: u32 = 0x1af4;
 /// Device numbers of virtio 1.x devices begin here; transitional ones have numbers of their own.
 const MODERN: u32 = 0x1040;
-const TRANSITIONAL: [(u32, u16); 4] =
-    [(0x1000, super::kind::NET), (0x1003, super::kind::CONSOLE), (0x1005, super::kind::RNG), (0x1009, super::kind::P9)];
+const TRANSITIONAL: [(u32, u16); 4] = [
+    (0x1000, super::kind::NET),
+    (0x1003, super::kind::CONSOLE),
+    (0x1005, super::kind::RNG),
+    (0x1009, super::kind::P9),
+];
 
 const COMMAND: u32 = 0x04;
 /// Memory space, bus master, no line interrupt.
@@ -160,7 +164,8 @@ impl Pci {
         capabilities(at, |offset, word| {
             let kind = (word >> 24) as usize;
             if word & 0xff == VENDOR_CAPABILITY && (1..5).contains(&kind) && parts[kind].is_none() {
-                parts[kind] = Some((offset, read(at, offset + 4) & 0xff, read(at, offset + 8), read(at, offset + 12)));
+                parts[kind] =
+                    Some((offset, read(at, offset + 4) & 0xff, read(at, offset + 8), read(at, offset + 12)));
             }
         });
         let [_, common, notify, _, config] = parts;
@@ -223,7 +228,8 @@ impl Pci {
 
     pub fn bell(&self, index: u16) -> Option<Bell> {
         self.write(common::QUEUE_SELECT, index);
-        let offset = usize::from(self.read::<u16>(common::QUEUE_NOTIFY_OFFSET)).checked_mul(self.notify_multiplier)?;
+        let offset =
+            usize::from(self.read::<u16>(common::QUEUE_NOTIFY_OFFSET)).checked_mul(self.notify_multiplier)?;
         let fits = offset.is_multiple_of(2) && offset.checked_add(2)? <= self.notify_length;
         fits.then_some(Bell { register: self.notify + offset, value: index, wide: false })
     }

@@ -111,10 +111,14 @@ impl Queue {
             let flags = if part.writable { WRITABLE } else { 0 } | if last { 0 } else { NEXT };
             let words = [
                 part.address,
-                u64::from(part.length) | u64::from(flags) << 32 | u64::from(if last { 0 } else { index + 1 }) << 48,
+                u64::from(part.length)
+                    | u64::from(flags) << 32
+                    | u64::from(if last { 0 } else { index + 1 }) << 48,
             ];
             // SAFETY: descriptor `index` lies in bounds (checked above) and is 16-byte aligned.
-            unsafe { self.memory.pointer(usize::from(index) * 16, 16).cast::<[u64; 2]>().write_volatile(words) };
+            unsafe {
+                self.memory.pointer(usize::from(index) * 16, 16).cast::<[u64; 2]>().write_volatile(words)
+            };
         }
         self.in_flight |= 1 << head;
         let slot = usize::from(self.posted & (self.size - 1));
