@@ -1,12 +1,17 @@
 //! The sources of the native API, which every `kernlet` carries: a crate anywhere on the disk builds with them.
 
-use crate::hash::digest;
+use crate::hash::digest_of_pieces;
 use crate::store::{self, StoreError};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// Packed by this crate's build script.
 static PACK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sdk.pack"));
+/// Makes builds with these sources reproducible.
+const WRAPPER: &str = include_str!("rustc-wrapper.sh");
+const WRAPPER_NAME: &str = "rustc-wrapper.sh";
 /// How many versions stay unpacked: builds of older ones may be running.
 const KEEP: usize = 4;
 
@@ -31,8 +36,12 @@ impl Sdk {
             for (path, contents) in files() {
                 store::write(&scratch.path().join(path), contents)?;
             }
+            let wrapper = scratch.path().join(WRAPPER_NAME);
+            store::write(&wrapper, WRAPPER.as_bytes())?;
+            fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))
+                .map_err(store::error(&wrapper))?;
             // Whoever comes second finds the folder there; what it holds is the same.
-            if std::fs::rename(scratch.path(), &folder).is_ok() {
+            if fs::rename(scratch.path(), &folder).is_ok() {
                 // It has its place now, and must not be removed.
                 let _moved = scratch.keep();
             }
@@ -62,6 +71,11 @@ impl Sdk {
         self.folder.join("libos/platform/image.ld")
     }
 
+    /// What cargo runs in place of rustc.
+    pub(crate) fn rustc_wrapper(&self) -> PathBuf {
+        self.folder.join(WRAPPER_NAME)
+    }
+
     /// The versions of the crates that the native API was tested with: a good start for a new crate.
     #[must_use]
     pub fn lock_file(&self) -> Option<PathBuf> {
@@ -72,7 +86,7 @@ impl Sdk {
 /// Names this version of the sources.
 pub(crate) fn id() -> &'static str {
     static ID: OnceLock<String> = OnceLock::new();
-    ID.get_or_init(|| digest(PACK).to_string())
+    ID.get_or_init(|| digest_of_pieces([PACK, WRAPPER.as_bytes()]).to_string())
 }
 
 /// The packed files: path and contents.

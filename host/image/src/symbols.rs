@@ -270,7 +270,10 @@ fn shortened(file: &str) -> String {
     if let Some((_, rest)) = file.strip_prefix("/rustc/").and_then(|rest| rest.split_once("/library/")) {
         return rest.into();
     }
-    // Not built by kernlet's own call: the crate's folder is likely the one above src or tests.
+    // The library OS in a checkout of kernlet, else a path that the build gave no name: the crate's folder is likely the one above src or tests.
+    if let Some(at) = file.rfind("/libos/") {
+        return file[at + 1..].into();
+    }
     let folders = ["/src/", "/tests/"].iter().filter_map(|name| file.rfind(name)).max();
     match folders.filter(|_| file.starts_with('/')) {
         Some(at) => file[file[..at].rfind('/').map_or(0, |at| at + 1)..].into(),

@@ -41,7 +41,6 @@ const LINK_FLAGS: &[&str] = &[
     "--no-eh-frame-hdr",
     "--hash-style=gnu",
     "--gc-sections",
-    "--icf=all",
 ];
 
 /// Profile settings that the crate's own do not override.
@@ -121,7 +120,10 @@ pub(crate) fn build(
         .arg(target)
         .args(["--color", "never"])
         .args(["--message-format", if color { "json-diagnostic-rendered-ansi" } else { "json" }])
-        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(package, sdk, target));
+        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(package, sdk, target))
+        .env("RUSTC_WRAPPER", sdk.rustc_wrapper())
+        .env("KERNLET_RUSTC_WRAPPER", std::env::var_os("RUSTC_WRAPPER").unwrap_or_default())
+        .env("KERNLET_SDK", sdk.folder());
     for setting in PROFILE {
         command.args(["--config", setting]);
     }
@@ -131,7 +133,10 @@ pub(crate) fn build(
         command
             .args(["--config", &format!("patch.crates-io.kernlet.path={:?}", sdk.api().to_string_lossy())]);
     }
-    command.arg("--").args(LINK_FLAGS.iter().map(|flag| format!("-Clink-arg={flag}")));
+    // Not among the flags for all crates, which would be built again for each workspace. Those of the workspace
+    // have paths relative to it anyway.
+    command.arg("--").arg(remapped(&package.workspace, "/crate"));
+    command.args(LINK_FLAGS.iter().map(|flag| format!("-Clink-arg={flag}")));
     let mut script = OsString::from("-Clink-arg=-T");
     script.push(sdk.linker_script());
     command.arg(script);
@@ -150,18 +155,11 @@ fn seed_lock_file(package: &Package, sdk: &Sdk) -> Result<(), StoreError> {
 /// name, nor in the line tables.
 fn rust_flags(package: &Package, sdk: &Sdk, target: &Path) -> OsString {
     let mut flags: Vec<OsString> = RUST_FLAGS.iter().map(OsString::from).collect();
-    let mut remap = |path: &Path, name: &str| {
-        let mut flag = OsString::from("--remap-path-prefix=");
-        flag.push(path);
-        flag.push("=");
-        flag.push(name);
-        flags.push(flag);
-    };
+    let mut remap = |path: &Path, name: &str| flags.push(remapped(path, name));
     if let Some(home) = cargo_home() {
         remap(&home.join("registry/src"), "/cargo");
     }
     remap(target, "/target");
-    remap(&package.workspace, "/crate");
     remap(sdk.folder(), "/kernlet");
     for (name, folder) in &package.outside {
         // The native API's crates stand together: from a checkout of kernlet the names are as from the SDK.
@@ -171,6 +169,14 @@ fn rust_flags(package: &Package, sdk: &Sdk, target: &Path) -> OsString {
         }
     }
     flags.join(&OsString::from("\x1f"))
+}
+
+fn remapped(path: &Path, name: &str) -> OsString {
+    let mut flag = OsString::from("--remap-path-prefix=");
+    flag.push(path);
+    flag.push("=");
+    flag.push(name);
+    flag
 }
 
 fn cargo_home() -> Option<PathBuf> {
