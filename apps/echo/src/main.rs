@@ -19,7 +19,7 @@ async fn main() -> Result<u8, Error> {
             return Ok(2);
         }
     };
-    let any = ([0, 0, 0, 0], port).into();
+    let any = ([0u8, 0, 0, 0], port);
     let datagrams = UdpSocket::bind(any).await?;
     let listener = TcpListener::bind(any).await?;
     kernlet::println!("echo: serving on port {port}");

@@ -8,9 +8,9 @@
 //!
 //! #[kernlet::main]
 //! async fn main() -> Result<(), kernlet::Error> {
-//!     let listener = kernlet::net::TcpListener::bind(([0, 0, 0, 0], 7).into()).await?;
+//!     let listener = kernlet::net::TcpListener::bind(([0, 0, 0, 0], 7)).await?;
 //!     loop {
-//!         let (mut stream, peer) = listener.accept().await?;
+//!         let (stream, peer) = listener.accept().await?;
 //!         kernlet::println!("hello, {peer}");
 //!         kernlet::task::spawn("greeter", async move { stream.write_all(b"hello\n").await });
 //!     }
