@@ -1,0 +1,91 @@
+//! Host sockets: the ports that the monitor published on the process door.
+//!
+//! The descriptor of a published port is taken once and kept, so that a program may bind the port, drop the socket
+//! and bind it again.
+
+pub mod tcp;
+pub mod udp;
+
+use core::cell::Cell;
+use core::task::{Context, Poll};
+use kernlet_exec::Source;
+use kernlet_platform::Errno;
+
+/// A host socket with its readiness, watched from the first time that somebody has to wait: what is always ready
+/// costs nothing, and short connections often are.
+pub struct Watched<T> {
+    pub socket: T,
+    source: Source,
+    watched: Cell<bool>,
+}
+
+/// The sockets that can be watched.
+pub trait Watch {
+    fn watch(&self, token: u32) -> Result<(), Errno>;
+}
+
+impl<T: Watch> Watched<T> {
+    pub fn new(socket: T) -> Self {
+        Self { socket, source: Source::new(), watched: Cell::new(false) }
+    }
+
+    /// Tries to read (or accept) as long as there may be something, and leaves a waker after EAGAIN.
+    pub fn poll_read<R>(
+        &self,
+        context: &mut Context<'_>,
+        mut attempt: impl FnMut(&T) -> Result<R, Errno>,
+    ) -> Poll<Result<R, Errno>> {
+        while self.source.poll_readable(context).is_ready() {
+            match attempt(&self.socket) {
+                Err(Errno::EAGAIN) => self.confirm(Source::clear_readable)?,
+                result => return Poll::Ready(result),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Tries to write as long as there may be room, and leaves a waker after EAGAIN.
+    pub fn poll_write<R>(
+        &self,
+        context: &mut Context<'_>,
+        mut attempt: impl FnMut(&T) -> Result<R, Errno>,
+    ) -> Poll<Result<R, Errno>> {
+        while self.source.poll_writable(context).is_ready() {
+            match attempt(&self.socket) {
+                Err(Errno::EAGAIN) => self.confirm(Source::clear_writable)?,
+                result => return Poll::Ready(result),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// EAGAIN was seen. What became ready between it and the start of watching is reported at the start, so only
+    /// an attempt on a watched socket need not be repeated.
+    fn confirm(&self, clear: impl FnOnce(&Source)) -> Result<(), Errno> {
+        if !self.watched.replace(true) {
+            self.socket.watch(self.source.token())?;
+        }
+        clear(&self.source);
+        Ok(())
+    }
+}
+
+/// Stands in for the monitor on a host build: publishes ports of this thread's instance, for tests.
+#[cfg(not(kernlet_image))]
+pub mod publish {
+    use super::{Watched, tcp, udp};
+    use alloc::rc::Rc;
+    use kernlet_platform::socket::{HostDatagram, HostListener};
+
+    /// Publishes TCP port `port` by a listener of the host.
+    pub fn tcp(port: u16, listener: std::net::TcpListener) {
+        let listener = Rc::new(Watched::new(HostListener::from_std(listener)));
+        tcp::LISTENERS.get().borrow_mut().insert(port, Some(listener));
+    }
+
+    /// Publishes UDP port `port` by a socket of the host.
+    pub fn udp(port: u16, socket: std::net::UdpSocket) {
+        let socket = Rc::new(udp::Published::new(HostDatagram::from_std(socket)));
+        udp::SOCKETS.get().borrow_mut().insert(port, Some(socket));
+    }
+}

@@ -1,0 +1,99 @@
+//! Published TCP ports and the streams that come in by them.
+
+use super::{Watch, Watched};
+use crate::{Shutdown, addr};
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use core::cell::RefCell;
+use core::net::SocketAddr;
+use core::task::{Context, Poll};
+use kernlet_platform::Errno;
+use kernlet_platform::socket::{self, HostListener, HostStream};
+use kernlet_sync::CpuLocal;
+
+impl Watch for HostListener {
+    fn watch(&self, token: u32) -> Result<(), Errno> {
+        HostListener::watch(self, token)
+    }
+}
+
+impl Watch for HostStream {
+    fn watch(&self, token: u32) -> Result<(), Errno> {
+        HostStream::watch(self, token)
+    }
+}
+
+/// The host listener of a published port.
+pub type Listener = Watched<HostListener>;
+
+type Listeners = RefCell<BTreeMap<u16, Option<Rc<Listener>>>>;
+pub(super) static LISTENERS: CpuLocal<Listeners> = CpuLocal::new(RefCell::default);
+
+/// The host's listener for `port`, if the port is published.
+pub fn published(port: u16) -> Option<Rc<Listener>> {
+    let mut all = LISTENERS.get().borrow_mut();
+    all.entry(port).or_insert_with(|| socket::listener(port).map(|l| Rc::new(Watched::new(l)))).clone()
+}
+
+impl Listener {
+    /// Accepts a connection, or leaves a waker. A connection that ended before it was accepted is passed over.
+    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<Stream, Errno>> {
+        let accepted = self.poll_read(context, |listener| {
+            loop {
+                match listener.accept() {
+                    Err(Errno::ECONNABORTED) => {}
+                    other => return other,
+                }
+            }
+        });
+        accepted
+            .map_ok(|(stream, peer)| Stream { watched: Watched::new(stream), peer: addr::canonical(peer) })
+    }
+}
+
+/// A stream of the host's.
+pub struct Stream {
+    watched: Watched<HostStream>,
+    peer: SocketAddr,
+}
+
+impl Stream {
+    /// Reads what is there; 0 bytes at the end.
+    pub fn poll_read(&self, context: &mut Context<'_>, into: &mut [u8]) -> Poll<Result<usize, Errno>> {
+        self.watched.poll_read(context, |s| s.read(into))
+    }
+
+    /// Writes what fits.
+    pub fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Errno>> {
+        self.watched.poll_write(context, |s| s.write(bytes))
+    }
+
+    /// Writes what fits of several pieces.
+    pub fn poll_write_vectored(
+        &self,
+        context: &mut Context<'_>,
+        pieces: &[&[u8]],
+    ) -> Poll<Result<usize, Errno>> {
+        self.watched.poll_write(context, |s| s.write_vectored(pieces))
+    }
+
+    /// Ends one or both directions.
+    pub fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
+        self.watched.socket.shutdown(how)
+    }
+
+    /// Sends small segments at once.
+    pub fn set_nodelay(&self, on: bool) -> Result<(), Errno> {
+        self.watched.socket.set_nodelay(on)
+    }
+
+    /// The local address, on the host.
+    pub fn local(&self) -> Result<SocketAddr, Errno> {
+        self.watched.socket.local_address().map(addr::canonical)
+    }
+
+    /// The other end's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+}

@@ -1,0 +1,5 @@
+//! What stays inside the instance: datagrams as bounded queues, streams as pairs of bounded pipes. No packets.
+
+pub mod pipe;
+pub mod tcp;
+pub mod udp;

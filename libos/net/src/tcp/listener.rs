@@ -1,0 +1,83 @@
+//! Accepting connections.
+
+use super::TcpStream;
+use super::stream::Provider;
+use crate::ports::{self, Bound};
+use crate::turn::Turn;
+use crate::{addr, host, loopback};
+use alloc::rc::Rc;
+use core::cell::Cell;
+use core::net::SocketAddr;
+use core::task::{Context, Poll};
+use kernlet_platform::Errno;
+use kernlet_sync::poll_fn;
+
+/// A listening TCP socket, as `std::net::TcpListener`, but asynchronous. Dropping it closes it.
+pub struct TcpListener {
+    bound: Bound,
+    inside: loopback::tcp::Listener,
+    host: Option<Rc<host::tcp::Listener>>,
+    accepting: Turn,
+    /// Which provider is asked first, so that a busy one does not shut the others out.
+    first: Cell<bool>,
+}
+
+impl TcpListener {
+    /// Binds `address` and listens; port 0 chooses one. `0.0.0.0` accepts IPv4 from everywhere, `[::]` both
+    /// families. A port that the monitor did not publish is bound all the same, and reachable inside the instance.
+    ///
+    /// # Errors
+    /// EADDRINUSE when the port is taken, EADDRNOTAVAIL when the address is not one of this instance.
+    #[expect(clippy::unused_async, reason = "binding may come to wait for the network's configuration")]
+    pub async fn bind(address: impl Into<SocketAddr>) -> Result<Self, Errno> {
+        let address = addr::canonical(address.into());
+        addr::check_local(address.ip())?;
+        let bound = ports::TCP.get().bind(address)?;
+        let address = bound.address();
+        Ok(Self {
+            inside: loopback::tcp::Listener::new(address),
+            host: address.ip().is_unspecified().then(|| host::tcp::published(address.port())).flatten(),
+            bound,
+            accepting: Turn::default(),
+            first: Cell::new(false),
+        })
+    }
+
+    /// Waits for a connection; gives it with the other end's address.
+    ///
+    /// # Errors
+    /// What the host says about its listener (EMFILE, ...). The listener stays usable; after such an error wait a
+    /// little before the next call.
+    pub async fn accept(&self) -> Result<(TcpStream, SocketAddr), Errno> {
+        let _turn = self.accepting.take().await;
+        let provider = poll_fn(|context| self.poll_accept(context)).await?;
+        let stream = TcpStream::new(provider);
+        let peer = stream.peer_addr()?;
+        Ok((stream, peer))
+    }
+
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<Provider, Errno>> {
+        let first = !self.first.get();
+        self.first.set(first);
+        for inside in [first, !first] {
+            if inside {
+                if let Poll::Ready(stream) = self.inside.poll_accept(context) {
+                    return Poll::Ready(Ok(Provider::Inside(stream)));
+                }
+            } else if let Some(host) = &self.host
+                && let Poll::Ready(accepted) = host.poll_accept(context)
+            {
+                return Poll::Ready(accepted.map(Provider::Host));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn local_addr(&self) -> Result<SocketAddr, Errno> {
+        Ok(self.bound.address())
+    }
+}

@@ -1,0 +1,255 @@
+//! Connections.
+
+use crate::ports;
+use crate::turn::Turn;
+use crate::{Shutdown, addr, host, loopback};
+use alloc::rc::Rc;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::task::{Context, Poll};
+use kernlet_platform::Errno;
+use kernlet_sync::poll_fn;
+
+/// Who carries a connection.
+pub enum Provider {
+    /// Loopback.
+    Inside(loopback::tcp::Stream),
+    /// The host's TCP.
+    Host(host::tcp::Stream),
+}
+
+/// A TCP connection, as `std::net::TcpStream`, but asynchronous. All methods take `&self`: one task may read while
+/// another writes. Dropping it closes it; what was written is still delivered.
+pub struct TcpStream {
+    provider: Provider,
+    reading: Turn,
+    writing: Turn,
+}
+
+impl TcpStream {
+    pub(super) fn new(provider: Provider) -> Self {
+        Self { provider, reading: Turn::default(), writing: Turn::default() }
+    }
+
+    /// Connects to `to`.
+    ///
+    /// # Errors
+    /// ECONNREFUSED when nobody listens there, ENETUNREACH when nothing leads there.
+    pub async fn connect(to: impl Into<SocketAddr>) -> Result<Self, Errno> {
+        let to = addr::destination(to.into());
+        if !addr::is_inside(to.ip()) {
+            return Err(Errno::ENETUNREACH);
+        }
+        let any: IpAddr =
+            if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let bound = ports::TCP.get().bind(SocketAddr::new(any, 0))?;
+        loopback::tcp::connect(bound, to).await.map(|stream| Self::new(Provider::Inside(stream)))
+    }
+
+    /// Reads what is there, waiting for at least one byte; 0 at the end.
+    ///
+    /// # Errors
+    /// ECONNRESET when the other end broke the connection off, ETIMEDOUT when it is gone.
+    pub async fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        let _turn = self.reading.take().await;
+        poll_fn(|context| self.poll_read(context, buffer)).await
+    }
+
+    fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Errno>> {
+        match &self.provider {
+            Provider::Inside(stream) => stream.poll_read(context, buffer),
+            Provider::Host(stream) => stream.poll_read(context, buffer),
+        }
+    }
+
+    /// Fills `buffer`.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; EPIPE when the end comes first.
+    pub async fn read_exact(&self, mut buffer: &mut [u8]) -> Result<(), Errno> {
+        while !buffer.is_empty() {
+            let length = self.read(buffer).await?;
+            if length == 0 {
+                return Err(Errno::EPIPE);
+            }
+            buffer = &mut buffer[length..];
+        }
+        Ok(())
+    }
+
+    /// Writes what fits, waiting for room for at least one byte.
+    ///
+    /// # Errors
+    /// EPIPE after the end, ECONNRESET when the other end broke the connection off.
+    pub async fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        let _turn = self.writing.take().await;
+        poll_fn(|context| self.poll_write(context, bytes)).await
+    }
+
+    fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Errno>> {
+        match &self.provider {
+            Provider::Inside(stream) => stream.poll_write(context, bytes),
+            Provider::Host(stream) => stream.poll_write(context, bytes),
+        }
+    }
+
+    /// Writes what fits of several pieces, in one host call where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn write_vectored(&self, pieces: &[&[u8]]) -> Result<usize, Errno> {
+        let _turn = self.writing.take().await;
+        poll_fn(|context| {
+            if let Provider::Host(stream) = &self.provider {
+                return stream.poll_write_vectored(context, pieces);
+            }
+            let mut written = 0;
+            for piece in pieces.iter().filter(|p| !p.is_empty()) {
+                match self.poll_write(context, piece) {
+                    Poll::Ready(Ok(length)) => {
+                        written += length;
+                        if length < piece.len() {
+                            break;
+                        }
+                    }
+                    // What was written before counts; the next call tells of the error, or waits.
+                    _ if written > 0 => break,
+                    other => return other,
+                }
+            }
+            Poll::Ready(Ok(written))
+        })
+        .await
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn write_all(&self, mut bytes: &[u8]) -> Result<(), Errno> {
+        while !bytes.is_empty() {
+            let length = self.write(bytes).await?;
+            bytes = &bytes[length..];
+        }
+        Ok(())
+    }
+
+    /// Ends one or both directions. After the end of writing the other end reads what was written, then 0 bytes.
+    ///
+    /// # Errors
+    /// ENOTCONN when the connection is gone already.
+    pub fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
+        match &self.provider {
+            Provider::Inside(stream) => {
+                stream.shutdown(how);
+                Ok(())
+            }
+            Provider::Host(stream) => stream.shutdown(how),
+        }
+    }
+
+    /// Sends small pieces at once instead of gathering them (TCP_NODELAY).
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn set_nodelay(&self, on: bool) -> Result<(), Errno> {
+        match &self.provider {
+            // Nothing is ever held back there.
+            Provider::Inside(_) => Ok(()),
+            Provider::Host(stream) => stream.set_nodelay(on),
+        }
+    }
+
+    /// This end's address.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn local_addr(&self) -> Result<SocketAddr, Errno> {
+        match &self.provider {
+            Provider::Inside(stream) => Ok(stream.local()),
+            Provider::Host(stream) => stream.local(),
+        }
+    }
+
+    /// The other end's address.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn peer_addr(&self) -> Result<SocketAddr, Errno> {
+        Ok(match &self.provider {
+            Provider::Inside(stream) => stream.peer(),
+            Provider::Host(stream) => stream.peer(),
+        })
+    }
+
+    /// Splits it into halves for two tasks, borrowing it. Since all methods take `&self` this only names the two
+    /// uses.
+    pub fn split(&self) -> (&Self, &Self) {
+        (self, self)
+    }
+
+    /// Splits it into halves that each own a share. Dropping the writing half ends writing; the connection closes
+    /// when both are gone.
+    pub fn into_split(self) -> (ReadHalf, WriteHalf) {
+        let shared = Rc::new(self);
+        (ReadHalf(shared.clone()), WriteHalf(shared))
+    }
+}
+
+/// The reading half of a [`TcpStream`].
+pub struct ReadHalf(Rc<TcpStream>);
+
+/// The writing half of a [`TcpStream`]; dropping it ends writing.
+pub struct WriteHalf(Rc<TcpStream>);
+
+impl ReadHalf {
+    /// See [`TcpStream::read`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        self.0.read(buffer).await
+    }
+
+    /// See [`TcpStream::read_exact`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_exact(&self, buffer: &mut [u8]) -> Result<(), Errno> {
+        self.0.read_exact(buffer).await
+    }
+
+    /// The connection as a whole.
+    pub fn stream(&self) -> &TcpStream {
+        &self.0
+    }
+}
+
+impl WriteHalf {
+    /// See [`TcpStream::write`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        self.0.write(bytes).await
+    }
+
+    /// See [`TcpStream::write_all`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn write_all(&self, bytes: &[u8]) -> Result<(), Errno> {
+        self.0.write_all(bytes).await
+    }
+
+    /// The connection as a whole.
+    pub fn stream(&self) -> &TcpStream {
+        &self.0
+    }
+}
+
+impl Drop for WriteHalf {
+    fn drop(&mut self) {
+        // A connection that is gone has no writing to end.
+        let _ = self.0.shutdown(Shutdown::Write);
+    }
+}

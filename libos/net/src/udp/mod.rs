@@ -1,0 +1,163 @@
+//! UDP sockets.
+
+mod batch;
+mod peers;
+
+pub use batch::Batch;
+
+use crate::host::udp::Published;
+use crate::loopback::udp::Endpoint;
+use crate::ports::{self, Bound};
+use crate::turn::Turn;
+use crate::{addr, host};
+use alloc::rc::Rc;
+use core::net::SocketAddr;
+use core::task::{Context, Poll};
+use kernlet_platform::Errno;
+use kernlet_sync::poll_fn;
+use peers::{Peers, Way};
+
+/// A UDP socket, as `std::net::UdpSocket`, but asynchronous. Dropping it closes it.
+pub struct UdpSocket {
+    bound: Bound,
+    inside: Rc<Endpoint>,
+    host: Option<Rc<Published>>,
+    receiving: Turn,
+    sending: Turn,
+    peers: Peers,
+}
+
+impl UdpSocket {
+    /// Binds `address`; port 0 chooses one. `0.0.0.0` receives IPv4 from everywhere, `[::]` both families. A port
+    /// that the monitor did not publish is bound all the same, and reachable inside the instance.
+    ///
+    /// # Errors
+    /// EADDRINUSE when the port is taken, EADDRNOTAVAIL when the address is not one of this instance.
+    #[expect(clippy::unused_async, reason = "binding may come to wait for the network's configuration")]
+    pub async fn bind(address: impl Into<SocketAddr>) -> Result<Self, Errno> {
+        let address = addr::canonical(address.into());
+        addr::check_local(address.ip())?;
+        let bound = ports::UDP.get().bind(address)?;
+        let address = bound.address();
+        Ok(Self {
+            inside: Endpoint::new(address),
+            host: address.ip().is_unspecified().then(|| host::udp::published(address.port())).flatten(),
+            bound,
+            receiving: Turn::default(),
+            sending: Turn::default(),
+            peers: Peers::default(),
+        })
+    }
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn local_addr(&self) -> Result<SocketAddr, Errno> {
+        Ok(self.bound.address())
+    }
+
+    /// Waits for a datagram; what does not fit into `buffer` is cut off.
+    ///
+    /// # Errors
+    /// What the host says about its socket.
+    pub async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), Errno> {
+        let _turn = self.receiving.take().await;
+        poll_fn(|context| self.poll_recv_from(context, buffer)).await
+    }
+
+    fn poll_recv_from(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<(usize, SocketAddr), Errno>> {
+        if let Some((datagram, peer)) = self.inside.take() {
+            let length = datagram.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&datagram[..length]);
+            self.came(peer, Way::Inside);
+            return Poll::Ready(Ok((length, peer)));
+        }
+        if let Some(host) = &self.host
+            && let Poll::Ready(received) = host.poll_receive(context, buffer)
+        {
+            if let Ok((_, peer)) = received {
+                self.came(peer, Way::Host);
+            }
+            return Poll::Ready(received);
+        }
+        self.inside.register(context);
+        Poll::Pending
+    }
+
+    /// Remembers by which way `peer` came, if there are several to its address.
+    fn came(&self, peer: SocketAddr, way: Way) {
+        if self.host.is_some() && addr::is_inside(peer.ip()) {
+            self.peers.note(peer, way);
+        }
+    }
+
+    /// The way to `to`: that by which it came, else that of its address.
+    fn way(&self, to: SocketAddr) -> Way {
+        let usual = || if addr::is_inside(to.ip()) { Way::Inside } else { Way::Host };
+        if self.host.is_some() { self.peers.way(to).unwrap_or_else(usual) } else { usual() }
+    }
+
+    /// Sends a datagram to `to`, waiting while the sending side is full. As with UDP everywhere, success does not
+    /// mean that it arrives.
+    ///
+    /// # Errors
+    /// EMSGSIZE when it is too long, ENETUNREACH when nothing leads there, EAFNOSUPPORT when `to` is of a family
+    /// that the socket does not speak.
+    pub async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> Result<usize, Errno> {
+        let to = addr::destination(to);
+        if self.bound.address().is_ipv4() && to.is_ipv6() {
+            return Err(Errno::EAFNOSUPPORT);
+        }
+        if self.way(to) == Way::Inside {
+            self.inside.send(bytes, to)?;
+            return Ok(bytes.len());
+        }
+        let Some(host) = &self.host else { return Err(Errno::ENETUNREACH) };
+        let _turn = self.sending.take().await;
+        poll_fn(|context| host.poll_send(context, bytes, to)).await
+    }
+
+    /// Serves one batch: waits for datagrams, hands each with its sender to `answer`, which writes a reply into
+    /// the buffer and returns its length (0: no reply), and sends the replies to where the datagrams came from.
+    ///
+    /// A server calls it in a loop with the same `batch`. Nothing is allocated, many datagrams share one host
+    /// call, and other tasks run now and then even when datagrams never stop coming.
+    ///
+    /// # Errors
+    /// What the host says about its socket.
+    pub async fn serve_batch(
+        &self,
+        batch: &mut Batch,
+        mut answer: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> usize,
+    ) -> Result<(), Errno> {
+        let _turn = self.receiving.take().await;
+        poll_fn(|context| {
+            let served = batch.serve_inside(&self.inside, &mut answer);
+            let mut received = false;
+            if let Some(host) = &self.host {
+                // A cancelled call may have left replies; they go first, as the next batch overwrites them.
+                if batch.host.unsent() > 0 && host.poll_send_batch(context, &mut batch.host)?.is_pending() {
+                    return Poll::Pending;
+                }
+                if host.poll_receive_batch(context, &mut batch.host)?.is_ready() {
+                    received = true;
+                    batch.host.answer(|datagram, peer, reply| answer(datagram, addr::canonical(peer), reply));
+                    if host.poll_send_batch(context, &mut batch.host)?.is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+            if served || received {
+                return Poll::Ready(Ok(()));
+            }
+            self.inside.register(context);
+            Poll::Pending
+        })
+        .await
+    }
+}

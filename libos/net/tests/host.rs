@@ -1,0 +1,151 @@
+//! Published ports: real sockets of the host, std clients in other threads.
+
+use kernlet_exec::{block_on, spawn};
+use kernlet_net::{Batch, Errno, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket, publish};
+use std::io::{Read, Write};
+use std::net;
+use std::thread;
+
+fn at(address: &str) -> SocketAddr {
+    address.parse().unwrap()
+}
+
+fn publish_tcp(port: u16) -> net::SocketAddr {
+    let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    publish::tcp(port, listener);
+    address
+}
+
+fn publish_udp(port: u16, at: &str) -> net::SocketAddr {
+    let socket = net::UdpSocket::bind(at).unwrap();
+    let address = socket.local_addr().unwrap();
+    publish::udp(port, socket);
+    address
+}
+
+#[test]
+fn a_published_port_accepts_from_the_host_and_from_inside() {
+    let address = publish_tcp(80);
+    let client = thread::spawn(move || {
+        let mut stream = net::TcpStream::connect(address).unwrap();
+        stream.write_all(&vec![7; 500_000]).unwrap();
+        stream.shutdown(net::Shutdown::Write).unwrap();
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).unwrap();
+        reply
+    });
+    block_on(async move {
+        let listener = TcpListener::bind(at("[::]:80")).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        assert!(peer.ip().is_loopback() && stream.peer_addr() == Ok(peer));
+        stream.set_nodelay(true).unwrap();
+        let mut total = 0;
+        let mut buffer = [0; 4096];
+        loop {
+            let length = stream.read(&mut buffer).await.unwrap();
+            if length == 0 {
+                break;
+            }
+            total += length;
+        }
+        assert_eq!(total, 500_000);
+        assert_eq!(stream.write_vectored(&[b"so", b" ", b"many"]).await, Ok(7));
+        stream.shutdown(Shutdown::Write).unwrap();
+        let inside = TcpStream::connect(at("127.0.0.1:80")).await.unwrap();
+        let (_, peer) = listener.accept().await.unwrap();
+        assert_eq!(Ok(peer), inside.local_addr());
+    });
+    assert_eq!(client.join().unwrap(), b"so many");
+}
+
+#[test]
+fn a_published_port_can_be_bound_again() {
+    let address = publish_tcp(80);
+    block_on(async move {
+        for _ in 0..3 {
+            let listener = TcpListener::bind(at("0.0.0.0:80")).await.unwrap();
+            assert_eq!(TcpListener::bind(at("0.0.0.0:80")).await.err(), Some(Errno::EADDRINUSE));
+            let client = thread::spawn(move || drop(net::TcpStream::connect(address).unwrap()));
+            let (stream, _) = listener.accept().await.unwrap();
+            assert_eq!(stream.read(&mut [0; 1]).await, Ok(0));
+            client.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_reset_by_the_hosts_peer_is_seen() {
+    let address = publish_tcp(80);
+    block_on(async move {
+        let listener = TcpListener::bind(at("0.0.0.0:80")).await.unwrap();
+        let client = net::TcpStream::connect(address).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"unread").await.unwrap();
+        let read = spawn("read", async move { stream.read(&mut [0; 1]).await });
+        // Closing with something unread makes the host send a reset.
+        thread::spawn(move || {
+            let mut one = [0];
+            (&client).read_exact(&mut one).unwrap();
+            drop(client);
+        });
+        assert_eq!(read.join().await, Some(Err(Errno::ECONNRESET)));
+    });
+}
+
+#[test]
+fn a_batch_server_answers_clients_of_both_families() {
+    let address = publish_udp(53, "[::]:0");
+    let clients: Vec<_> = ["127.0.0.1", "::1"]
+        .into_iter()
+        .map(|ip| {
+            thread::spawn(move || {
+                let ip: net::IpAddr = ip.parse().unwrap();
+                let client = net::UdpSocket::bind((ip, 0)).unwrap();
+                for round in 0..300u32 {
+                    client.send_to(&round.to_be_bytes(), (ip, address.port())).unwrap();
+                    let mut reply = [0; 16];
+                    let (length, from) = client.recv_from(&mut reply).unwrap();
+                    assert_eq!((&reply[..length], from.ip()), (&(round + 1).to_be_bytes()[..], ip));
+                }
+            })
+        })
+        .collect();
+    block_on(async move {
+        let server = UdpSocket::bind(at("0.0.0.0:53")).await.unwrap();
+        let mut batch = Batch::new(64, 512);
+        let mut served = 0;
+        while served < 600 {
+            let answer = |query: &[u8], peer: SocketAddr, reply: &mut [u8]| {
+                assert!(peer.is_ipv4() || peer.ip() == at("[::1]:0").ip());
+                let number = u32::from_be_bytes(query.try_into().unwrap());
+                reply[..4].copy_from_slice(&(number + 1).to_be_bytes());
+                served += 1;
+                4
+            };
+            server.serve_batch(&mut batch, answer).await.unwrap();
+        }
+    });
+    for client in clients {
+        client.join().unwrap();
+    }
+}
+
+#[test]
+fn single_datagrams_go_both_ways() {
+    let address = publish_udp(53, "127.0.0.1:0");
+    let client = net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.send_to(b"query", address).unwrap();
+    block_on(async move {
+        let server = UdpSocket::bind(at("0.0.0.0:53")).await.unwrap();
+        let mut buffer = [0; 512];
+        let (length, peer) = server.recv_from(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..length], b"query");
+        // The client's address is 127.0.0.1 on the host, which inside means this instance; the reply must still go
+        // to where the query came from.
+        assert!(peer.ip().is_loopback());
+        assert_eq!(server.send_to(b"reply", peer).await, Ok(5));
+    });
+    let mut buffer = [0; 8];
+    assert_eq!(client.recv(&mut buffer).unwrap(), 5);
+}
