@@ -82,22 +82,23 @@ pub unsafe fn map(mut address: usize, mut physical: usize, length: usize, flags:
     while address < end {
         descend(address, 4)?;
         descend(address, 3)?;
-        if (address | physical).is_multiple_of(LARGE_PAGE) && end - address >= LARGE_PAGE {
-            // SAFETY: the table is there; the entry was not present, as the caller promises.
-            unsafe { entry(address, 2).write_volatile(physical as u64 | flags | LARGE | PRESENT) };
-            (address, physical) = (address + LARGE_PAGE, physical + LARGE_PAGE);
-            continue;
-        }
-        descend(address, 2)?;
-        let stop = end.min((address | (LARGE_PAGE - 1)) + 1);
-        let mut at = entry(address, 1);
+        let large = (address | physical).is_multiple_of(LARGE_PAGE) && end - address >= LARGE_PAGE;
+        let (level, size, bits) = if large {
+            (2, LARGE_PAGE, flags | LARGE | PRESENT)
+        } else {
+            descend(address, 2)?;
+            (1, PAGE, flags | PRESENT)
+        };
+        // To the end of this table, as far as whole pages of this size go.
+        let stop = (address | (size * 512 - 1)).saturating_add(1).min(end & !(size - 1));
+        let mut at = entry(address, level);
         while address < stop {
-            // SAFETY: the table is there, and `at` stays in it up to `stop`.
+            // SAFETY: the table is there, and `at` stays in it up to `stop`; nothing was mapped, as promised.
             unsafe {
-                at.write_volatile(physical as u64 | flags | PRESENT);
+                at.write_volatile(physical as u64 | bits);
                 at = at.add(1);
             }
-            (address, physical) = (address + PAGE, physical + PAGE);
+            (address, physical) = (address + size, physical + size);
         }
     }
     Some(())

@@ -1,10 +1,10 @@
-//! Modern virtio over PCI (virtio 1.2, 4.1), with MSI-X. Configuration space by ports; bus 0 only, as firmware
-//! leaves it.
+//! Modern virtio over PCI (virtio 1.2, 4.1), with MSI-X. Configuration space by ports; bus 0 only.
 
 use super::queue::Bell;
 use crate::vm::apic;
 use crate::vm::paging::{DEVICE, window};
 use crate::vm::port::{in32, out32};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 const ADDRESS: u16 = 0xcf8;
 const DATA: u16 = 0xcfc;
@@ -27,6 +27,10 @@ const BARS: u32 = 0x10;
 const CAPABILITIES: u32 = 0x34;
 const VENDOR_CAPABILITY: u32 = 0x09;
 const MSI_X: u32 = 0x11;
+/// Above RAM and below the interrupt controllers on every PC.
+const FIRST_BAR: usize = 0xe000_0000;
+const END_OF_BARS: usize = 0xfe00_0000;
+static NEXT_BAR: AtomicUsize = AtomicUsize::new(FIRST_BAR);
 /// A configuration space holds no more capabilities than this.
 const MAX_CAPABILITIES: usize = 48;
 
@@ -89,17 +93,35 @@ fn capabilities(at: u32, mut each: impl FnMut(u32, u32)) {
     }
 }
 
+/// Gives a bar an address, where the firmware (qboot) has not.
+fn place(at: u32, register: u32) -> Option<u32> {
+    write(at, register, u32::MAX);
+    let size = !(read(at, register) & !0xf) as usize + 1;
+    let next = NEXT_BAR.load(Ordering::Relaxed).checked_next_multiple_of(size)?;
+    if size > END_OF_BARS - FIRST_BAR || next + size > END_OF_BARS {
+        return None;
+    }
+    NEXT_BAR.store(next + size, Ordering::Relaxed);
+    write(at, register, next as u32);
+    Some(next as u32)
+}
+
 /// Maps `length` bytes at `offset` of the memory bar `bar`.
 fn map(at: u32, bar: u32, offset: u32, length: u32) -> Option<usize> {
     if bar > 5 {
         return None;
     }
-    let low = read(at, BARS + bar * 4);
-    let high = if low & 6 == 4 && bar < 5 { read(at, BARS + bar * 4 + 4) } else { 0 };
-    let base = u64::from(low & !0xf) | u64::from(high) << 32;
-    // Not a port range, and given an address by the firmware.
-    if low & 1 != 0 || base == 0 {
+    let register = BARS + bar * 4;
+    let low = read(at, register);
+    // Not a port range.
+    if low & 1 != 0 {
         return None;
+    }
+    let wide = low & 6 == 4 && bar < 5;
+    let high = if wide { read(at, register + 4) } else { 0 };
+    let mut base = u64::from(low & !0xf) | u64::from(high) << 32;
+    if base == 0 {
+        base = place(at, register)?.into();
     }
     // SAFETY: registers of a device, which lie outside of RAM: the firmware laid them out.
     unsafe { window(base.checked_add(offset.into())? as usize, length as usize, DEVICE) }
