@@ -1,4 +1,13 @@
 //! Files: the read-only root, memory files, volumes.
+//!
+//! 1. `/` is the EROFS file system that is sealed into the image ([`erofs`]); its files are read where they lie.
+//!    `/tmp`, `/var/tmp` and `/run` are files in memory. Volumes are wherever the instance was told.
+//! 2. On the process door a volume's names go to the [`broker`], and what it opens is read and written directly.
+//!    In a VM a volume is a 9P server's. Both doors behave the same: a link that leads out of its volume is EACCES,
+//!    and `..` within a volume is taken out of the path's text.
+//! 3. Functions are named and behave as in std, and are async; paths are bytes, given as `&str` or `&[u8]`, relative
+//!    ones from the working directory. Errors are Linux error numbers.
+//! 4. Nothing starts before it is used: no task, no mount table, no connection.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -7,3 +16,71 @@ extern crate alloc;
 extern crate std;
 
 pub mod erofs;
+
+mod directory;
+mod file;
+mod memory;
+mod metadata;
+mod namespace;
+mod open;
+mod root;
+mod tree;
+mod volume;
+
+pub use directory::DirEntry;
+pub use file::{File, SeekFrom};
+pub use metadata::{FileType, Metadata, Space};
+pub use open::OpenOptions;
+pub use tree::{
+    create_dir, create_dir_all, exists, hard_link, metadata, read_dir, read_link, remove_dir, remove_file,
+    rename, set_mode, set_times, space, symlink, symlink_metadata,
+};
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use kernlet_platform::Errno;
+
+/// The contents of a file.
+///
+/// # Errors
+/// Those of open(2) and read(2); ENOMEM when it does not fit into memory.
+pub async fn read(path: impl AsRef<[u8]>) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    File::open(path).await?.read_to_end(&mut bytes).await?;
+    Ok(bytes)
+}
+
+/// The contents of a file that is text.
+///
+/// # Errors
+/// EILSEQ when it is not UTF-8; as for [`read()`].
+pub async fn read_to_string(path: impl AsRef<[u8]>) -> Result<String, Errno> {
+    String::from_utf8(read(path).await?).map_err(|_| EILSEQ)
+}
+
+/// Makes a file whose contents are `bytes`, in place of what it may have held.
+///
+/// # Errors
+/// Those of open(2) and write(2).
+pub async fn write(path: impl AsRef<[u8]>, bytes: impl AsRef<[u8]>) -> Result<(), Errno> {
+    File::create(path).await?.write_all(bytes.as_ref()).await
+}
+
+/// Bytes that are no text.
+const EILSEQ: Errno = Errno(84);
+
+/// The contents of a file of the root, where they lie in the image.
+///
+/// # Errors
+/// ENOENT; EISDIR; EXDEV when a memory file or a volume is at `path`; EOPNOTSUPP when the image was made by something
+/// else than kernlet, and holds the file in pieces.
+pub fn static_file(path: impl AsRef<[u8]>) -> Result<&'static [u8], Errno> {
+    match namespace::namespace().walk(path.as_ref(), true)?.existing()? {
+        namespace::Node::Root(inode) if inode.is_file() => {
+            let root = namespace::namespace().root()?;
+            root.content(&inode)?.whole().ok_or(Errno::EOPNOTSUPP)
+        }
+        namespace::Node::Root(_) | namespace::Node::Way => Err(Errno::EISDIR),
+        namespace::Node::Memory(_) | namespace::Node::Volume(_) => Err(Errno::EXDEV),
+    }
+}

@@ -89,7 +89,8 @@ fn holds_everything(bytes: &[u8]) {
         let inode = find(&fs, &format!("many/{name}")).unwrap();
         assert_eq!(fs.content(&inode).unwrap().whole(), Some(name.as_bytes()));
     }
-    for absent in ["", "a", "zzz", "a-file-with-a-rather-long-name-", "a-file-with-a-rather-long-name-0077x"] {
+    for absent in ["", "a", "zzz", "a-file-with-a-rather-long-name-", "a-file-with-a-rather-long-name-0077x"]
+    {
         let directory = find(&fs, "many").unwrap();
         assert_eq!(fs.lookup(&directory, absent.as_bytes()), Err(Errno::ENOENT));
     }
