@@ -123,7 +123,7 @@ pub(crate) fn build(
         .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(package, sdk, target))
         .env("RUSTC_WRAPPER", sdk.rustc_wrapper())
         .env("KERNLET_RUSTC_WRAPPER", std::env::var_os("RUSTC_WRAPPER").unwrap_or_default())
-        .env("KERNLET_SDK", sdk.folder());
+        .env("KERNLET_CARGO_HOME", cargo_home().unwrap_or_else(|| "/nonexistent".into()));
     for setting in PROFILE {
         command.args(["--config", setting]);
     }
