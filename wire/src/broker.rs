@@ -1,1 +1,56 @@
 //! Requests to the broker: what needs a name.
+//!
+//! On the process door instance and monitor have a SOCK_SEQPACKET socket pair between them; each request and each
+//! reply is one message of at most [`MAX_MESSAGE`] bytes.
+//!
+//! 1. A request carries an id that its reply repeats; replies come in any order. At most [`MAX_OUTSTANDING`] requests
+//!    wait for one: the broker reads no further until it has answered some.
+//! 2. A path is relative to its volume, bytes without NUL; the empty path is the volume itself. The broker resolves
+//!    it beneath the volume and nowhere else.
+//! 3. What is opened or connected comes as the one descriptor of its reply. An opened file also has a handle in the
+//!    broker, for what is done there ([`Request::Sync`]), until [`Request::Close`].
+//! 4. An error is a Linux error number.
+//!
+//! All numbers are little-endian. A request is `id: u32, op: u16, 0: u16`, the operands' numbers, then each text with
+//! its length (`u16`) before it. A reply is `id: u32, error: u32`, and, when there was none, its kind and values. A
+//! message with bytes left over is malformed.
+
+mod cursor;
+mod reply;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use reply::{Addresses, FileSystem, Reply, Stat};
+pub use request::{At, OpenFlags, Request};
+
+/// The largest message either way: two paths of the longest kind (`PATH_MAX`) fit.
+pub const MAX_MESSAGE: usize = 8448;
+/// How many requests may wait for their replies.
+pub const MAX_OUTSTANDING: usize = 64;
+/// How many handles an instance can have: a process may usually have as many descriptors.
+pub const MAX_HANDLES: usize = 1024;
+/// The longest path, as in Linux (without its NUL).
+pub const MAX_PATH: usize = 4095;
+/// The longest host name (RFC 1035).
+pub const MAX_HOST: usize = 255;
+/// How many addresses a reply to [`Request::Resolve`] tells at most.
+pub const MAX_ADDRESSES: usize = 16;
+
+/// The name by which an instance knows the host's own loopback.
+pub const HOST_NAME: &str = "host.kernlet.internal";
+/// The address that [`HOST_NAME`] resolves to: a link-local one that stands for the host and is never on a wire.
+/// (127.0.0.1 is always the instance's own.)
+pub const HOST_ADDRESS: core::net::Ipv4Addr = core::net::Ipv4Addr::new(169, 254, 1, 2);
+
+/// Bytes that are no message of this kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl core::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("malformed broker message")
+    }
+}
+
+impl core::error::Error for Malformed {}
