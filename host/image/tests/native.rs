@@ -1,6 +1,10 @@
 //! Building crates: each mistake that a user can make has one clear error.
 
-use kernlet_image::native::{BuildError, BuildOptions, Built, Progress, build_crate};
+use kernlet_image::Image;
+use kernlet_image::inspect::Inspection;
+use kernlet_image::manifest::Identity;
+use kernlet_image::native::{BuildError, BuildOptions, Built, Progress, RootSource, build_crate};
+use kernlet_image::symbols::Symbols;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -123,6 +127,71 @@ fn compile_errors_are_shown_as_rustc_prints_them() {
     }
     assert!(steps.0.iter().any(|step| step.starts_with("compiling kernlet")), "{:?}", steps.0);
     assert!(!folder.path().join("target").exists());
+}
+
+/// A crate as a user has it anywhere on the disk: with the native API that kernlet carries.
+fn user_crate() -> TempDir {
+    let manifest = package(
+        "greeter",
+        r#"
+[dependencies]
+kernlet = "0.1"
+
+[package.metadata.kernlet]
+root = "files"
+args = ["--name", "reader"]
+env = { LANG = "C", COLOR = "blue" }
+workdir = "/srv"
+opt-level = "s"
+"#,
+    );
+    let main = "#![cfg_attr(kernlet_image, no_std, no_main)]\n#![forbid(unsafe_code)]\n
+        #[kernlet::main]\nasync fn main() { kernlet::println!(\"hello\"); }\n";
+    sample(&manifest, &[("src/main.rs", main), ("files/srv/greeting", "good morning")])
+}
+
+#[test]
+fn a_user_crate_becomes_an_image_with_the_same_bytes_in_any_folder_and_home() {
+    let (folder, home) = (user_crate(), tempfile::tempdir().unwrap());
+    let options = BuildOptions {
+        env: vec![b"COLOR=green".to_vec()],
+        identity: Identity { uid: 7, gid: 8 },
+        root: vec![RootSource::File {
+            host: folder.path().join("Cargo.toml"),
+            guest: "/etc/manifest".into(),
+        }],
+        ..BuildOptions::default()
+    };
+    let built = build_crate(folder.path(), &options, home.path(), &mut ()).unwrap();
+    assert_eq!((built.name.as_str(), built.cached), ("greeter", false));
+    let image = Image::open(&built.image).unwrap();
+    image.verify().unwrap();
+    let told = Inspection::of(&image).unwrap();
+    assert_eq!(told.defaults.args, ["--name", "reader"]);
+    assert_eq!(told.defaults.env, ["LANG=C", "COLOR=green"]);
+    assert_eq!((told.defaults.workdir.as_str(), told.defaults.uid, told.defaults.gid), ("/srv", 7, 8));
+    let files: Vec<_> = told.root.unwrap().files.into_iter().map(|entry| entry.path).collect();
+    assert_eq!(files, ["/etc", "/etc/manifest", "/srv", "/srv/greeting"]);
+    for part in ["kernlet_platform", "core"] {
+        assert!(told.crates.iter().any(|c| c.name == part), "{part} is missing in {:?}", told.crates);
+    }
+
+    // Its symbols are there, and tell no path of this machine.
+    let symbols = Symbols::open(home.path(), built.build_id).unwrap();
+    let text = image.segments()[1];
+    let frames: Vec<_> =
+        (text.address..text.address + text.memory_len).flat_map(|at| symbols.resolve(at)).collect();
+    assert!(frames.iter().any(|f| f.file.as_ref().is_some_and(|f| f.starts_with("libos/platform/src/"))));
+    let absolute = frames.iter().find(|f| f.file.as_ref().is_some_and(|f| f.starts_with('/')));
+    assert_eq!(absolute, None);
+
+    // The same again, and the same from elsewhere with another home.
+    let again = build_crate(folder.path(), &options, home.path(), &mut ()).unwrap();
+    assert_eq!(again, Built { cached: true, ..built.clone() });
+    let (elsewhere, other_home) = (user_crate(), tempfile::tempdir().unwrap());
+    let other = build_crate(elsewhere.path(), &options, &other_home.path().join("deeper"), &mut ()).unwrap();
+    assert_eq!(other.build_id, built.build_id);
+    assert_eq!(fs::read(other.image).unwrap(), fs::read(built.image).unwrap());
 }
 
 #[test]
