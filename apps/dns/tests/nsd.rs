@@ -12,10 +12,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const ZONES: [(&str, &str); 4] = [
+const ZONES: [(&str, &str); 5] = [
     ("traps.test", "tests/zones/traps.test.zone"),
     ("child.traps.test", "tests/zones/child.traps.test.zone"),
     ("other.test", "tests/zones/other.test.zone"),
+    ("types.test", "tests/zones/types.test.zone"),
     ("example.com", "root/zones/example.com.zone"),
 ];
 
@@ -252,7 +253,7 @@ fn run(name: &str, seed: u64, count: usize) {
         files.iter().map(|(origin, text)| (origin.as_str(), text.as_str())).collect();
     let zones = server(&texts);
     let nsd = Nsd::start(name, &files);
-    let mut names = names(&files[..4]);
+    let mut names = names(&files[..5]);
     names.extend((0..120).map(|n| format!("{}{}.thousand.test.", ["host", "sub", "alias"][n % 3], n * 7)));
     names.extend(["elsewhere.example.", "test.", "com.", ".", "xtraps.test."].map(String::from));
     let mut random = Random::new(seed);
@@ -292,4 +293,35 @@ fn answers_equal_those_of_nsd_for_fresh_questions() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = number("DNS_SEED").unwrap_or(now.as_nanos() as u64 >> 8);
     run("fresh", seed, number("DNS_COUNT").unwrap_or(2000) as usize);
+}
+
+#[test]
+fn every_record_type_has_the_data_that_nsd_reads() {
+    let text = file("tests/zones/types.test.zone");
+    let zones = server(&[("types.test", &text)]);
+    let nsd = Nsd::start("types", &[("types.test".into(), text)]);
+    let mut differences = vec![];
+    let lines = file("tests/zones/types.test.zone");
+    let owners = lines.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_alphanumeric()));
+    let types = (1..=65).chain(99..110).chain(256..265).chain([1234, 4711, 4712, 32769]);
+    let types: Vec<u16> = types.filter(|&rtype| rtype != 41).collect();
+    for owner in owners.filter_map(|line| line.split_whitespace().next()).chain(["@", "sub", "rel.sub"]) {
+        let name = match owner {
+            "@" => "types.test.".into(),
+            "rel" => "rel.sub.types.test.".into(),
+            name if name.contains("types.test") => format!("{}.", name.trim_end_matches('.')),
+            name => format!("{name}.types.test."),
+        };
+        let mut answered = false;
+        for &rtype in &types {
+            let packet = Ask::new(&name, rtype).edns(1232).packet();
+            answered |=
+                common::answer(&zones, &packet, Transport::Udp).is_some_and(|reply| reply.rcode() == 0);
+            if let Err(difference) = compare(&nsd, &zones, &packet, Transport::Udp) {
+                differences.push(format!("{name} {rtype}\n{difference}"));
+            }
+        }
+        assert!(answered, "{name} is not in the zone");
+    }
+    assert!(differences.is_empty(), "{} differences\n{}", differences.len(), differences.join("\n\n"));
 }

@@ -67,6 +67,7 @@ impl<'t> Fields<'_, 't> {
     }
 
     /// The next word, if the record has one more.
+    #[inline(never)]
     pub(crate) fn optional(&mut self) -> Result<Option<Token<'t>>, Problem> {
         match self.peeked.take() {
             Some(token) => Ok(Some(token)),
@@ -75,11 +76,13 @@ impl<'t> Fields<'_, 't> {
     }
 
     /// The next word.
+    #[inline(never)]
     pub(crate) fn required(&mut self, what: &'static str) -> Result<&'t [u8], Problem> {
         self.optional()?.map(|token| token.text).ok_or(Problem::MissingField(what))
     }
 
     /// A number that is at most `most`.
+    #[inline(never)]
     pub(crate) fn number(&mut self, what: &'static str, most: u64) -> Result<u64, Problem> {
         let text = self.required(what)?;
         parse_number(text).filter(|&value| value <= most).ok_or_else(|| Problem::BadField(what, quote(text)))
@@ -117,6 +120,7 @@ impl<'t> Fields<'_, 't> {
         self.name_from(text)
     }
 
+    #[inline(never)]
     pub(crate) fn name_from(&mut self, text: &[u8]) -> Result<(), Problem> {
         self.buffer.clear();
         if text == b"@" || !self.buffer.parse(text, Case::Kept)? {
@@ -136,6 +140,7 @@ impl<'t> Fields<'_, 't> {
     }
 
     /// A string with its length in front.
+    #[inline(never)]
     pub(crate) fn string(&mut self, text: &[u8]) -> Result<(), Problem> {
         let at = self.begin_counted();
         unescape_all(text, self.out)?;

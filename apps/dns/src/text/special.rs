@@ -3,25 +3,26 @@
 use super::base::{base64, hex, hex_digit};
 use super::fields::{Fields, parse_number};
 use super::types::type_code;
-use crate::zone::{Problem, quote};
+use crate::zone::{Problem, quote, sort};
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// Record types as a bitmap in windows of 256 (RFC 4034 section 4.1.2).
 pub(super) fn types(it: &mut Fields<'_, '_>) -> Result<(), Problem> {
-    let mut codes: Vec<u16> = Vec::new();
+    let mut codes: Vec<(u64, u32)> = Vec::new();
     while let Some(token) = it.optional()? {
-        let code = type_code(token.text);
-        codes.push(code.ok_or_else(|| Problem::BadField("a record type", quote(token.text)))?);
+        let code =
+            type_code(token.text).ok_or_else(|| Problem::BadField("a record type", quote(token.text)))?;
+        codes.push((code.into(), 0));
     }
-    codes.sort_unstable();
-    for window in codes.chunk_by(|a, b| a >> 8 == b >> 8) {
-        let last = window[window.len() - 1] as u8;
+    sort(&mut codes);
+    for window in codes.chunk_by(|a, b| a.0 >> 8 == b.0 >> 8) {
+        let last = window[window.len() - 1].0 as u8;
         let length = usize::from(last / 8) + 1;
-        it.out.extend_from_slice(&[(window[0] >> 8) as u8, length as u8]);
+        it.out.extend_from_slice(&[(window[0].0 >> 8) as u8, length as u8]);
         let start = it.out.len();
         it.out.resize(start + length, 0);
-        for &code in window {
+        for &(code, _) in window {
             it.out[start + usize::from(code as u8 / 8)] |= 0x80 >> (code % 8);
         }
     }

@@ -4,7 +4,7 @@ use super::base::base64;
 use super::fields::{Fields, parse_number};
 use super::types::numbered;
 use crate::name::unescape_all;
-use crate::zone::{Problem, quote};
+use crate::zone::{Problem, quote, read_u16, sort};
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -26,7 +26,8 @@ const WHAT: &str = "a service parameter";
 
 /// Reads `key=value` words to the end, and appends them in the order of their keys.
 pub(super) fn params(it: &mut Fields<'_, '_>) -> Result<(), Problem> {
-    let mut params: Vec<(u16, Vec<u8>)> = Vec::new();
+    let mut params: Vec<(u64, u32)> = Vec::new();
+    let mut values: Vec<Vec<u8>> = Vec::new();
     while let Some(token) = it.optional()? {
         let (name, value) = match token.text.iter().position(|&byte| byte == b'=') {
             Some(at) => (&token.text[..at], &token.text[at + 1..]),
@@ -44,24 +45,26 @@ pub(super) fn params(it: &mut Fields<'_, '_>) -> Result<(), Problem> {
         let mut plain = Vec::new();
         unescape_all(value, &mut plain)?;
         encode(key, &plain, &mut data).ok_or_else(bad)?;
-        params.push((key, data));
+        params.push((key.into(), values.len() as u32));
+        values.push(data);
     }
-    params.sort();
+    sort(&mut params);
     if let Some(pair) = params.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(Problem::BadField("used once only", alloc::format!("key{}", pair[0].0).into()));
     }
     // What is mandatory must be there (RFC 9460 section 8).
-    if let Some((0, list)) = params.first() {
-        let there = |key: &[u8]| params.iter().any(|(other, _)| other.to_be_bytes() == key);
-        if !list.chunks_exact(2).all(there) {
+    if let Some(&(0, list)) = params.first() {
+        let there = |key: &[u8]| params.binary_search_by_key(&read_u16(key).into(), |param| param.0).is_ok();
+        if !values[list as usize].chunks_exact(2).all(there) {
             return Err(Problem::MissingField("a mandatory service parameter"));
         }
     }
-    for (key, data) in params {
+    for (key, value) in params {
+        let data = &values[value as usize];
         let length = u16::try_from(data.len()).map_err(|_| Problem::DataTooLong)?;
-        it.out.extend_from_slice(&key.to_be_bytes());
+        it.out.extend_from_slice(&(key as u16).to_be_bytes());
         it.out.extend_from_slice(&length.to_be_bytes());
-        it.out.extend_from_slice(&data);
+        it.out.extend_from_slice(data);
     }
     Ok(())
 }
@@ -78,10 +81,10 @@ fn encode(key: u16, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
         0 => {
             let mut keys = Vec::new();
             for item in items() {
-                keys.push(self::key(item).filter(|&key| key != 0)?);
+                keys.push((self::key(item).filter(|&key| key != 0)?.into(), 0));
             }
-            keys.sort_unstable();
-            out.extend(keys.iter().flat_map(|key| key.to_be_bytes()));
+            sort(&mut keys);
+            out.extend(keys.iter().flat_map(|key| (key.0 as u16).to_be_bytes()));
             keys.windows(2).all(|pair| pair[0] != pair[1]).then_some(())
         }
         1 => protocols(value, out),

@@ -2,7 +2,7 @@
 
 use super::rrset::{FIXED, Rrset, TTL_AT, layout};
 use super::tree::{NO_NODE, Node, NodeId, Tree};
-use super::{Problem, Zone, ZoneError, read_u32};
+use super::{Problem, Zone, ZoneError, read_u32, sort};
 use crate::answer::Tail;
 use crate::hash::NameHash;
 use crate::name::Name;
@@ -37,6 +37,12 @@ pub(crate) struct Builder {
     /// The names of the files, which places refer to.
     pub(crate) files: Vec<Box<str>>,
     pub(crate) errors: Vec<ZoneError>,
+}
+
+/// The members at the start of some records in order that have one name and type.
+fn same_key(order: &[(u64, u32)]) -> &[(u64, u32)] {
+    let count = order.iter().take_while(|member| member.0 == order[0].0).count();
+    &order[..count]
 }
 
 /// More errors than this are not collected.
@@ -96,31 +102,29 @@ impl Builder {
                 (u64::from(record.node) << 16 | u64::from(record.rtype), n)
             })
             .collect();
-        order.sort_unstable();
+        sort(&mut order);
 
         let mut data = Vec::with_capacity(self.data.len() + 64);
         let mut rrsets = Vec::new();
         let mut records = 0;
-        let mut groups: Vec<(u32, usize, usize)> = Vec::new();
+        // For each type of a name: its first record, and where the type starts in `order`.
+        let mut groups: Vec<(u64, u32)> = Vec::new();
         let mut rest = 0;
         while rest < order.len() {
             // All records of one name, as groups of one type each, in the order of the types' first records.
             let node = (order[rest].0 >> 16) as NodeId;
             groups.clear();
             while rest < order.len() && (order[rest].0 >> 16) as NodeId == node {
-                let from = rest;
-                while rest < order.len() && order[rest].0 == order[from].0 {
-                    rest += 1;
-                }
-                groups.push((order[from].1, from, rest));
+                groups.push((order[rest].1.into(), rest as u32));
+                rest += same_key(&order[rest..]).len();
             }
-            groups.sort_unstable();
+            sort(&mut groups);
             self.check_name(node, &groups, &order);
             let slot = &mut self.tree.nodes[node as usize];
             slot.first_rrset = rrsets.len() as u32;
             slot.rrsets = groups.len() as u16;
-            for &(_, from, to) in &groups {
-                let set = self.copy_rrset(&order[from..to], &mut data);
+            for &(_, from) in &groups {
+                let set = self.copy_rrset(same_key(&order[from as usize..]), &mut data);
                 records += usize::from(set.count);
                 rrsets.push(set);
             }
@@ -200,11 +204,19 @@ impl Builder {
                 }
             }
         } else {
-            let mut sorted: Vec<u32> = members.iter().map(|&(_, member)| member).collect();
-            sorted.sort_by(|&a, &b| self.record(a)[FIXED..].cmp(&self.record(b)[FIXED..]));
-            sorted.dedup_by(|a, b| self.record(*a)[FIXED..] == self.record(*b)[FIXED..]);
-            sorted.sort_unstable();
-            for &member in &sorted {
+            // Equal records have equal hashes, and so stand side by side.
+            let hash = &self.tree.hash;
+            let mut sorted: Vec<(u64, u32)> = members
+                .iter()
+                .map(|&(_, n)| (hash.child(hash.root(), &self.record(n)[FIXED..]), n))
+                .collect();
+            sort(&mut sorted);
+            sorted.dedup_by(|a, b| a.0 == b.0 && self.record(a.1)[FIXED..] == self.record(b.1)[FIXED..]);
+            for member in &mut sorted {
+                member.0 = 0;
+            }
+            sort(&mut sorted);
+            for &(_, member) in &sorted {
                 data.extend_from_slice(self.record(member));
             }
             count = sorted.len();
@@ -226,8 +238,8 @@ impl Builder {
     }
 
     /// A CNAME stands alone, but for what DNSSEC puts beside it (RFC 2181 section 10.1, RFC 4034 section 3).
-    fn check_name(&mut self, node: NodeId, groups: &[(u32, usize, usize)], order: &[(u64, u32)]) {
-        let rtype = |group: &(u32, usize, usize)| order[group.1].0 as u16;
+    fn check_name(&mut self, node: NodeId, groups: &[(u64, u32)], order: &[(u64, u32)]) {
+        let rtype = |group: &(u64, u32)| order[group.1 as usize].0 as u16;
         if groups.len() < 2 || !groups.iter().any(|group| rtype(group) == t::CNAME) {
             return;
         }
@@ -238,7 +250,7 @@ impl Builder {
         let alias = groups.iter().find(|group| rtype(group) == t::CNAME).map(|group| group.0);
         if let (Some(clash), Some(alias)) = (clash, alias) {
             let problem = Problem::CnameAndOther(self.name(node));
-            self.error(self.place(clash.max(alias)), problem);
+            self.error(self.place(clash.max(alias) as u32), problem);
         }
     }
 

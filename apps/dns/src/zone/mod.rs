@@ -126,3 +126,10 @@ pub(crate) fn read_u32(bytes: &[u8]) -> u32 {
 pub(crate) fn read_u16(bytes: &[u8]) -> u16 {
     bytes.first_chunk::<2>().map_or(0, |two| u16::from_be_bytes(*two))
 }
+
+/// Sorts keys with their indices. All sorting of the crate goes through here, since each kind of element would
+/// bring kilobytes of code into the image.
+#[inline(never)]
+pub(crate) fn sort(items: &mut [(u64, u32)]) {
+    items.sort_unstable();
+}
