@@ -6,8 +6,11 @@ use crate::layout::{Layout, PAGE, Segment};
 use kernlet_wire::manifest::{BuildId, Digest, Manifest};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+
+/// From Linux's asm-generic/fcntl.h. It means nothing for regular files.
+const O_NONBLOCK: i32 = 0o4000;
 
 /// An open image whose structure was checked. Its contents were not: see [`Image::verify`].
 #[derive(Debug)]
@@ -23,7 +26,8 @@ impl Image {
     /// # Errors
     /// The file cannot be read, or is no usable image.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ImageError> {
-        Self::from_file(File::open(path)?)
+        // A pipe would keep us waiting for its other end.
+        Self::from_file(File::options().read(true).custom_flags(O_NONBLOCK).open(path)?)
     }
 
     /// Takes an image that is open already.
@@ -34,6 +38,9 @@ impl Image {
         let about = file.metadata()?;
         if about.is_dir() {
             return Err(ImageError::NotAnImage("a directory"));
+        }
+        if !about.is_file() {
+            return Err(ImageError::NotAnImage("a device, a socket or a pipe"));
         }
         let file_len = about.len();
         let mut head = [0; PAGE as usize];

@@ -11,6 +11,8 @@
 mod cargo;
 mod error;
 mod package;
+mod run;
+mod units;
 
 pub use error::BuildError;
 
@@ -88,6 +90,21 @@ pub struct Built {
     pub build_id: BuildId,
     /// The image was in the cache already.
     pub cached: bool,
+}
+
+impl Built {
+    /// Copies the image to `path`, where it appears whole: instances of an image that was there go on with that.
+    ///
+    /// # Errors
+    /// `path` cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), BuildError> {
+        let failed = |source| BuildError::Save { path: path.into(), source };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let scratch = tempfile::Builder::new().prefix(".kernlet-").tempfile_in(folder).map_err(failed)?;
+        fs::copy(&self.image, scratch.path()).map_err(failed)?;
+        scratch.persist(path).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
 }
 
 /// Builds the crate in `dir` and seals it, with all caches under `home`.

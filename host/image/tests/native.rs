@@ -150,6 +150,14 @@ opt-level = "s"
     sample(&manifest, &[("src/main.rs", main), ("files/srv/greeting", "good morning")])
 }
 
+struct Ticks(Vec<(usize, usize)>);
+
+impl Progress for Ticks {
+    fn tick(&mut self, done: usize, total: usize) {
+        self.0.push((done, total));
+    }
+}
+
 #[test]
 fn a_user_crate_becomes_an_image_with_the_same_bytes_in_any_folder_and_home() {
     let (folder, home) = (user_crate(), tempfile::tempdir().unwrap());
@@ -162,7 +170,10 @@ fn a_user_crate_becomes_an_image_with_the_same_bytes_in_any_folder_and_home() {
         }],
         ..BuildOptions::default()
     };
-    let built = build_crate(folder.path(), &options, home.path(), &mut ()).unwrap();
+    let mut ticks = Ticks(Vec::new());
+    let built = build_crate(folder.path(), &options, home.path(), &mut ticks).unwrap();
+    let &(done, total) = ticks.0.last().unwrap();
+    assert!(done == total && ticks.0.len() >= total, "{:?}", ticks.0);
     assert_eq!((built.name.as_str(), built.cached), ("greeter", false));
     let image = Image::open(&built.image).unwrap();
     image.verify().unwrap();
@@ -184,6 +195,10 @@ fn a_user_crate_becomes_an_image_with_the_same_bytes_in_any_folder_and_home() {
     assert!(frames.iter().any(|f| f.file.as_ref().is_some_and(|f| f.starts_with("libos/platform/src/"))));
     let absolute = frames.iter().find(|f| f.file.as_ref().is_some_and(|f| f.starts_with('/')));
     assert_eq!(absolute, None);
+
+    let saved = folder.path().join("saved.img");
+    built.save(&saved).unwrap();
+    assert_eq!(Image::open(&saved).unwrap().build_id(), built.build_id);
 
     // The same again, and the same from elsewhere with another home.
     let again = build_crate(folder.path(), &options, home.path(), &mut ()).unwrap();

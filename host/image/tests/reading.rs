@@ -34,6 +34,11 @@ fn what_is_no_image_is_told_apart() {
     assert!(matches!(refused(b"#!/bin/sh\n"), ImageError::NotAnImage("a script")));
     assert!(matches!(refused(&[0x41; 9000]), ImageError::NotAnImage(_)));
     assert!(matches!(Image::open("/").unwrap_err(), ImageError::NotAnImage("a directory")));
+    assert!(matches!(Image::open("/dev/null").unwrap_err(), ImageError::NotAnImage(_)));
+    let (folder, _) = file(b"");
+    let pipe = folder.path().join("pipe");
+    run(Command::new("mkfifo").arg(&pipe));
+    assert!(matches!(Image::open(pipe).unwrap_err(), ImageError::NotAnImage(_)));
     assert!(matches!(Image::open("/no/such/file").unwrap_err(), ImageError::Io(_)));
 }
 

@@ -1,20 +1,18 @@
-//! The nested cargo call.
+//! The nested cargo call: its flags and its environment.
 
 use super::Progress;
 use super::error::BuildError;
 use super::package::Package;
+use super::{run, units};
 use crate::sdk::Sdk;
 use crate::store::{self, StoreError};
-use serde::Deserialize;
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Sender, channel};
-use std::thread;
 
 /// The target is the host's own, but named: flags then do not reach build scripts and macros.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// For every crate of the program. The red zone is off because interrupts arrive on the same stack; frame
 /// pointers are what backtraces walk; v0 names tell the crate of a function.
@@ -129,10 +127,8 @@ pub(crate) fn build(
     }
     let level = package.settings.opt_level.as_ref().and_then(|level| level.config()).unwrap_or("3".into());
     command.args(["--config", &format!("profile.release.opt-level={level}")]);
-    if package.wants_sdk {
-        command
-            .args(["--config", &format!("patch.crates-io.kernlet.path={:?}", sdk.api().to_string_lossy())]);
-    }
+    let patch = patch(package, sdk);
+    command.args(&patch);
     // Not among the flags for all crates, which would be built again for each workspace. Those of the workspace
     // have paths relative to it anyway.
     command.arg("--").arg(remapped(&package.workspace, "/crate"));
@@ -140,7 +136,18 @@ pub(crate) fn build(
     let mut script = OsString::from("-Clink-arg=-T");
     script.push(sdk.linker_script());
     command.arg(script);
-    run(command, package, sdk, progress)
+    // Only a build that takes long is worth the question how long.
+    let executable = target.join(TARGET).join("release").join(&package.bin);
+    let total = if executable.exists() { 0 } else { units::count(package, &patch) };
+    run::run(command, package, sdk, total, progress)
+}
+
+/// Cargo's arguments for a crate that names the native API by its version.
+fn patch(package: &Package, sdk: &Sdk) -> Vec<String> {
+    if !package.wants_sdk {
+        return Vec::new();
+    }
+    vec!["--config".into(), format!("patch.crates-io.kernlet.path={:?}", sdk.api().to_string_lossy())]
 }
 
 /// A crate without a lock file of its own starts with the versions that the native API was tested with. Cargo
@@ -182,130 +189,4 @@ fn remapped(path: &Path, name: &str) -> OsString {
 fn cargo_home() -> Option<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "reason")]
-enum Message {
-    #[serde(rename = "compiler-artifact")]
-    Artifact { target: Target, executable: Option<PathBuf> },
-    #[serde(rename = "compiler-message")]
-    Diagnostic { target: Target, message: Diagnostic },
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
-    src_path: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct Diagnostic {
-    level: String,
-    rendered: Option<String>,
-}
-
-enum Line {
-    Message(String),
-    Status(String),
-}
-
-fn run(
-    mut command: Command,
-    package: &Package,
-    sdk: &Sdk,
-    progress: &mut dyn Progress,
-) -> Result<PathBuf, BuildError> {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(start_error)?;
-    let (sender, lines) = channel();
-    forward(child.stdout.take(), sender.clone(), Line::Message);
-    forward(child.stderr.take(), sender, Line::Status);
-
-    let (mut executable, mut errors, mut said, mut done) = (None, String::new(), String::new(), 0);
-    for line in lines {
-        match line {
-            Line::Status(line) => match status(&line) {
-                Some(step) => progress.step(&step),
-                None => said.extend([&line, "\n"]),
-            },
-            Line::Message(line) => match serde_json::from_str(&line) {
-                Ok(Message::Artifact { target, executable: Some(path) }) if is_bin(&target, package) => {
-                    executable = Some(path);
-                }
-                Ok(Message::Artifact { .. }) => {
-                    done += 1;
-                    progress.tick(done, 0);
-                }
-                Ok(Message::Diagnostic { target, message }) => {
-                    let text = message.rendered.unwrap_or_default();
-                    if message.level.starts_with("error") {
-                        errors.push_str(&text);
-                    } else if message.level == "warning" && !target.src_path.starts_with(sdk.folder()) {
-                        progress.warning(&text);
-                    }
-                }
-                // Build scripts may print what they like; cargo's other messages say nothing new.
-                Ok(Message::Other) | Err(_) => {}
-            },
-        }
-    }
-    let status = child.wait().map_err(BuildError::Cargo)?;
-    match executable {
-        Some(path) if status.success() => Ok(path),
-        _ => {
-            let output = if errors.is_empty() { said } else { errors };
-            Err(BuildError::Compile { package: package.name.clone(), output: output.trim_end().into() })
-        }
-    }
-}
-
-fn is_bin(target: &Target, package: &Package) -> bool {
-    target.name == package.bin
-        && target.kind.iter().any(|kind| kind == "bin")
-        && target.src_path.starts_with(&package.folder)
-}
-
-/// Cargo's right-aligned status lines, such as `   Compiling smoltcp v0.14.0`.
-fn status(line: &str) -> Option<String> {
-    const VERBS: &[&str] = &[
-        "Adding",
-        "Blocking",
-        "Compiling",
-        "Downloaded",
-        "Downloading",
-        "Finished",
-        "Fresh",
-        "Locking",
-        "Updating",
-    ];
-    let (verb, rest) = line.trim_start().split_once(' ')?;
-    let known = line.starts_with(' ') && VERBS.contains(&verb);
-    known.then(|| format!("{} {}", verb.to_lowercase(), rest.split(" (").next().unwrap_or(rest)))
-}
-
-/// Sends the lines of a pipe from a thread of its own; the thread ends with the pipe.
-fn forward(pipe: Option<impl Read + Send + 'static>, to: Sender<Line>, wrap: fn(String) -> Line) {
-    let Some(pipe) = pipe else { return };
-    thread::spawn(move || {
-        for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-            if to.send(wrap(String::from_utf8_lossy(&line).into_owned())).is_err() {
-                break;
-            }
-        }
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn status_lines_are_told_from_messages() {
-        assert_eq!(status("   Compiling core_x v0.1.0 (/a/b)"), Some("compiling core_x v0.1.0".into()));
-        assert_eq!(status("error: no such thing"), None);
-        assert_eq!(status("    | Compiling"), None);
-    }
 }

@@ -96,6 +96,14 @@ pub enum BuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Tree(#[from] TreeError),
+    /// The image cannot be put where it was asked for.
+    #[error("cannot write the image {}", path.display())]
+    Save {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The caches cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]
