@@ -168,15 +168,16 @@ pub fn set_slide(slide: usize) {
 /// # Safety
 /// Nothing uses an identity-mapped address any more.
 pub unsafe fn leave_identity(slot: usize) {
-    let top = entry(0, 4);
     let old = RECURSIVE.load(Ordering::Relaxed);
-    // SAFETY: `top` is the top table; it is reached through the new slot after the last instruction.
+    // SAFETY: `entry(0, 4)` is the top table, first through the old slot, then through the new one.
     unsafe {
-        let own = top.add(old).read_volatile();
-        top.write_volatile(0);
+        let top = entry(0, 4);
+        top.add(slot).write_volatile(top.add(old).read_volatile() | NO_EXECUTE);
+        RECURSIVE.store(slot, Ordering::Relaxed);
+        let top = entry(0, 4);
         top.add(old).write_volatile(0);
-        top.add(slot).write_volatile(own | NO_EXECUTE);
+        top.write_volatile(0);
+        // Loads the same tables again, so that the CPU forgets what it remembers of them.
         core::arch::asm!("mov {0}, cr3", "mov cr3, {0}", out(reg) _, options(nostack, preserves_flags));
     }
-    RECURSIVE.store(slot, Ordering::Relaxed);
 }
