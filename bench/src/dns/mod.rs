@@ -1,0 +1,2 @@
+//! DNS
+pub mod check; pub mod control; pub mod loader; pub mod socket; pub mod zone;
