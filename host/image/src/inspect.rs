@@ -188,7 +188,8 @@ impl Display for Inspection {
             list.iter().try_for_each(|s| writeln!(f, "  {}  {}", Bytes(s.size), safe(&s.name)))?;
         }
         let Some(root) = &self.root else { return writeln!(f, "\nno files") };
-        writeln!(f, "\nfiles ({}, EROFS at offset {})", Bytes(root.size), root.offset)?;
+        let size = Bytes(root.size).to_string();
+        writeln!(f, "\nfiles ({}, EROFS at offset {})", size.trim(), root.offset)?;
         for entry in &root.files {
             let (kind, target) = match (entry.kind, &entry.target) {
                 (EntryKind::Directory, _) => ('d', String::new()),
