@@ -57,12 +57,21 @@ static STACK: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 /// # Safety
 /// `blob` and `stack` must be mapped for the rest of the instance's life, and `blob` must not change.
 pub unsafe fn run(door: Door, blob: Range<usize>, stack: Range<usize>) -> ! {
+    // SAFETY: passed on from the caller.
+    unsafe { settle(door, blob, stack) };
+    kernlet_main()
+}
+
+/// Notes the facts that the rest of the crate asks for; before, nothing but the door's own code may run.
+///
+/// # Safety
+/// As for [`run`].
+pub unsafe fn settle(door: Door, blob: Range<usize>, stack: Range<usize>) {
     IS_VM.store(door == Door::Vm, Ordering::Relaxed);
     BLOB[0].store(blob.start, Ordering::Relaxed);
     BLOB[1].store(blob.end - blob.start, Ordering::Relaxed);
     STACK[0].store(stack.start, Ordering::Relaxed);
     STACK[1].store(stack.end, Ordering::Relaxed);
-    kernlet_main()
 }
 
 /// See [`crate::door`].

@@ -3,7 +3,7 @@
 use super::paging::{DEVICE, window};
 use super::port::{cpuid, rdmsr, rdtsc, wrmsr};
 use super::trap;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// Registers, as offsets in the APIC's page.
 mod register {
@@ -90,6 +90,11 @@ pub enum Count {
     Silent,
 }
 
+/// How the timer was last set up: what goes to its two registers, so that starting it again in the same way is one
+/// write (each is an exit to the hypervisor).
+static TIMER_MODE: AtomicU32 = AtomicU32::new(0);
+static TIMER_DIVIDE: AtomicU32 = AtomicU32::new(0);
+
 /// Starts the timer: `initial` steps of 2^`shift` bus ticks (`shift` 0 or 7); 0 stops it.
 pub fn start_timer(count: Count, initial: u32, shift: u32) {
     let mode = match count {
@@ -97,8 +102,13 @@ pub fn start_timer(count: Count, initial: u32, shift: u32) {
         Count::Periodic => TIMER_VECTOR | PERIODIC,
         Count::Silent => TIMER_VECTOR | PERIODIC | MASKED,
     };
-    write(register::TIMER, mode);
-    write(register::DIVIDE, if shift == 0 { 0b1011 } else { 0b1010 });
+    let divide = if shift == 0 { 0b1011 } else { 0b1010 };
+    if TIMER_MODE.swap(mode, Ordering::Relaxed) != mode {
+        write(register::TIMER, mode);
+    }
+    if TIMER_DIVIDE.swap(divide, Ordering::Relaxed) != divide {
+        write(register::DIVIDE, divide);
+    }
     write(register::INITIAL_COUNT, initial);
 }
 

@@ -107,7 +107,11 @@ impl Clock {
         loop {
             match self.source {
                 Source::Unknown => self.find(),
-                Source::Kvm => return kvmclock::now(),
+                Source::Kvm => {
+                    // The hypervisor may correct its clock a little, also backward.
+                    self.base_ns = self.base_ns.max(kvmclock::now());
+                    return self.base_ns;
+                }
                 Source::Counter => return self.by_counter(rdtsc()),
                 Source::Measuring => {
                     if self.measure() > MEASURE {

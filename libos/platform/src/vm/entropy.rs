@@ -2,7 +2,8 @@
 
 use super::dma::Dma;
 use super::random::{has_rdrand, rdrand};
-use super::virtio::{Device, Part, kind};
+use super::single::Single;
+use super::virtio::{Device, Part, Queue, kind};
 
 const SEED: usize = 32;
 /// How often the device is looked at before it is given up.
@@ -30,29 +31,62 @@ fn by_cpu() -> Option<[u8; SEED]> {
 }
 
 /// virtio-rng (virtio 1.2, 5.4).
+struct Rng {
+    queue: Queue,
+    buffer: Dma,
+}
+
+enum State {
+    Unknown,
+    Absent,
+    Here(Rng),
+}
+
+static RNG: Single<State> = Single::new(State::Unknown);
+
+impl Rng {
+    fn open() -> Option<Self> {
+        let device = Device::open(kind::RNG, 0, 0, false)?;
+        let mut rng = Self { queue: device.queue(0, 1)?, buffer: Dma::new(SEED)? };
+        rng.queue.want_interrupt(false);
+        device.start();
+        Some(rng)
+    }
+
+    /// Asks for `into.len()` bytes (at most [`SEED`]); returns how many came, `None` when the device is silent.
+    fn ask(&mut self, into: &mut [u8]) -> Option<usize> {
+        let part = Part { address: self.buffer.physical(0), length: into.len() as u32, writable: true };
+        self.queue.post(0, &[part]);
+        self.queue.kick();
+        for _ in 0..PATIENCE {
+            if let Some((_, length)) = self.queue.pop() {
+                let length = (length as usize).min(into.len());
+                into[..length].copy_from_slice(self.buffer.bytes(0, length));
+                return Some(length);
+            }
+            core::hint::spin_loop();
+        }
+        None
+    }
+}
+
 fn by_device() -> Option<[u8; SEED]> {
-    let device = Device::open(kind::RNG, 0, 0, false)?;
-    let mut queue = device.queue(0, 1)?;
-    let buffer = Dma::new(SEED)?;
-    queue.want_interrupt(false);
-    device.start();
+    let mut state = RNG.lock();
+    if let State::Unknown = *state {
+        *state = Rng::open().map_or(State::Absent, State::Here);
+    }
+    let State::Here(rng) = &mut *state else { return None };
     let mut seed = [0; SEED];
     let mut filled = 0;
-    queue.post(0, &[Part { address: buffer.physical(0), length: SEED as u32, writable: true }]);
-    queue.kick();
-    for _ in 0..PATIENCE {
-        if let Some((_, length)) = queue.pop() {
-            let length = (length as usize).min(SEED - filled);
-            seed[filled..filled + length].copy_from_slice(buffer.bytes(0, length));
-            filled += length;
-            if filled == SEED || length == 0 {
-                break;
+    while filled < SEED {
+        match rng.ask(&mut seed[filled..]) {
+            Some(length) if length != 0 => filled += length,
+            _ => {
+                // Its buffer may still be in flight: never ask again.
+                *state = State::Absent;
+                return None;
             }
-            queue.post(0, &[Part { address: buffer.physical(0), length: SEED as u32, writable: true }]);
-            queue.kick();
         }
-        core::hint::spin_loop();
     }
-    device.stop();
-    (filled == SEED).then_some(seed)
+    Some(seed)
 }

@@ -147,7 +147,7 @@ extern "C" fn kernlet_vm_map(start_info: u64) -> Placement {
         // SAFETY: the module's pages were taken out of the free memory and are only read.
         let start = enough(unsafe { paging::window(start, length, NO_EXECUTE) });
         BLOB[0].store(start, Ordering::Relaxed);
-        BLOB[1].store(length, Ordering::Relaxed);
+        BLOB[1].store(start + length, Ordering::Relaxed);
     }
     paging::set_slide(slide);
     Placement { slide, stack }
@@ -250,17 +250,18 @@ pub fn used_before() -> bool {
 extern "C" fn kernlet_vm_start() -> ! {
     // SAFETY: this code, its stack and all data are at their final addresses.
     unsafe { paging::leave_identity(RECURSIVE_SLOT.load(Ordering::Relaxed)) };
+    let range = |pair: &[AtomicUsize; 2]| pair[0].load(Ordering::Relaxed)..pair[1].load(Ordering::Relaxed);
+    let (blob, stack) = (range(&BLOB), range(&STACK_RANGE));
+    // SAFETY: blob and stack are mapped for good; the host gave the blob away.
+    unsafe { entry::settle(Door::Vm, blob.clone(), stack.clone()) };
     trap::install();
-    let range = |pair: &[AtomicUsize; 2]| (pair[0].load(Ordering::Relaxed), pair[1].load(Ordering::Relaxed));
-    let (blob, length) = range(&BLOB);
-    if blob != 0 {
+    if !blob.is_empty() {
         // SAFETY: mapped read-only above.
-        let bytes = unsafe { core::slice::from_raw_parts(blob as *const u8, length) };
+        let bytes = unsafe { core::slice::from_raw_parts(blob.start as *const u8, blob.len()) };
         if Blob::parse(bytes).is_err() {
             fail(b"the boot blob (-initrd) is damaged or from another version of kernlet");
         }
     }
-    let (stack, top) = range(&STACK_RANGE);
-    // SAFETY: blob and stack are mapped for good; the host gave the blob away.
-    unsafe { entry::run(Door::Vm, blob..blob + length, stack..top) }
+    // SAFETY: as above.
+    unsafe { entry::run(Door::Vm, blob, stack) }
 }

@@ -180,11 +180,6 @@ impl Device {
         transport!(self.set_status(status));
     }
 
-    /// Resets the device: it touches no memory any more.
-    pub fn stop(&self) {
-        transport!(self.set_status(0));
-    }
-
     /// A byte of the device's configuration; 0 behind its end.
     pub fn config(&self, offset: usize) -> u8 {
         transport!(self.config(offset))
