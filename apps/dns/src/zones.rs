@@ -2,6 +2,7 @@
 
 use crate::answer::Path;
 use crate::hash::NameHash;
+use crate::name::Labels;
 use crate::text::{self, Loader};
 use crate::zone::ZoneErrors;
 use crate::zone::tree::{Node, NodeId};
@@ -64,17 +65,24 @@ impl Zones {
     /// If the zone was loaded by a set with another seed.
     pub fn insert(&mut self, zone: Zone) -> Option<Zone> {
         assert!(zone.tree.hash == self.hash, "a zone belongs to the set that loaded it");
-        if let Some(old) = self.zones.iter_mut().find(|old| old.origin() == zone.origin()) {
-            return Some(core::mem::replace(old, zone));
+        let hash = zone.tree.apex_hash;
+        if let Some(at) = self.position(hash, zone.origin().wire()) {
+            return Some(core::mem::replace(&mut self.zones[at], zone));
         }
         self.zones.push(zone);
-        self.index();
+        if self.zones.len() * 2 > self.table.len() {
+            self.index();
+        } else {
+            self.occupy(self.zones.len() - 1);
+        }
         None
     }
 
     /// Serves a zone no longer, and gives it back.
     pub fn remove(&mut self, origin: &Name) -> Option<Zone> {
-        let at = self.zones.iter().position(|zone| zone.origin() == origin)?;
+        let hash = Labels(origin.wire()).collect::<Vec<_>>().into_iter().rev();
+        let hash = hash.fold(self.hash.root(), |hash, label| self.hash.child(hash, label));
+        let at = self.position(hash, origin.wire())?;
         let zone = self.zones.swap_remove(at);
         self.index();
         Some(zone)
@@ -85,20 +93,26 @@ impl Zones {
         self.zones.iter()
     }
 
-    /// Makes the table anew.
+    /// Makes the table anew, with room to grow.
     fn index(&mut self) {
-        let size = (self.zones.len() * 2).next_power_of_two().max(2);
+        let size = (self.zones.len() * 4).next_power_of_two().max(2);
         self.table = vec![Slot { hash: 0, zone: 0 }; size];
         self.depths = 0;
-        for (n, zone) in self.zones.iter().enumerate() {
-            let hash = zone.tree.apex_hash;
-            let mut at = hash as usize & (size - 1);
-            while self.table[at].zone != 0 {
-                at = (at + 1) & (size - 1);
-            }
-            self.table[at] = Slot { hash, zone: n as u32 + 1 };
-            self.depths |= 1 << zone.origin().labels();
+        for n in 0..self.zones.len() {
+            self.occupy(n);
         }
+    }
+
+    /// Puts a zone into the table.
+    fn occupy(&mut self, n: usize) {
+        let zone = &self.zones[n];
+        let (hash, mask) = (zone.tree.apex_hash, self.table.len() - 1);
+        let mut at = hash as usize & mask;
+        while self.table[at].zone != 0 {
+            at = (at + 1) & mask;
+        }
+        self.table[at] = Slot { hash, zone: n as u32 + 1 };
+        self.depths |= 1 << zone.origin().labels();
     }
 
     /// The zone that a name belongs to: the one with the longest name that it ends with.
@@ -130,12 +144,18 @@ impl Zones {
 
     #[inline]
     fn probe(&self, hash: u64, name: &[u8]) -> Option<&Zone> {
+        self.position(hash, name).map(|at| &self.zones[at])
+    }
+
+    /// The index of the zone with this name, in lower-case wire form.
+    #[inline]
+    fn position(&self, hash: u64, name: &[u8]) -> Option<usize> {
         let mask = self.table.len() - 1;
         let mut at = hash as usize & mask;
         loop {
             let slot = self.table[at];
-            let zone = &self.zones[slot.zone.checked_sub(1)? as usize];
-            if slot.hash == hash && zone.origin().wire() == name {
+            let zone = slot.zone.checked_sub(1)? as usize;
+            if slot.hash == hash && self.zones[zone].origin().wire() == name {
                 return Some(zone);
             }
             at = (at + 1) & mask;

@@ -213,6 +213,26 @@ proptest! {
     }
 
     #[test]
+    fn any_octets_come_back_from_text(
+        strings in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 1..5),
+        labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 1..5),
+    ) {
+        let escaped = |octets: &[u8]| octets.iter().map(|octet| format!("\\{octet:03}")).collect::<String>();
+        let owner = labels.iter().map(|label| escaped(label)).collect::<Vec<_>>().join(".");
+        let words = strings.iter().map(|string| format!("\"{}\"", escaped(string))).collect::<Vec<_>>().join(" ");
+        let wire: Vec<u8> = strings.iter().flat_map(|string| [&[string.len() as u8][..], string].concat()).collect();
+        let hex: String = wire.iter().map(|octet| format!("{octet:02x}")).collect();
+        let text = format!("$TTL 1\n@ SOA a b 1 2 3 4 5\n NS a\n{owner} TXT {words}\n TYPE65280 \\# {} {hex}\n", wire.len());
+        let zones = server(&[("example.com", &text)]);
+        for rtype in [16, 65280] {
+            let mut ask = Ask::new("example.com.", rtype);
+            ask.name = labels.iter().flat_map(|label| [&[label.len() as u8][..], label].concat()).chain(ask.name).collect();
+            let reply = common::answer(&zones, &ask.packet(), Transport::Tcp).expect("a reply");
+            prop_assert_eq!(reply.sections[0].iter().map(|record| &record.data).collect::<Vec<_>>(), [&hex]);
+        }
+    }
+
+    #[test]
     fn another_decoder_reads_what_ours_reads(ask in question()) {
         let mut out = vec![0; 65535];
         let length = ZONES.answer(&ask.packet(), Transport::Tcp, &mut out).expect("a reply");

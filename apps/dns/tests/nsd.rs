@@ -204,7 +204,7 @@ fn random_ask(random: &mut Random, names: &[String]) -> Ask {
             }
         }
     }
-    let common = [1u16, 28, 2, 15, 5, 6, 16, 255];
+    let common = [1u16, 28, 2, 15, 5, 6, 12, 16, 255];
     let rare = [
         0u16, 13, 17, 18, 21, 33, 35, 36, 39, 41, 43, 44, 46, 47, 48, 50, 52, 64, 65, 99, 128, 249, 250, 251,
         252, 253, 254, 257, 65280, 65535,
@@ -255,6 +255,7 @@ fn run(name: &str, seed: u64, count: usize) {
     let nsd = Nsd::start(name, &files);
     let mut names = names(&files[..5]);
     names.extend((0..120).map(|n| format!("{}{}.thousand.test.", ["host", "sub", "alias"][n % 3], n * 7)));
+    names.extend((0..10).map(|_| "huge.thousand.test.".into()));
     names.extend(["elsewhere.example.", "test.", "com.", ".", "xtraps.test."].map(String::from));
     let mut random = Random::new(seed);
     let mut failures = vec![];

@@ -321,3 +321,24 @@ fn zones_are_replaced_and_removed_whole() {
     assert_eq!(ask(&zones, &Ask::new("y.example.com.", 1)).rcode(), 5);
     assert_eq!(ask(&zones, &Ask::new("ns.a.example.com.", 1)).rcode(), 0);
 }
+
+#[test]
+fn each_of_many_zones_is_found() {
+    let mut zones = Zones::new(1);
+    for n in 0..500 {
+        // Some beside and some below one another.
+        let origin = if n % 2 == 0 { format!("z{n}.test") } else { format!("sub.z{}.test", n - 1) };
+        assert!(zones.insert(load(&zones, &origin, HEAD).expect("a zone")).is_none());
+    }
+    for n in 0..500 {
+        if n % 5 == 0 {
+            let origin: Name = format!("z{n}.test").parse().expect("a name");
+            assert_eq!(zones.remove(&origin).is_some(), n % 2 == 0);
+        }
+    }
+    for n in (0..500).step_by(2) {
+        let rcode = |name: String| ask(&zones, &Ask::new(&name, 1)).rcode();
+        assert_eq!(rcode(format!("ns.z{n}.test.")), if n % 5 == 0 { 5 } else { 0 });
+        assert_eq!(rcode(format!("ns.sub.z{n}.test.")), 0);
+    }
+}

@@ -1,6 +1,7 @@
 //! The LOC record's text form: RFC 1876 section 3.
 
-use super::fields::{Fields, parse_number};
+use super::fields::Fields;
+use super::number::parse_number;
 use crate::zone::{Problem, quote};
 
 /// The equator and the prime meridian, in thousandths of a second of arc.

@@ -8,6 +8,7 @@ mod fields;
 mod generic;
 mod lexer;
 mod loc;
+mod number;
 mod special;
 mod svcb;
 mod types;
@@ -22,8 +23,9 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use fields::{Fields, Origin, parse_time};
+use fields::{Fields, Origin};
 use lexer::{Lexer, Start, Token};
+use number::parse_time;
 
 /// Gives the octets of a file by its name, as the caller or an $INCLUDE names it, or says why it cannot.
 pub type Loader<'l, 'f> = &'l mut dyn FnMut(&str) -> Result<Cow<'f, [u8]>, Box<str>>;

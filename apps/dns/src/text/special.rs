@@ -1,7 +1,8 @@
 //! Fields with rules of their own: type bitmaps, gateways, address lists, and the like.
 
 use super::base::{base64, hex, hex_digit};
-use super::fields::{Fields, parse_number};
+use super::fields::Fields;
+use super::number::parse_number;
 use super::types::type_code;
 use crate::zone::{Problem, quote, sort};
 use alloc::vec::Vec;

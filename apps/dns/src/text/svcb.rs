@@ -1,7 +1,8 @@
 //! The parameters of SVCB and HTTPS records: RFC 9460 section 2.1 and appendix A.
 
 use super::base::base64;
-use super::fields::{Fields, parse_number};
+use super::fields::Fields;
+use super::number::parse_number;
 use super::types::numbered;
 use crate::name::unescape_all;
 use crate::zone::{Problem, quote, read_u16, sort};

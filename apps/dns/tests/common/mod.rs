@@ -39,6 +39,8 @@ pub fn thousand(count: usize) -> String {
         "$TTL 3600\n@ SOA ns1 hostmaster 1 3600 900 604800 300\n NS ns1\n NS ns2\nns1 A 192.0.2.1\nns2 A 192.0.2.2\n\
          ns1 AAAA 2001:db8::1\n",
     );
+    // More than pointers reach, over TCP.
+    (0..2000).for_each(|n| text += &format!("huge PTR host{n}\n"));
     for n in 0..count {
         text += &format!("host{n} A 10.{}.{}.{}\n", n >> 16 & 255, n >> 8 & 255, n & 255);
         match n % 10 {
