@@ -38,9 +38,10 @@ pub enum Reply<'a> {
     Error(i32),
     /// It is done.
     Done,
-    /// It is open: the descriptor came along, and the broker knows it by this handle.
+    /// It is open: the descriptor came along.
     Opened {
-        /// For [`super::Request::Sync`] and [`super::Request::Close`].
+        /// For [`super::Request::Sync`] and [`super::Request::Close`]; 0 when neither is needed, because the
+        /// file was opened for reading only.
         handle: u32,
         /// What was opened.
         stat: Stat,
