@@ -36,6 +36,9 @@ macro_rules! at_door {
 mod process;
 #[cfg(kernlet_image)]
 mod vm;
+#[cfg(all(test, not(kernlet_image)))]
+#[path = "vm/on_host.rs"]
+mod vm;
 
 #[cfg(kernlet_image)]
 mod entry;

@@ -86,3 +86,46 @@ impl Ram {
         self.ranges[..self.count].iter().map(Range::len).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn free_pages(ram: &Ram) -> std::vec::Vec<usize> {
+        let mut pages: std::vec::Vec<_> =
+            ram.ranges[..ram.count].iter().flat_map(|r| (r.start..r.end).step_by(PAGE)).collect();
+        pages.sort_unstable();
+        pages
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_excluded_is_never_handed_out(
+            holes in proptest::collection::vec((0usize..2048 * PAGE, 1usize..64 * PAGE), 0..12),
+        ) {
+            let mut ram = Ram { ranges: [Range { start: 0, end: 0 }; RANGES], count: 0 };
+            ram.add(0, 159 * PAGE);
+            ram.add(256 * PAGE, 2048 * PAGE);
+            for &(start, length) in &holes {
+                ram.exclude(start, start + length);
+            }
+            let outside = |page: usize| {
+                holes.iter().all(|&(start, length)| page + PAGE <= start || page >= start + length)
+            };
+            let all = (1..159).chain(256..2048).map(|n| n * PAGE).filter(|&p| outside(p));
+            let free = free_pages(&ram);
+            prop_assert!(free.iter().all(|&p| outside(p)));
+            // With few ranges none is forgotten.
+            if ram.count < RANGES {
+                prop_assert!(all.eq(free.iter().copied()));
+            }
+            let mut taken = std::vec::Vec::new();
+            while let Some(page) = ram.take_back(1) {
+                taken.push(page);
+            }
+            taken.sort_unstable();
+            prop_assert_eq!(taken, free);
+        }
+    }
+}

@@ -46,6 +46,8 @@ struct Nic {
     output: Dma,
     /// Transmit buffers that are free.
     free: u128,
+    /// An interrupt was asked for because there were none.
+    full: bool,
 }
 
 static NIC: Single<Option<Nic>> = Single::new(None);
@@ -73,7 +75,8 @@ impl Nic {
         let output = Dma::new(stride * usize::from(transmit.size()))?;
         let facts = Facts { mac, mtu, checksums: device.has(CSUM | GUEST_CSUM) };
         let free = u128::MAX >> (128 - transmit.size());
-        let mut nic = Self { device, facts, header, stride, receive, input, transmit, output, free };
+        let mut nic =
+            Self { device, facts, header, stride, receive, input, transmit, output, free, full: false };
         for slot in 0..nic.receive.size() {
             nic.listen(slot);
         }
@@ -117,7 +120,12 @@ impl Nic {
             // Full: tell the device of it all, and ask to be told when there is room.
             self.transmit.kick();
             self.transmit.want_interrupt(true);
+            self.full = true;
             self.reclaim();
+        }
+        if self.full && self.free != 0 {
+            self.full = false;
+            self.transmit.want_interrupt(false);
         }
         self.free != 0
     }

@@ -50,3 +50,16 @@ fn seconds(year: u64, month: u64, day: u64, hour: u64, minute: u64, second: u64)
     const EPOCH: u64 = 719_468;
     ((days - EPOCH) * 24 + hour) * 3600 + minute * 60 + second
 }
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn dates_become_seconds() {
+        assert_eq!(seconds(1970, 1, 1, 0, 0, 0), 0);
+        assert_eq!(seconds(2000, 2, 29, 12, 0, 0), 951_825_600);
+        assert_eq!(seconds(2026, 11, 23, 15, 6, 31), 1_795_446_391);
+        assert_eq!(seconds(2100, 3, 1, 0, 0, 0), 4_107_542_400);
+    }
+}

@@ -200,3 +200,84 @@ impl Queue {
         self.broken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SIZE: u16 = 8;
+
+    fn queue(event_index: bool, register: &mut u32) -> Queue {
+        let bell = Bell { register: core::ptr::from_mut(register) as usize, value: 1, wide: true };
+        Queue::new(SIZE, false, event_index, bell).unwrap()
+    }
+
+    impl Queue {
+        /// What a device does: writes to the used ring.
+        fn device_writes(&self, slot: u16, head: u32, length: u32, index: u16) {
+            let at = self.used + 4 + usize::from(slot & (SIZE - 1)) * 8;
+            self.write16(at, head as u16);
+            self.write16(at + 2, (head >> 16) as u16);
+            self.write16(at + 4, length as u16);
+            self.write16(at + 6, (length >> 16) as u16);
+            self.write16(self.used + 2, index);
+        }
+
+        fn device_wants_event(&self, at: u16) {
+            self.write16(self.used + 4 + usize::from(SIZE) * 8, at);
+        }
+    }
+
+    const PART: Part = Part { address: 4096, length: 64, writable: true };
+
+    #[test]
+    fn a_device_that_waits_is_woken_every_time_also_when_indexes_wrap() {
+        let mut register = 0;
+        let mut queue = queue(true, &mut register);
+        for round in 0..70_000u32 {
+            let index = round as u16;
+            queue.device_wants_event(index);
+            queue.post(0, &[PART]);
+            queue.kick();
+            assert_eq!(core::mem::take(&mut register), 1, "round {round}");
+            queue.device_writes(index, 0, 64, index.wrapping_add(1));
+            assert_eq!(queue.pop(), Some((0, 64)));
+            assert_eq!(queue.pop(), None);
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_awake_is_left_alone() {
+        let mut register = 0;
+        let mut queue = queue(true, &mut register);
+        queue.device_wants_event(100);
+        queue.post(0, &[PART]);
+        queue.kick();
+        assert_eq!(register, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn a_hostile_device_returns_each_request_at_most_once(
+            writes in proptest::collection::vec((any::<u16>(), 0u32..12, any::<u32>(), any::<u16>()), 1..40),
+        ) {
+            let mut register = 0;
+            let mut queue = queue(false, &mut register);
+            let mut in_flight = [false; SIZE as usize];
+            for (slot, head, length, index) in writes {
+                for free in 0..SIZE {
+                    if !core::mem::replace(&mut in_flight[usize::from(free)], true) {
+                        queue.post(free, &[PART]);
+                    }
+                }
+                queue.kick();
+                queue.device_writes(slot, head, length, index % 16);
+                for _ in 0..20 {
+                    let Some((head, _)) = queue.pop() else { break };
+                    prop_assert!(core::mem::replace(&mut in_flight[usize::from(head)], false));
+                }
+            }
+        }
+    }
+}
