@@ -1,0 +1,78 @@
+//! The process backend: a sandboxed process of the host.
+
+use super::{Channel, Guest, Plan, StartError, blob, host};
+use crate::options::Net;
+use kernlet_image::{Access, Segment};
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::os::fd::OwnedFd;
+
+pub(super) fn start(plan: Plan<'_>) -> Result<Guest, StartError> {
+    let mut blob = blob(&plan)?;
+    if let Net::Tap(tap) = &plan.options.net {
+        blob.nic(&tap.nic);
+    }
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(host("cannot make a pipe"));
+    let (stdin, stdout, stderr);
+    let stdio = match plan.terminal {
+        Some(pty) => {
+            (stdin, stdout, stderr) = (None, None, None);
+            let side = || pty.inside().map(Some).map_err(host("cannot open the terminal"));
+            [side()?, side()?, side()?]
+        }
+        None => {
+            let (read_output, write_output) = pipe()?;
+            let (read_error, write_error) = pipe()?;
+            (stdout, stderr) = (Some(read_output), Some(read_error));
+            let input = if plan.options.interactive {
+                let (read, write) = pipe()?;
+                rustix::io::ioctl_fionbio(&write, true).map_err(host("cannot set up a pipe"))?;
+                stdin = Some(write);
+                read
+            } else {
+                stdin = None;
+                // A pipe that nobody writes to is at its end.
+                pipe()?.0
+            };
+            [Some(input), Some(write_output), Some(write_error)]
+        }
+    };
+    let mut published = Vec::with_capacity(plan.grants.ports.len());
+    for port in &mut plan.grants.ports {
+        let socket =
+            if plan.last { port.socket.take() } else { port.socket.as_ref().map(duplicate).transpose()? };
+        published.extend(socket.map(|socket| (port.protocol, port.port, socket)));
+    }
+    let segments: Vec<_> = plan.image.segments().iter().map(segment).collect();
+    let instance = kernlet_sandbox::launch(kernlet_sandbox::Launch {
+        image: plan.image.file(),
+        segments: &segments,
+        entry: plan.image.layout().entry,
+        blob,
+        stdio,
+        published,
+        nic: None,
+        broker: None,
+        memory: plan.options.memory,
+    })
+    .map_err(StartError::Launch)?;
+    let kernlet_sandbox::Instance { pid, pidfd, control } = instance;
+    Ok(Guest { pid, pidfd, control: Channel::new(control), stdin, stdout, stderr, remarks: None })
+}
+
+fn duplicate(socket: &OwnedFd) -> Result<OwnedFd, StartError> {
+    socket.try_clone().map_err(host("cannot duplicate a socket"))
+}
+
+fn segment(segment: &Segment) -> kernlet_sandbox::Segment {
+    kernlet_sandbox::Segment {
+        offset: segment.file_offset,
+        file_size: segment.file_len,
+        address: segment.address,
+        memory_size: segment.memory_len,
+        flags: match segment.access {
+            Access::Read => 4,
+            Access::Execute => 5,
+            Access::Write => 6,
+        },
+    }
+}

@@ -1,0 +1,512 @@
+//! The life of an instance, from its making to its end, in one poll loop.
+
+mod clients;
+mod input;
+mod outlet;
+mod wait;
+
+use crate::backend::{Guest, Plan, StartError, start};
+use crate::control::Request;
+use crate::end::{End, Fate};
+use crate::error::Error;
+use crate::grants::Grants;
+use crate::home::{Home, Owned};
+use crate::log::{Stream, Writer};
+use crate::options::{Backend, Options, Restart};
+use crate::signals::{self, Event, KILL, Signals, TERMINATE};
+use crate::state::{About, Phase, State};
+use crate::symbolise::Symboliser;
+use crate::terminal::{self, Pty, Raw};
+use clients::Clients;
+use input::Input;
+use kernlet_image::Image;
+use kernlet_wire::control::Message;
+use outlet::{Means, Outlet};
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// Random names that are tried before giving up.
+const NAMES_TRIED: u32 = 20;
+/// An instance that said that it ended is gone after so long, or is made to be.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// The status of a start that kernlet itself could not make.
+const FAILED_START: u8 = 125;
+
+/// Who waits for a detached instance to be entered.
+pub trait Ready {
+    /// The program of the instance of that name was entered.
+    fn entered(&mut self, name: &str);
+}
+
+/// Runs `image` and watches over it until it has ended for good; the status is the program's.
+///
+/// With `ready` the instance is detached: nothing is shown, and an end before the program was entered is an error.
+///
+/// # Errors
+/// The instance could not be started; nothing is left behind.
+pub fn run(home: &Home, image: Image, options: Options, ready: Option<&mut dyn Ready>) -> Result<u8, Error> {
+    let signals =
+        Signals::catch(options.terminal && ready.is_none()).map_err(Error::host("cannot catch signals"))?;
+    let owned = make_directory(home, &options)?;
+    let directory = owned.dir.path().to_path_buf();
+    let forget = |error| {
+        let _ = std::fs::remove_dir_all(&directory);
+        error
+    };
+    let mut monitor = Monitor::prepare(home, image, options, ready, signals, owned).map_err(forget)?;
+    monitor.live()
+}
+
+/// Finds a name, and makes the instance's directory.
+fn make_directory(home: &Home, options: &Options) -> Result<Owned, Error> {
+    if let Some(name) = crate::name::given(options)? {
+        return Ok(home.create(name)?);
+    }
+    let mut attempt = 0;
+    loop {
+        match home.create(&crate::name::random(random()?, attempt)) {
+            Err(crate::StateError::NameInUse(_)) if attempt < NAMES_TRIED => attempt += 1,
+            made => return Ok(made?),
+        }
+    }
+}
+
+fn random() -> Result<[u8; 8], Error> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(Error::host("cannot get random bytes"))?;
+    Ok(bytes)
+}
+
+struct Monitor<'r> {
+    owned: Owned,
+    state: State,
+    image: Image,
+    options: Options,
+    grants: Grants,
+    ready: Option<&'r mut dyn Ready>,
+    foreground: bool,
+    signals: Signals,
+    clients: Clients,
+    pty: Option<Pty>,
+    raw: Option<Raw>,
+    input: Input,
+    outlets: [Outlet; 3],
+    means: Means,
+    guest: Option<Guest>,
+    life: Life,
+    backoff: crate::options::Backoff,
+    /// Somebody asked for the end: no new start.
+    stopping: bool,
+}
+
+/// What is known of the present life.
+#[derive(Debug)]
+struct Life {
+    began: Instant,
+    entered: bool,
+    told: Option<End>,
+    killed: bool,
+    /// When to kill it.
+    kill_at: Option<Instant>,
+    /// When to start it again; it has ended.
+    start_at: Option<Instant>,
+    /// The end of QEMU's own messages, for an error.
+    complaint: String,
+}
+
+impl Life {
+    fn begin() -> Self {
+        let complaint = String::new();
+        let (told, kill_at, start_at) = (None, None, None);
+        Self { began: Instant::now(), entered: false, told, killed: false, kill_at, start_at, complaint }
+    }
+}
+
+impl<'r> Monitor<'r> {
+    /// Opens what is granted and starts the first life.
+    fn prepare(
+        home: &Home,
+        image: Image,
+        options: Options,
+        ready: Option<&'r mut dyn Ready>,
+        signals: Signals,
+        owned: Owned,
+    ) -> Result<Self, Error> {
+        let foreground = ready.is_none();
+        let mut grants = Grants::open(&options, home)?;
+        let pty = if options.terminal {
+            Some(Pty::open().map_err(Error::host("cannot make a terminal"))?)
+        } else {
+            None
+        };
+        let size = if foreground { terminal::size() } else { None };
+        if let (Some(pty), Some((rows, columns))) = (&pty, size) {
+            pty.resize(rows, columns);
+        }
+        let name = owned.dir.name().to_string();
+        let id = random()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let manifest = image.manifest();
+        let build_id = manifest.build_id;
+        let about = About { build_id: &build_id.to_string(), program: manifest.name };
+        let mut state = State::new(name.clone(), id, &options, about);
+        state.ports = grants.port_states();
+
+        let last = options.restart == Restart::No;
+        let plan = Plan {
+            image: &image,
+            options: &options,
+            grants: &mut grants,
+            name: &name,
+            terminal: pty.as_ref(),
+            last,
+        };
+        let life = Life::begin();
+        // The bookkeeping below goes on while the instance starts; an error drops it and so ends it.
+        let guest = Killed(Some(start(plan)?));
+        state.pid = guest.0.as_ref().map(Guest::pid);
+        owned.write(&state)?;
+        let clients = Clients::listen(&owned.dir).map_err(Error::host("cannot listen for other commands"))?;
+        let log = owned.dir.as_fd().try_clone_to_owned().map_err(Error::host("cannot open the log"))?;
+        let show = |fd| foreground.then_some(fd);
+        let outlets = [
+            Outlet::new(Stream::Output, show(rustix::stdio::stdout())),
+            Outlet::new(Stream::Error, show(rustix::stdio::stderr())),
+            Outlet::new(Stream::Remark, None),
+        ];
+        let source =
+            (foreground && options.interactive && terminal::may_read_input()).then(rustix::stdio::stdin);
+        let raw = if pty.is_some() && source.is_some() { Raw::enter() } else { None };
+        let mut monitor = Self {
+            means: Means {
+                log: Writer::new(log),
+                symboliser: Symboliser::new(home.path().to_path_buf(), build_id),
+                buffer: Vec::new(),
+            },
+            state,
+            image,
+            options,
+            grants,
+            ready,
+            foreground,
+            signals,
+            clients,
+            pty,
+            raw,
+            input: Input::new(source),
+            outlets,
+            guest: None,
+            life,
+            backoff: crate::options::Backoff::new(),
+            stopping: false,
+            owned,
+        };
+        monitor.connect(guest)?;
+        Ok(monitor)
+    }
+
+    /// Connects the streams of a new life.
+    fn connect(&mut self, mut killed: Killed) -> Result<(), Error> {
+        let Some(mut guest) = killed.0.take() else { return Ok(()) };
+        let (mut sink, mut output) = (guest.stdin.take(), guest.stdout.take());
+        if let Some(pty) = &self.pty
+            && output.is_none()
+        {
+            let side = || pty.as_fd().try_clone_to_owned().map_err(Error::host("cannot open the terminal"));
+            (sink, output) = (Some(side()?), Some(side()?));
+        }
+        self.input.connect(sink);
+        let [first, second, third] = &mut self.outlets;
+        first.connect(output);
+        second.connect(guest.stderr.take());
+        third.connect(guest.remarks.take());
+        self.guest = Some(guest);
+        Ok(())
+    }
+
+    /// Waits for everything until the instance has ended for good.
+    fn live(&mut self) -> Result<u8, Error> {
+        loop {
+            let happened = self.wait();
+            self.serve_signals();
+            if happened.clients {
+                self.serve_clients();
+            }
+            self.serve_streams(&happened);
+            self.serve_messages();
+            let now = Instant::now();
+            self.means.symboliser.rest(now);
+            if self.life.kill_at.is_some_and(|at| at <= now) {
+                self.kill();
+            }
+            if happened.ended
+                && let Some(end) = self.reap()
+                && let Some(result) = self.end_life(end)
+            {
+                return result;
+            }
+            if self.life.start_at.is_some() && self.stopping {
+                let status = self.state.exit_code.unwrap_or_default();
+                let reason = self.state.reason.take();
+                return self.end_for_good(End { status, reason });
+            }
+            if self.life.start_at.is_some_and(|at| at <= now)
+                && let Some(result) = self.start_again()
+            {
+                return result;
+            }
+        }
+    }
+
+    fn serve_signals(&mut self) {
+        while let Some(event) = self.signals.next() {
+            match event {
+                Event::Pass(number) => {
+                    self.stopping |= signals::asks_to_end(number);
+                    self.send(signals::message(number));
+                }
+                Event::Resized => {
+                    if let Some((rows, columns)) = terminal::size() {
+                        self.pty.iter().for_each(|pty| pty.resize(rows, columns));
+                        self.send(Message::Resize(rows, columns));
+                    }
+                }
+            }
+        }
+    }
+
+    fn serve_clients(&mut self) {
+        let Self { clients, guest, life, stopping, .. } = self;
+        clients.serve(|request| match request {
+            Request::Wait => None,
+            Request::Stop(grace) => {
+                *stopping = true;
+                if let Some(guest) = guest {
+                    guest.control.send(signals::message(TERMINATE));
+                    let at = Instant::now().checked_add(grace);
+                    life.kill_at = life.kill_at.into_iter().chain(at).min();
+                }
+                None
+            }
+            Request::Signal(number) => {
+                *stopping |= number == KILL;
+                match guest {
+                    Some(_) if number == KILL => life.kill_at = Some(Instant::now()),
+                    Some(guest) => guest.control.send(signals::message(number)),
+                    None if number == KILL => {}
+                    None => return Some("no"),
+                }
+                Some("ok")
+            }
+        });
+    }
+
+    fn serve_streams(&mut self, happened: &wait::Happened) {
+        // The first output is what somebody waits for.
+        for (outlet, ready) in self.outlets.iter_mut().zip(happened.outlets) {
+            if ready {
+                outlet.read(&mut self.means);
+            }
+        }
+        for (outlet, ready) in self.outlets.iter_mut().zip(happened.readers) {
+            if ready {
+                outlet.flush();
+            }
+        }
+        if happened.sink {
+            self.input.flush();
+        }
+        if happened.source {
+            for signal in self.input.read(self.pty.as_ref()) {
+                self.stopping |= signals::asks_to_end(signal);
+                self.send(signals::message(signal));
+            }
+        }
+    }
+
+    fn serve_messages(&mut self) {
+        while let Some(message) = self.guest.as_mut().and_then(|guest| guest.control.receive()) {
+            if message == Message::Entered && !self.life.entered {
+                self.life.entered = true;
+                if let Some(ready) = self.ready.take() {
+                    ready.entered(&self.state.name);
+                }
+                if self.pty.is_some()
+                    && let Some((rows, columns)) = terminal::size()
+                {
+                    self.send(Message::Resize(rows, columns));
+                }
+            }
+            if let Some(end) = End::told(message) {
+                self.life.told.get_or_insert(end);
+                let at = Instant::now() + LAST_WORDS;
+                self.life.kill_at = self.life.kill_at.into_iter().chain([at]).min();
+            }
+        }
+    }
+
+    fn send(&self, message: Message) {
+        self.guest.iter().for_each(|guest| guest.control.send(message));
+    }
+
+    fn kill(&mut self) {
+        self.life.kill_at = None;
+        self.life.killed = self.life.told.is_none();
+        if let Some(guest) = &self.guest {
+            let _ = pidfd_send_signal(&guest.pidfd, Signal::KILL);
+        }
+    }
+
+    /// Takes the status of a process that has ended, and reads what it wrote last.
+    fn reap(&mut self) -> Option<End> {
+        let guest = self.guest.as_ref()?;
+        let status = waitid(WaitId::PidFd(guest.pidfd.as_fd()), WaitIdOptions::EXITED).ok().flatten()?;
+        let fate = match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Fate::Exited(code),
+            (None, signal) => Fate::Signalled(signal.unwrap_or(9)),
+        };
+        self.serve_messages();
+        self.drain();
+        self.guest = None;
+        let backend = self.options.backend;
+        if backend == Backend::Process
+            && !self.life.entered
+            && let Fate::Exited(code) = fate
+            && let Some(problem) = kernlet_sandbox::start_failure(code)
+        {
+            return Some(End { status: FAILED_START, reason: Some(problem.into()) });
+        }
+        let seen = || End::seen(backend, fate, self.life.entered, self.life.killed);
+        Some(self.life.told.clone().unwrap_or_else(seen))
+    }
+
+    /// Reads all that the instance wrote before its end, and shows it.
+    fn drain(&mut self) {
+        loop {
+            let mut more = false;
+            for outlet in &mut self.outlets {
+                while outlet.has_more() && outlet.read(&mut self.means) {}
+                more |= outlet.writable().is_some();
+            }
+            if !more || !self.wait_for_readers() {
+                break;
+            }
+            self.outlets.iter_mut().for_each(Outlet::flush);
+        }
+        self.life.complaint = String::from_utf8_lossy(&self.means.buffer).into_owned();
+        self.outlets.iter_mut().for_each(Outlet::disconnect);
+        self.input.connect(None);
+    }
+
+    /// What follows on the end of a life: nothing yet when it begins anew.
+    fn end_life(&mut self, end: End) -> Option<Result<u8, Error>> {
+        if let Some(reason) = &end.reason {
+            self.means.log.remark(&format!("ended with status {}: {reason}", end.status));
+        }
+        let never_entered = !self.life.entered && self.state.restarts == 0;
+        if never_entered && end.status == FAILED_START && self.life.told.is_none() {
+            let _ = self.owned.dir.remove();
+            return Some(Err(self.failed_start(end).into()));
+        }
+        if !self.stopping && self.options.restart.wants(end.status, self.state.restarts) {
+            let pause = self.backoff.pause(self.life.began.elapsed());
+            self.state.ended(Phase::Restarting, end.status, end.reason);
+            self.save();
+            self.life.kill_at = None;
+            self.life.start_at = Instant::now().checked_add(pause);
+            return None;
+        }
+        if self.ready.is_some() {
+            let name = self.state.name.clone();
+            let (status, reason) = (end.status, end.reason.clone());
+            let _ = self.end_for_good(end);
+            return Some(Err(Error::EndedEarly { name, status, reason }));
+        }
+        if self.foreground
+            && let Some(reason) = &end.reason
+        {
+            self.explain_end(reason);
+        }
+        Some(self.end_for_good(end))
+    }
+
+    fn failed_start(&self, end: End) -> StartError {
+        match self.options.backend {
+            Backend::Qemu => StartError::Qemu(self.life.complaint.trim().to_string()),
+            Backend::Process => StartError::Loader(end.reason.unwrap_or_default()),
+        }
+    }
+
+    /// Says why the program ended when it cannot say so itself; a panic or a fault has been reported from inside.
+    fn explain_end(&mut self, reason: &str) {
+        if self.life.told.is_none() && !self.life.killed {
+            self.raw = None;
+            let _ = rustix::io::write(rustix::stdio::stderr(), format!("kernlet: {reason}\n").as_bytes());
+        }
+    }
+
+    fn end_for_good(&mut self, end: End) -> Result<u8, Error> {
+        self.raw = None;
+        let status = end.status;
+        self.state.ended(Phase::Exited, status, end.reason);
+        if self.options.remove {
+            let _ = self.owned.dir.remove();
+        } else {
+            let _ = std::fs::remove_file(self.owned.dir.path().join(crate::control::SOCKET));
+            self.save();
+        }
+        self.clients.ended(status);
+        Ok(status)
+    }
+
+    /// Starts the next life. An error counts as its end.
+    fn start_again(&mut self) -> Option<Result<u8, Error>> {
+        self.life = Life::begin();
+        self.state.restarts += 1;
+        let name = self.state.name.clone();
+        let plan = Plan {
+            image: &self.image,
+            options: &self.options,
+            grants: &mut self.grants,
+            name: &name,
+            terminal: self.pty.as_ref(),
+            last: false,
+        };
+        let started = start(plan).map_err(Error::from).and_then(|guest| {
+            self.state.pid = Some(guest.pid());
+            self.connect(Killed(Some(guest)))
+        });
+        match started {
+            Ok(()) => {
+                self.state.phase = Phase::Running;
+                self.state.started = crate::state::milliseconds(std::time::SystemTime::now());
+                self.save();
+                None
+            }
+            Err(error) => self.end_life(End { status: FAILED_START, reason: Some(error.to_string()) }),
+        }
+    }
+
+    /// Writes the state; a disk that is full must not end a running instance.
+    fn save(&mut self) {
+        if let Err(error) = self.owned.write(&self.state) {
+            self.means.log.remark(&error.to_string());
+        }
+    }
+}
+
+/// A started instance that ends when it is dropped before anybody watches over it.
+struct Killed(Option<Guest>);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        if let Some(guest) = self.0.take() {
+            let _ = pidfd_send_signal(&guest.pidfd, Signal::KILL);
+            let _ = waitid(WaitId::PidFd(guest.pidfd.as_fd()), WaitIdOptions::EXITED);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
