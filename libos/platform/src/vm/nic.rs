@@ -148,20 +148,27 @@ pub fn watch(token: u32) {
     }
 }
 
-/// See [`crate::nic::receive`].
+/// See [`crate::nic::receive`]. `consume` may call [`transmit`]: smoltcp answers from within.
 pub fn receive(consume: &mut dyn FnMut(&[u8], Offload)) -> bool {
     let mut guard = NIC.lock();
     let Some(nic) = guard.as_mut() else { return false };
     let Some((slot, length)) = nic.received() else { return false };
-    let buffer = nic.input.bytes(usize::from(slot) * nic.stride, length);
-    if let Some(frame) = buffer.get(nic.header..) {
+    let pointer = nic.input.pointer(usize::from(slot) * nic.stride, length);
+    let (header, checksums) = (nic.header, nic.facts.checksums);
+    drop(guard);
+    // SAFETY: device memory is never given back, and this buffer is ours until it is posted again below; a device
+    // that writes to it nevertheless garbles a frame.
+    let buffer = unsafe { core::slice::from_raw_parts(pointer, length) };
+    if let Some(frame) = buffer.get(header..) {
         // Without GUEST_CSUM a device says neither.
-        let valid = nic.facts.checksums && buffer[0] & (NEEDS_CSUM | DATA_VALID) != 0;
+        let valid = checksums && buffer[0] & (NEEDS_CSUM | DATA_VALID) != 0;
         consume(frame, if valid { Offload::Valid } else { Offload::None });
     }
-    nic.listen(slot);
-    if nic.receive.untold() >= BATCH {
-        nic.receive.kick();
+    if let Some(nic) = NIC.lock().as_mut() {
+        nic.listen(slot);
+        if nic.receive.untold() >= BATCH {
+            nic.receive.kick();
+        }
     }
     true
 }

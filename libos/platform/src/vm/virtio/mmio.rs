@@ -90,12 +90,18 @@ pub fn scan(mut found: impl FnMut(u16, usize, u32)) {
 
 /// `SIZE@ADDRESS:LINE[:ID]`, the address in hexadecimal (Linux Documentation, virtio_mmio.device).
 fn parse(word: &[u8]) -> Option<(usize, u32)> {
-    let word = core::str::from_utf8(word).ok()?;
-    let (_, rest) = word.split_once('@')?;
-    let mut parts = rest.split(':');
-    let address = usize::from_str_radix(parts.next()?.trim_start_matches("0x"), 16).ok()?;
-    let line = parts.next()?.parse().ok()?;
+    let at = word.iter().position(|&b| b == b'@')? + 1;
+    let mut parts = word.get(at..)?.split(|&b| b == b':');
+    let address = parts.next()?;
+    let address = number(address.strip_prefix(b"0x").unwrap_or(address), 16)?;
+    let line = u32::try_from(number(parts.next()?, 10)?).ok()?;
     (line < 2 * apic::LINES).then_some((address, line))
+}
+
+fn number(digits: &[u8], radix: u32) -> Option<usize> {
+    digits.iter().try_fold(0usize, |all, &digit| {
+        all.checked_mul(radix as usize)?.checked_add(char::from(digit).to_digit(radix)? as usize)
+    })
 }
 
 impl Mmio {
