@@ -13,15 +13,6 @@ pub fn pin(tid: i32, processor: usize) -> std::io::Result<()> {
     Ok(sched_setaffinity(Pid::from_raw(tid), &set)?)
 }
 
-/// Lets this thread run on each of the first `count` processors again.
-pub fn unpin(count: usize) -> std::io::Result<()> {
-    let mut set = CpuSet::new();
-    for processor in 0..count {
-        set.set(processor)?;
-    }
-    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
-}
-
 /// The number of processors.
 pub fn count() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

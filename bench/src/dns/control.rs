@@ -61,11 +61,7 @@ impl Drop for Control {
     }
 }
 
-fn answer(
-    socket: &UdpSocket,
-    replies: &HashMap<Vec<u8>, Vec<u8>>,
-    stop: &AtomicBool,
-) -> std::io::Result<()> {
+fn answer(socket: &UdpSocket, replies: &HashMap<Vec<u8>, Vec<u8>>, stop: &AtomicBool) -> std::io::Result<()> {
     let fd = socket.as_raw_fd();
     let mut incoming = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
     let mut outgoing = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);

@@ -1,2 +1,180 @@
-//! DNS
-pub mod check; pub mod control; pub mod loader; pub mod socket; pub mod zone;
+//! The DNS server under load, against NSD.
+
+pub mod check;
+pub mod control;
+pub mod first;
+pub mod loader;
+pub mod socket;
+pub mod zone;
+
+use crate::cpu;
+use crate::error::BenchError;
+use crate::goals;
+use crate::kernlet::Kernlet;
+use crate::nsd::Nsd;
+use crate::place::Place;
+use crate::report::{Report, median};
+use control::Control;
+use loader::Load;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use zone::{Mix, Query};
+
+/// Where the servers run, while the loader has the last processor.
+const SERVERS: usize = 0;
+
+/// How to measure.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// How often each server is loaded
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    /// For how long each time
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Client sockets
+    #[arg(long, default_value_t = 4)]
+    sockets: usize,
+    /// Unanswered queries allowed for each socket
+    #[arg(long, default_value_t = 256)]
+    window: usize,
+    /// How many of 100 queries are for names that do not exist (90: a random subdomain attack)
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    missing: u8,
+    /// Queries carry an EDNS record, as those of resolvers do
+    #[arg(long)]
+    edns: bool,
+    /// Tell instead what the loader reaches with a responder that only looks its answers up, and NSD
+    #[arg(long)]
+    control: bool,
+}
+
+/// A server under load.
+struct Server<'a> {
+    name: &'static str,
+    address: SocketAddr,
+    time: Box<dyn Fn() -> Duration + 'a>,
+    rates: Vec<f64>,
+    per_core: Vec<f64>,
+    lost: u64,
+}
+
+/// Alternates between kernlet's server and NSD.
+pub fn measure(kernlet: Option<&Path>, options: &Options, report: &mut Report) -> Result<(), BenchError> {
+    let queries = zone::queries(Mix { missing: options.missing.into(), edns: options.edns });
+    if options.control {
+        return control(&queries, options);
+    }
+    let kernlet = Kernlet::find(kernlet)?;
+    let image = kernlet.build("apps/dns")?;
+    let zones = zone_folder(&kernlet.place)?;
+    let port = free_port()?;
+    let nsd_port = free_port()?;
+    let nsd = Nsd::new(&kernlet.place, &zones, nsd_port)?.start(&kernlet.place)?;
+    let mut instances = kernlet.instances()?;
+    let publish = format!("{port}:53/udp");
+    let arguments = ["-p", &publish, "-v", &format!("{zones}:/zones"), &image.display().to_string()];
+    instances.start("bench-dns".into(), &arguments.map(String::from))?;
+
+    let mut servers = [
+        server("kernlet", port, &queries, instances.processes())?,
+        server("NSD", nsd_port, &queries, cpu::family(nsd.pid()))?,
+    ];
+    alternate(&mut servers, &queries, options)?;
+    let [ours, peer] = &servers;
+    let goal = if options.missing < 50 { goals::DNS_CORE } else { goals::DNS_CORE_MISSING };
+    let thousands = |rate: f64| format!("{:.0} k", rate / 1e3);
+    report.ratio(goal, median(ours.per_core.clone()), median(peer.per_core.clone()), thousands);
+    report.ratio(goals::DNS_RATE, median(ours.rates.clone()), median(peer.rates.clone()), thousands);
+    Ok(())
+}
+
+/// What the loader reaches.
+fn control(queries: &[Query], options: &Options) -> Result<(), BenchError> {
+    let place = Place::new()?;
+    let port = free_port()?;
+    let nsd = Nsd::new(&place, &zone_folder(&place)?, port)?.start(&place)?;
+    let responder = Control::start(queries, SERVERS).map_err(BenchError::io("the control"))?;
+    let mut servers = [
+        Server::new("control", responder.address, || responder.cpu_time()),
+        server("NSD", port, queries, cpu::family(nsd.pid()))?,
+    ];
+    alternate(&mut servers, queries, options)?;
+    for server in servers {
+        let (rate, per_core) = (median(server.rates), median(server.per_core));
+        println!("{}: {rate:.0} answers a second, {per_core:.0} per core", server.name);
+    }
+    Ok(())
+}
+
+fn alternate(servers: &mut [Server<'_>], queries: &[Query], options: &Options) -> Result<(), BenchError> {
+    let duration = Duration::from_secs_f64(options.seconds);
+    let load = Load { sockets: options.sockets.max(1), window: options.window, duration };
+    cpu::pin(0, cpu::count() - 1).map_err(BenchError::io("binding the loader to a processor"))?;
+    for round in 0..options.rounds.max(1) {
+        for server in &mut *servers {
+            server.load(round, queries, load)?;
+        }
+    }
+    for server in servers.iter().filter(|server| server.lost > 0) {
+        eprintln!("bench: {}: {} queries were lost", server.name, server.lost);
+    }
+    Ok(())
+}
+
+impl<'a> Server<'a> {
+    fn new(name: &'static str, address: SocketAddr, time: impl Fn() -> Duration + 'a) -> Self {
+        Self { name, address, time: Box::new(time), rates: vec![], per_core: vec![], lost: 0 }
+    }
+
+    fn load(&mut self, round: usize, queries: &[Query], load: Load) -> Result<(), BenchError> {
+        let before = (self.time)();
+        let outcome = loader::run(self.address, queries, load);
+        let outcome = outcome.map_err(|source| BenchError::Load { server: self.name, source })?;
+        let busy = ((self.time)() - before).as_secs_f64();
+        self.rates.push(outcome.rate());
+        self.per_core.push(outcome.answers as f64 / busy);
+        self.lost += outcome.lost;
+        eprintln!(
+            "round {round}: {:<8} {:>8.0} answers/s {:>8.0} per core, busy {:.2} s, lost {}",
+            self.name,
+            outcome.rate(),
+            outcome.answers as f64 / busy,
+            busy,
+            outcome.lost
+        );
+        Ok(())
+    }
+}
+
+/// A server that answers, on its processor.
+fn server<'a>(
+    name: &'static str,
+    port: u16,
+    queries: &[Query],
+    processes: Vec<i32>,
+) -> Result<Server<'a>, BenchError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let failed = || BenchError::io(format!("asking {name}"));
+    first::answer(address, queries, Instant::now())
+        .map_err(failed())?
+        .ok_or_else(|| BenchError::Silent(name.into()))?;
+    // NSD has its processes when it answers; an instance has them when it was entered.
+    let processes: Vec<i32> = processes.iter().flat_map(|&pid| cpu::family(pid)).collect();
+    let processes = std::collections::BTreeSet::from_iter(processes).into_iter().collect::<Vec<_>>();
+    cpu::pin_all(&processes, SERVERS).map_err(failed())?;
+    Ok(Server::new(name, address, move || cpu::time(&processes)))
+}
+
+/// A port, for one server of this run.
+pub fn free_port() -> Result<u16, BenchError> {
+    first::free_port().map_err(BenchError::io("a port"))
+}
+
+/// A folder with the zone.
+pub fn zone_folder(place: &Place) -> Result<String, BenchError> {
+    let folder = place.create_dir("zones")?;
+    place.write(&format!("zones/{}.zone", zone::ORIGIN), &zone::master_file())?;
+    Ok(folder.display().to_string())
+}

@@ -68,7 +68,9 @@ impl BatchSocket {
         let mut slices = self.buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
         let received = recvmmsg(fd, &mut self.headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None);
         let count = match received {
-            Ok(packets) => packets.zip(&mut self.lengths).map(|(packet, length)| *length = packet.bytes).count(),
+            Ok(packets) => {
+                packets.zip(&mut self.lengths).map(|(packet, length)| *length = packet.bytes).count()
+            }
             Err(Errno::EAGAIN) => 0,
             Err(error) => return Err(error),
         };
