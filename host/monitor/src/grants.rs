@@ -272,7 +272,7 @@ mod tests {
     fn other_port_mistakes_are_explained() {
         let error = Grants::open(&options(&["203.0.113.1:0:80"], &[]), &home()).unwrap_err();
         assert!(matches!(error, GrantError::NoSuchAddress { .. }), "{error}");
-        let error = Grants::open(&options(&["0:80", "0:80"], &[]), &home()).unwrap_err();
+        let error = Grants::open(&options(&["0:80", "39271:80", "39271:80"], &[]), &home()).unwrap_err();
         assert!(error.to_string().contains("published already"));
         let mut none = options(&["0:80"], &[]);
         none.net = Net::None;

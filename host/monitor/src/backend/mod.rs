@@ -93,6 +93,8 @@ pub(crate) struct Guest {
     pub stdout: Option<OwnedFd>,
     /// Reading here is its standard error.
     pub stderr: Option<OwnedFd>,
+    /// The monitor's end of the broker's socket pair, on the process door.
+    pub broker: Option<OwnedFd>,
     /// Reading here is what the backend itself has to say.
     pub remarks: Option<OwnedFd>,
 }

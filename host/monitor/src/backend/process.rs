@@ -3,6 +3,7 @@
 use super::{Channel, Guest, Plan, StartError, blob, host};
 use crate::options::Net;
 use kernlet_image::{Access, Segment};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::OwnedFd;
 
@@ -42,6 +43,13 @@ pub(super) fn start(plan: Plan<'_>) -> Result<Guest, StartError> {
             if plan.last { port.socket.take() } else { port.socket.as_ref().map(duplicate).transpose()? };
         published.extend(socket.map(|socket| (port.protocol, port.port, socket)));
     }
+    let (broker, inside) = if plan.grants.volumes.is_empty() && plan.options.connect.is_empty() {
+        (None, None)
+    } else {
+        let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let (ours, theirs) = pair.map_err(host("cannot make a socket pair"))?;
+        (Some(ours), Some(theirs))
+    };
     let segments: Vec<_> = plan.image.segments().iter().map(segment).collect();
     let instance = kernlet_sandbox::launch(kernlet_sandbox::Launch {
         image: plan.image.file(),
@@ -51,12 +59,12 @@ pub(super) fn start(plan: Plan<'_>) -> Result<Guest, StartError> {
         stdio,
         published,
         nic: None,
-        broker: None,
+        broker: inside,
         memory: plan.options.memory,
     })
     .map_err(StartError::Launch)?;
     let kernlet_sandbox::Instance { pid, pidfd, control } = instance;
-    Ok(Guest { pid, pidfd, control: Channel::new(control), stdin, stdout, stderr, remarks: None })
+    Ok(Guest { pid, pidfd, control: Channel::new(control), stdin, stdout, stderr, broker, remarks: None })
 }
 
 fn duplicate(socket: &OwnedFd) -> Result<OwnedFd, StartError> {

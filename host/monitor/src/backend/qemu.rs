@@ -1,4 +1,314 @@
-use super::{Guest, Plan, StartError};
-pub(super) fn start(_plan: Plan<'_>) -> Result<Guest, StartError> {
-    Err(StartError::NoQemu("qemu-system-x86_64".into()))
+//! The qemu backend: a virtual machine with the devices that are granted, and no others.
+//!
+//! What the instance is told comes as the initial RAM disk, never on the command line: that is bounded and visible
+//! to everybody. Its standard streams and the control channel are named virtio console ports.
+
+use super::{Channel, Guest, Plan, StartError, blob, host};
+use crate::grants::Grants;
+use crate::options::{Net, protocol_name};
+use kernlet_wire::boot::{Address, NicConfig, Protocol, Published};
+use kernlet_wire::control::PORT_NAME;
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Another program than the one in PATH.
+const PROGRAM: &str = "KERNLET_QEMU";
+/// Another machine than microvm: `q35`.
+const MACHINE: &str = "KERNLET_QEMU_MACHINE";
+/// Another accelerator than tcg: `kvm`, where it is known to work. A /dev/kvm that opens may still fail.
+const ACCELERATOR: &str = "KERNLET_QEMU_ACCEL";
+/// The guest's address in QEMU's user network, and the host's.
+const GUEST_ADDRESS: [u8; 4] = [10, 0, 2, 15];
+const GATEWAY: [u8; 4] = [10, 0, 2, 2];
+/// The kernel's filter on QEMU's own system calls.
+const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+/// Names of the ports, in the order of their descriptors.
+const PORTS: [&str; 4] = ["kernlet.stdin", "kernlet.stdout", "kernlet.stderr", PORT_NAME];
+
+/// The kind of bus that devices are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Machine {
+    Microvm,
+    Q35,
+}
+
+impl Machine {
+    fn chosen() -> Result<Self, StartError> {
+        match std::env::var(MACHINE).as_deref() {
+            Err(_) | Ok("" | "microvm") => Ok(Self::Microvm),
+            Ok("q35") => Ok(Self::Q35),
+            Ok(other) => {
+                let problem = format!("{MACHINE}={other}: this kernlet knows no such machine");
+                Err(StartError::Unsupported(problem, "it is microvm (also when unset) or q35"))
+            }
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Microvm => "microvm",
+            Self::Q35 => "q35",
+        }
+    }
+
+    /// The name of a virtio device on this machine's bus.
+    fn device(self, kind: &str) -> String {
+        match self {
+            Self::Microvm => format!("virtio-{kind}-device"),
+            Self::Q35 => format!("virtio-{kind}-pci"),
+        }
+    }
+}
+
+pub(super) fn start(plan: Plan<'_>) -> Result<Guest, StartError> {
+    let machine = Machine::chosen()?;
+    let program = find_program()?;
+    let told = tell(&plan)?;
+
+    let mut inherited: Vec<OwnedFd> = Vec::new();
+    let mut pass = |descriptor: OwnedFd| {
+        inherited.push(descriptor);
+        inherited[inherited.len() - 1].as_raw_fd()
+    };
+    let image = plan.image.file().as_fd().try_clone_to_owned().map_err(host("cannot duplicate the image"))?;
+    let (image, told) = (pass(image), pass(told));
+    let mut ours = Vec::with_capacity(PORTS.len());
+    let mut theirs = Vec::with_capacity(PORTS.len());
+    for (index, _) in PORTS.iter().enumerate() {
+        let (inner, outer) = match plan.terminal {
+            Some(pty) if index < 2 => (pty.inside().map_err(host("cannot open the terminal"))?, None),
+            _ => {
+                let pair = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+                let (inner, outer) = pair.map_err(host("cannot make a socket pair"))?;
+                rustix::io::ioctl_fionbio(&outer, true).map_err(host("cannot set up a socket"))?;
+                (inner, Some(outer))
+            }
+        };
+        theirs.push(pass(inner));
+        ours.push(outer);
+    }
+    let volumes: Vec<i32> = plan
+        .grants
+        .volumes
+        .iter()
+        .map(|volume| Ok(pass(volume.descriptor.try_clone().map_err(host("cannot duplicate a volume"))?)))
+        .collect::<Result<_, StartError>>()?;
+
+    let mut line = CommandLine::default();
+    line.machine(machine, plan.options.memory).kernel(image, told).ports(machine, &theirs);
+    line.network(machine, plan.grants, &plan.options.net)?.volumes(machine, plan.grants, &volumes)?;
+    // QEMU binds published ports itself: let them go just before it does.
+    plan.grants.ports.iter_mut().for_each(|port| port.socket = None);
+
+    let (remarks, complaints) = pipe_with(PipeFlags::CLOEXEC).map_err(host("cannot make a pipe"))?;
+    for descriptor in &inherited {
+        fcntl_setfd(descriptor, FdFlags::empty()).map_err(host("cannot pass a descriptor on"))?;
+    }
+    let child = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(program)
+        .args(line.0)
+        .stdin(Stdio::null())
+        .stdout(complaints.try_clone().map_err(host("cannot duplicate a pipe"))?)
+        .stderr(complaints)
+        .process_group(0)
+        .spawn()
+        .map_err(|error| {
+            StartError::Qemu(format!("setpriv, which ends it with its monitor, failed: {error}"))
+        })?;
+    let pid = Pid::from_child(&child);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(host("cannot watch QEMU"))?;
+    let mut ours = ours.into_iter();
+    let mut next = || ours.next().flatten();
+    let (stdin, stdout, stderr, control) = (next(), next(), next(), next());
+    let control = control.ok_or_else(|| StartError::Qemu("there is no control channel".into()))?;
+    let stdin = stdin.filter(|_| plan.options.interactive);
+    Ok(Guest {
+        pid,
+        pidfd,
+        control: Channel::new(control),
+        stdin,
+        stdout,
+        stderr,
+        broker: None,
+        remarks: Some(remarks),
+    })
+}
+
+fn find_program() -> Result<PathBuf, StartError> {
+    if let Some(program) = std::env::var_os(PROGRAM).filter(|program| !program.is_empty()) {
+        return Ok(program.into());
+    }
+    let name = "qemu-system-x86_64";
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| StartError::NoQemu(name.into()))
+}
+
+/// The boot blob, as a file in memory.
+fn tell(plan: &Plan<'_>) -> Result<OwnedFd, StartError> {
+    let mut told = blob(plan)?;
+    told.memory(plan.options.memory);
+    for port in &plan.grants.ports {
+        told.published(Published { protocol: port.protocol, port: port.port, descriptor: -1 });
+    }
+    match &plan.options.net {
+        Net::Tap(tap) => drop(told.nic(&tap.nic)),
+        Net::Auto if !plan.grants.ports.is_empty() => {
+            let address = Address::V4(GUEST_ADDRESS, 24);
+            let gateway = Address::V4(GATEWAY, 0);
+            let nic =
+                NicConfig { mac: None, addresses: vec![address], gateways: vec![gateway], descriptor: -1 };
+            told.nic(&nic);
+        }
+        Net::Auto | Net::None => {}
+    }
+    let file =
+        memfd_create(c"kernlet-boot", MemfdFlags::CLOEXEC).map_err(host("cannot make a file in memory"))?;
+    let mut file = std::fs::File::from(file);
+    std::io::Write::write_all(&mut file, &told.finish()).map_err(host("cannot write a file in memory"))?;
+    Ok(file.into())
+}
+
+/// QEMU's arguments.
+#[derive(Debug, Default)]
+struct CommandLine(Vec<OsString>);
+
+impl CommandLine {
+    fn add<const N: usize>(&mut self, arguments: [String; N]) -> &mut Self {
+        self.0.extend(arguments.map(OsString::from));
+        self
+    }
+
+    fn machine(&mut self, machine: Machine, memory: u64) -> &mut Self {
+        let accelerator = std::env::var(ACCELERATOR).ok().filter(|name| !name.is_empty());
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        self.0
+            .extend(words("-nodefaults -no-user-config -no-reboot -display none -serial none -monitor none"));
+        self.0.extend(words("-cpu max -smp 1 -device isa-debug-exit,iobase=0x501,iosize=1"));
+        self.add(["-M".into(), machine.name().into(), "-accel".into(), accelerator.unwrap_or("tcg".into())])
+            .add(["-m".into(), format!("{}k", memory >> 10), "-sandbox".into(), SANDBOX.into()])
+            .add(["-device".into(), machine.device("rng")])
+    }
+
+    fn kernel(&mut self, image: i32, told: i32) -> &mut Self {
+        self.add(["-kernel".into(), format!("/proc/self/fd/{image}")])
+            .add(["-initrd".into(), format!("/proc/self/fd/{told}")])
+    }
+
+    fn ports(&mut self, machine: Machine, descriptors: &[i32]) -> &mut Self {
+        self.add(["-device".into(), machine.device("serial")]);
+        for (index, (name, descriptor)) in PORTS.iter().zip(descriptors).enumerate() {
+            self.add(["-chardev".into(), format!("socket,id=port{index},fd={descriptor}")])
+                .add(["-device".into(), format!("virtserialport,chardev=port{index},name={name}")]);
+        }
+        self
+    }
+
+    fn network(&mut self, machine: Machine, grants: &Grants, net: &Net) -> Result<&mut Self, StartError> {
+        let backend = match net {
+            Net::Tap(tap) => format!("tap,id=net,ifname={},script=no,downscript=no,vhost=off", tap.interface),
+            Net::Auto if !grants.ports.is_empty() => {
+                let mut user = "user,id=net,restrict=on".to_string();
+                for port in &grants.ports {
+                    let forward = forward(port.protocol, port.host, port.port)?;
+                    user.push_str(&forward);
+                }
+                user
+            }
+            Net::Auto | Net::None => return Ok(self),
+        };
+        let mac = match net {
+            Net::Tap(tap) => tap.nic.mac.map(|m| {
+                format!(",mac={:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", m[0], m[1], m[2], m[3], m[4], m[5])
+            }),
+            _ => None,
+        };
+        let device = format!("{},netdev=net{}", machine.device("net"), mac.unwrap_or_default());
+        Ok(self.add(["-netdev".into(), backend, "-device".into(), device]))
+    }
+
+    fn volumes(&mut self, machine: Machine, grants: &Grants, fds: &[i32]) -> Result<&mut Self, StartError> {
+        for (index, (volume, descriptor)) in grants.volumes.iter().zip(fds).enumerate() {
+            if volume.file {
+                let problem = format!(
+                    "-v {}: the backend qemu has directories as volumes, no files",
+                    volume.host.display()
+                );
+                return Err(StartError::Unsupported(problem, "name the directory that the file is in"));
+            }
+            let read_only = if volume.read_only { ",readonly=on" } else { "" };
+            let path = format!("/proc/self/fd/{descriptor}");
+            self.add([
+                "-fsdev".into(),
+                format!("local,id=vol{index},path={path},security_model=none{read_only}"),
+            ])
+            .add([
+                "-device".into(),
+                format!("{},fsdev=vol{index},mount_tag=vol{index}", machine.device("9p")),
+            ]);
+        }
+        Ok(self)
+    }
+}
+
+/// A forwarded port of QEMU's user network.
+fn forward(protocol: Protocol, outside: std::net::SocketAddr, inside: u16) -> Result<String, StartError> {
+    let [a, b, c, d] = GUEST_ADDRESS;
+    if outside.is_ipv6() {
+        let problem = format!("-p {outside}:{inside}: QEMU forwards no IPv6 ports");
+        return Err(StartError::Unsupported(
+            problem,
+            "publish on an IPv4 address, or use the backend process",
+        ));
+    }
+    Ok(format!(",hostfwd={}:{outside}-{a}.{b}.{c}.{d}:{inside}", protocol_name(protocol)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grants::BoundPort;
+
+    fn joined(line: &CommandLine) -> String {
+        line.0.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn nothing_that_was_not_granted_is_on_the_command_line() {
+        let mut line = CommandLine::default();
+        line.machine(Machine::Microvm, 64 << 20).kernel(5, 6).ports(Machine::Microvm, &[7, 8, 9, 10]);
+        line.network(Machine::Microvm, &Grants::default(), &Net::Auto).unwrap();
+        let text = joined(&line);
+        assert!(text.contains("-m 65536k") && text.contains("-kernel /proc/self/fd/5"), "{text}");
+        assert!(text.contains("-chardev socket,id=port3,fd=10"), "{text}");
+        assert!(!text.contains("-netdev") && !text.contains("-fsdev"), "{text}");
+    }
+
+    #[test]
+    fn a_published_port_is_forwarded_and_the_rest_restricted() {
+        let port = |host: &str| BoundPort {
+            protocol: Protocol::Udp,
+            port: 53,
+            host: host.parse().unwrap(),
+            socket: None,
+        };
+        let grants = Grants { ports: vec![port("127.0.0.1:5353")], ..Grants::default() };
+        let mut line = CommandLine::default();
+        line.network(Machine::Q35, &grants, &Net::Auto).unwrap();
+        assert_eq!(
+            joined(&line),
+            "-netdev user,id=net,restrict=on,hostfwd=udp:127.0.0.1:5353-10.0.2.15:53 -device virtio-net-pci,netdev=net"
+        );
+        let grants = Grants { ports: vec![port("[::1]:5353")], ..Grants::default() };
+        assert!(CommandLine::default().network(Machine::Q35, &grants, &Net::Auto).is_err());
+    }
 }

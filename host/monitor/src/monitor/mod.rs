@@ -12,18 +12,20 @@ use crate::error::Error;
 use crate::grants::Grants;
 use crate::home::{Home, Owned};
 use crate::log::{Stream, Writer};
-use crate::options::{Backend, Options, Restart};
+use crate::options::{Backend, Connect, Options, Restart};
 use crate::signals::{self, Event, KILL, Signals, TERMINATE};
 use crate::state::{About, Phase, State};
 use crate::symbolise::Symboliser;
 use crate::terminal::{self, Pty, Raw};
 use clients::Clients;
 use input::Input;
+use kernlet_broker::{Broker, Service, Status, Volume};
 use kernlet_image::Image;
 use kernlet_wire::control::Message;
 use outlet::{Means, Outlet};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// Random names that are tried before giving up.
@@ -95,6 +97,7 @@ struct Monitor<'r> {
     outlets: [Outlet; 3],
     means: Means,
     guest: Option<Guest>,
+    broker: Option<Service>,
     life: Life,
     backoff: crate::options::Backoff,
     /// Somebody asked for the end: no new start.
@@ -197,6 +200,7 @@ impl<'r> Monitor<'r> {
             input: Input::new(source),
             outlets,
             guest: None,
+            broker: None,
             life,
             backoff: crate::options::Backoff::new(),
             stopping: false,
@@ -221,8 +225,23 @@ impl<'r> Monitor<'r> {
         first.connect(output);
         second.connect(guest.stderr.take());
         third.connect(guest.remarks.take());
+        self.broker = match guest.broker.take() {
+            Some(socket) => {
+                Some(self.serve(socket).map_err(Error::host("cannot serve volumes and connections"))?)
+            }
+            None => None,
+        };
         self.guest = Some(guest);
         Ok(())
+    }
+
+    /// What the instance may reach by name, served on a new life's socket.
+    fn serve(&self, socket: OwnedFd) -> io::Result<Service> {
+        let volumes = (0..)
+            .zip(&self.grants.volumes)
+            .map(|(id, volume)| Volume::new(id, volume.descriptor.try_clone()?, volume.read_only));
+        let grants = self.options.connect.iter().map(Connect::grant).collect();
+        Service::new(Broker::new(volumes.collect::<io::Result<_>>()?, grants)?, socket)
     }
 
     /// Waits for everything until the instance has ended for good.
@@ -234,6 +253,10 @@ impl<'r> Monitor<'r> {
                 self.serve_clients();
             }
             self.serve_streams(&happened);
+            if happened.broker && self.broker.as_mut().is_some_and(|broker| broker.drive() == Status::Closed)
+            {
+                self.broker = None;
+            }
             self.serve_messages();
             let now = Instant::now();
             self.means.symboliser.rest(now);
@@ -369,6 +392,7 @@ impl<'r> Monitor<'r> {
         self.serve_messages();
         self.drain();
         self.guest = None;
+        self.broker = None;
         let backend = self.options.backend;
         if backend == Backend::Process
             && !self.life.entered

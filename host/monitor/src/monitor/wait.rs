@@ -10,6 +10,7 @@ use std::time::Instant;
 pub(super) struct Happened {
     pub clients: bool,
     pub ended: bool,
+    pub broker: bool,
     pub outlets: [bool; 3],
     pub readers: [bool; 3],
     pub source: bool,
@@ -21,6 +22,7 @@ enum What {
     Wake,
     Client,
     Ended,
+    Broker,
     Outlet(usize),
     Reader(usize),
     Source,
@@ -55,6 +57,7 @@ impl Monitor<'_> {
                 add(guest.control.as_fd(), PollFlags::IN, What::Wake);
             }
         }
+        self.broker.iter().for_each(|broker| add(broker.as_fd(), PollFlags::IN, What::Broker));
         self.input.readable().into_iter().for_each(|fd| add(fd, PollFlags::IN, What::Source));
         self.input.writable().into_iter().for_each(|fd| add(fd, PollFlags::OUT, What::Sink));
         self.clients.descriptors().for_each(|fd| add(fd, PollFlags::IN, What::Client));
@@ -74,6 +77,7 @@ impl Monitor<'_> {
             match what {
                 What::Wake => {}
                 What::Client => happened.clients = true,
+                What::Broker => happened.broker = true,
                 What::Ended => happened.ended = true,
                 What::Outlet(index) => happened.outlets[index] = true,
                 What::Reader(index) => happened.readers[index] = true,
