@@ -3,7 +3,7 @@
 use super::paging::{DEVICE, window};
 use super::port::{cpuid, rdmsr, rdtsc, wrmsr};
 use super::trap;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 
 /// Registers, as offsets in the APIC's page.
 mod register {
@@ -25,6 +25,8 @@ const ENABLE: u32 = 1 << 8;
 const SPURIOUS_VECTOR: u32 = 63;
 const MASKED: u32 = 1 << 16;
 const PERIODIC: u32 = 1 << 17;
+const DEADLINE: u32 = 1 << 18;
+const TSC_DEADLINE: u32 = 0x6e0;
 
 /// The timer's interrupt: the first vector, so bit 0 of what [`trap::take_pending`] returns.
 pub const TIMER_VECTOR: u32 = trap::FIRST_INTERRUPT as u32;
@@ -110,6 +112,23 @@ pub fn start_timer(count: Count, initial: u32, shift: u32) {
         write(register::DIVIDE, divide);
     }
     write(register::INITIAL_COUNT, initial);
+}
+
+/// Whether the timer can strike when the time stamp counter reaches a value.
+pub fn has_deadline() -> bool {
+    cpuid(1, 0)[2] & 1 << 24 != 0
+}
+
+/// Lets the timer strike when the time stamp counter reaches `tsc`, on a CPU that can.
+pub fn start_deadline(tsc: u64) {
+    let mode = TIMER_VECTOR | DEADLINE;
+    if TIMER_MODE.swap(mode, Ordering::Relaxed) != mode {
+        write(register::TIMER, mode);
+        // The mode is to be seen before the deadline (Intel's manual, 11.5.4.1).
+        fence(Ordering::SeqCst);
+    }
+    // SAFETY: the CPU has the register, says the caller; 0 would stop the timer.
+    unsafe { wrmsr(TSC_DEADLINE, tsc.max(1)) };
 }
 
 /// The timer's count, and the time stamp counter at the same moment: of three attempts the quickest.

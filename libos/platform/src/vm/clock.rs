@@ -38,6 +38,8 @@ struct Clock {
     round: u64,
     initial: u32,
     shift: u32,
+    /// The timer can strike at a value of the counter.
+    deadlines: bool,
     /// When the timer will strike, in any mode but while measuring; 0: it will not.
     armed: u64,
     /// What to add for the wall clock, when known.
@@ -53,6 +55,7 @@ static CLOCK: Single<Clock> = Single::new(Clock {
     round: 0,
     initial: 0,
     shift: 0,
+    deadlines: false,
     armed: 0,
     wall: None,
 });
@@ -60,6 +63,7 @@ static CLOCK: Single<Clock> = Single::new(Clock {
 impl Clock {
     fn find(&mut self) {
         apic::init();
+        self.deadlines = apic::has_deadline();
         self.source = if kvmclock::start() {
             Source::Kvm
         } else if let Some(hertz) = counter_rate() {
@@ -82,6 +86,16 @@ impl Clock {
     fn by_counter(&self, tsc: u64) -> u64 {
         let ticks = u128::from(tsc.saturating_sub(self.base_tsc));
         self.base_ns + (ticks * u128::from(self.rate) >> 32) as u64
+    }
+
+    /// What the counter will be at the time `at`.
+    fn counter_at(&self, at: u64) -> Option<u64> {
+        if self.source == Source::Kvm {
+            return kvmclock::counter_at(at);
+        }
+        let ticks = (u128::from(at.saturating_sub(self.base_ns)) << 32).checked_div(self.rate.into())?;
+        // One more, as divisions round down: never wake up early.
+        Some(self.base_tsc.saturating_add(u64::try_from(ticks).ok()?).saturating_add(1))
     }
 
     /// The time by the APIC timer, and a better measure of the counter's rate.
@@ -191,6 +205,13 @@ pub fn arm(deadline: Option<u64>) {
     // An earlier strike does as well: there will be another look then. Most deadlines are moved before they
     // are met, so this saves most accesses to the timer.
     if clock.armed > now && clock.armed <= deadline {
+        return;
+    }
+    if clock.deadlines
+        && let Some(tsc) = clock.counter_at(deadline)
+    {
+        clock.armed = deadline;
+        apic::start_deadline(tsc);
         return;
     }
     let left = deadline.saturating_sub(now).max(1);

@@ -99,6 +99,16 @@ pub fn at(tsc: u64) -> u64 {
     (i128::from(time.system) + passed).clamp(0, u64::MAX.into()) as u64
 }
 
+/// What the time stamp counter will be at the time `nanoseconds`.
+pub fn counter_at(nanoseconds: u64) -> Option<u64> {
+    let time = consistent(&TIME, |t| t.version)?;
+    let scaled = u128::from(nanoseconds.saturating_sub(time.system)) << 32;
+    let ticks = scaled.checked_div(time.multiplier.into())?;
+    let shift = u32::from(time.shift.unsigned_abs()).min(31);
+    let ticks = if time.shift < 0 { ticks << shift } else { ticks >> shift };
+    Some(time.tsc.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX)))
+}
+
 /// The wall clock at the time 0 of [`now`], in nanoseconds.
 pub fn wall() -> Option<u64> {
     let address = physical_in_image(WALL.0.get() as usize);
