@@ -26,6 +26,12 @@ impl Inner {
     }
 }
 
+impl core::fmt::Debug for WaitQueue {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("WaitQueue").field("waiting", &self.inner.borrow().waiting.len()).finish()
+    }
+}
+
 impl WaitQueue {
     /// Nobody waits.
     pub const fn new() -> Self {
