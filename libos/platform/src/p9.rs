@@ -25,3 +25,9 @@ pub fn submit(device: usize, request: &[u8], reply: usize) -> Result<u16, Errno>
 pub fn take(device: usize, slot: u16, consume: &mut dyn FnMut(&[u8])) -> bool {
     at_door!(p9::take(device, slot, consume))
 }
+
+/// On this thread, `server` answers the requests to a device of this mount tag from now on, for tests.
+#[cfg(not(kernlet_image))]
+pub fn serve(tag: &str, server: crate::process::p9::Server) {
+    crate::process::p9::serve(tag, server);
+}

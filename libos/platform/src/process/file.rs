@@ -9,10 +9,20 @@ use crate::Errno;
 pub struct Stat {
     /// Type and permission bits (inode(7)).
     pub mode: u32,
+    /// How many names it has.
+    pub links: u32,
+    /// The owner.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
     /// Size in bytes.
     pub size: u64,
+    /// Last reading, nanoseconds since 1970.
+    pub accessed: u64,
     /// Last modification, nanoseconds since 1970.
     pub modified: u64,
+    /// Last change of anything, nanoseconds since 1970.
+    pub changed: u64,
     /// The inode's number.
     pub inode: u64,
 }
@@ -74,10 +84,16 @@ impl HostFile {
         let mut raw = [0u64; 18];
         // SAFETY: the host writes 144 bytes, which is the buffer's size.
         unsafe { retried(number::FSTAT, [self.0.raw(), raw.as_mut_ptr() as usize, 0, 0, 0, 0])? };
+        let time = |at: usize| raw[at].wrapping_mul(1_000_000_000).wrapping_add(raw[at + 1]);
         Ok(Stat {
             mode: raw[3] as u32,
+            links: raw[2] as u32,
+            uid: (raw[3] >> 32) as u32,
+            gid: raw[4] as u32,
             size: raw[6],
-            modified: raw[11].wrapping_mul(1_000_000_000).wrapping_add(raw[12]),
+            accessed: time(9),
+            modified: time(11),
+            changed: time(13),
             inode: raw[1],
         })
     }
