@@ -15,7 +15,10 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod broker;
 pub mod erofs;
+#[doc(hidden)]
+pub mod p9;
 
 mod directory;
 mod file;

@@ -30,9 +30,11 @@ pub(crate) struct MemoryNode {
     kind: Kind,
 }
 
+type Names = BTreeMap<Vec<u8>, Rc<MemoryNode>>;
+
 #[derive(Debug)]
 enum Kind {
-    Directory(RefCell<BTreeMap<Vec<u8>, Rc<MemoryNode>>>),
+    Directory(RefCell<Names>),
     File(RefCell<Pages>),
     Link(Vec<u8>),
 }
@@ -67,7 +69,7 @@ impl MemoryNode {
         Self::new(S_IFLNK | 0o777, Kind::Link(target.to_vec()))
     }
 
-    fn names(&self) -> Result<&RefCell<BTreeMap<Vec<u8>, Rc<Self>>>, Errno> {
+    fn names(&self) -> Result<&RefCell<Names>, Errno> {
         match &self.kind {
             Kind::Directory(names) => Ok(names),
             _ => Err(Errno::ENOTDIR),

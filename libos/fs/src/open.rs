@@ -101,7 +101,7 @@ impl OpenOptions {
     fn check(&self) -> Result<(), Errno> {
         let writing = self.write || self.append;
         let changing = self.truncate || self.creates();
-        let useless = !(self.read || writing) || changing && !writing;
+        let useless = !writing && (changing || !self.read);
         // What is appended to is not cut, unless it is new anyway.
         let contradiction = self.append && self.truncate && !self.create_new;
         if useless || contradiction { Err(Errno::EINVAL) } else { Ok(()) }

@@ -1,0 +1,209 @@
+//! A volume on the process door: names by the broker, contents by the descriptors that it grants.
+
+use crate::broker::{self, At, OpenFlags, Reply, Request, ask};
+use crate::directory::DirEntry;
+use crate::metadata::{FileType, Metadata, Space};
+use crate::open::OpenOptions;
+use alloc::vec::Vec;
+use kernlet_platform::{Errno, broker as platform};
+
+/// Room for the names that one host call tells.
+const NAMES: usize = 16 << 10;
+
+#[derive(Debug)]
+pub struct HostVolume {
+    id: u32,
+}
+
+impl HostVolume {
+    pub fn new(id: u32) -> Self {
+        Self { id }
+    }
+
+    fn at<'p>(&self, path: &'p [u8]) -> At<'p> {
+        At { volume: self.id, path }
+    }
+
+    pub async fn open(&self, path: &[u8], options: &OpenOptions) -> Result<HostFile, Errno> {
+        let flags = OpenFlags::default()
+            .with(OpenFlags::READ, options.read)
+            .with(OpenFlags::WRITE, options.write || options.append)
+            .with(OpenFlags::APPEND, options.append)
+            .with(OpenFlags::TRUNCATE, options.truncate)
+            .with(OpenFlags::CREATE, options.create || options.create_new)
+            .with(OpenFlags::EXCLUSIVE, options.create_new);
+        self.granted(path, flags, options.mode).await
+    }
+
+    async fn granted(&self, path: &[u8], flags: OpenFlags, mode: u32) -> Result<HostFile, Errno> {
+        let answer = ask(&Request::Open { at: self.at(path), flags, mode }).await?;
+        let Reply::Opened { handle, stat } = answer.reply()? else { return Err(Errno::EIO) };
+        let handle = Handle(handle);
+        let is_directory = FileType::of_mode(stat.mode).is_dir();
+        Ok(HostFile { file: answer.granted()?.into_file(), handle, is_directory })
+    }
+
+    pub async fn stat(&self, path: &[u8], follow: bool) -> Result<Metadata, Errno> {
+        match ask(&Request::Stat { at: self.at(path), follow }).await?.reply()? {
+            Reply::Stat(s) => Ok(Metadata {
+                device: 0,
+                inode: s.inode,
+                mode: s.mode,
+                links: s.links,
+                uid: s.uid,
+                gid: s.gid,
+                size: s.size,
+                accessed: s.accessed,
+                modified: s.modified,
+                changed: s.changed,
+            }),
+            _ => Err(Errno::EIO),
+        }
+    }
+
+    pub async fn read_directory(&self, path: &[u8]) -> Result<Vec<DirEntry>, Errno> {
+        let flags = OpenFlags::READ.with(OpenFlags::DIRECTORY, true);
+        let folder = self.granted(path, flags, 0).await?;
+        let mut buffer = alloc::vec![0; NAMES];
+        let mut entries = Vec::new();
+        loop {
+            let length = folder.file.read_directory(&mut buffer)?;
+            if length == 0 {
+                return Ok(entries);
+            }
+            let mut rest = &buffer[..length.min(NAMES)];
+            while let Some((entry, tail)) = entry(rest) {
+                if !matches!(entry.name_bytes(), b"." | b"..") {
+                    entries.push(entry);
+                }
+                rest = tail;
+            }
+        }
+    }
+
+    async fn done(&self, request: Request<'_>) -> Result<(), Errno> {
+        match ask(&request).await?.reply()? {
+            Reply::Done => Ok(()),
+            _ => Err(Errno::EIO),
+        }
+    }
+
+    pub async fn create_directory(&self, path: &[u8], mode: u32) -> Result<(), Errno> {
+        self.done(Request::CreateDirectory { at: self.at(path), mode }).await
+    }
+
+    pub async fn remove(&self, path: &[u8], directory: bool) -> Result<(), Errno> {
+        let at = self.at(path);
+        self.done(if directory { Request::RemoveDirectory { at } } else { Request::RemoveFile { at } }).await
+    }
+
+    pub async fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), Errno> {
+        self.done(Request::Rename { from: self.at(from), to }).await
+    }
+
+    pub async fn hard_link(&self, from: &[u8], to: &[u8]) -> Result<(), Errno> {
+        self.done(Request::Link { from: self.at(from), to }).await
+    }
+
+    pub async fn symlink(&self, target: &[u8], path: &[u8]) -> Result<(), Errno> {
+        self.done(Request::Symlink { at: self.at(path), target }).await
+    }
+
+    pub async fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, Errno> {
+        match ask(&Request::ReadLink { at: self.at(path) }).await?.reply()? {
+            Reply::Target(target) => Ok(target.to_vec()),
+            _ => Err(Errno::EIO),
+        }
+    }
+
+    pub async fn set_mode(&self, path: &[u8], mode: u32) -> Result<(), Errno> {
+        self.done(Request::SetMode { at: self.at(path), mode }).await
+    }
+
+    pub async fn set_times(
+        &self,
+        path: &[u8],
+        accessed: Option<u64>,
+        modified: Option<u64>,
+    ) -> Result<(), Errno> {
+        self.done(Request::SetTimes { at: self.at(path), accessed, modified }).await
+    }
+
+    pub async fn space(&self, path: &[u8]) -> Result<Space, Errno> {
+        match ask(&Request::FileSystem { at: self.at(path) }).await?.reply()? {
+            Reply::FileSystem(f) => {
+                Ok(Space { total: f.total, free: f.available, files: f.files, free_files: f.free_files })
+            }
+            _ => Err(Errno::EIO),
+        }
+    }
+}
+
+/// Reads one `linux_dirent64`: inode, offset, length, type, name.
+fn entry(bytes: &[u8]) -> Option<(DirEntry, &[u8])> {
+    let inode = u64::from_le_bytes(*bytes.first_chunk()?);
+    let length = usize::from(u16::from_le_bytes([*bytes.get(16)?, *bytes.get(17)?]));
+    let (record, rest) = bytes.split_at_checked(length)?;
+    let (kind, name) = record.get(18..)?.split_first()?;
+    let name = name.split(|&b| b == 0).next()?;
+    Some((DirEntry::new(name.to_vec(), FileType::of_dirent(*kind), inode), rest))
+}
+
+/// The broker's side of an open file; forgotten there when dropped.
+#[derive(Debug)]
+struct Handle(u32);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        broker::close(self.0);
+    }
+}
+
+/// An open file or directory.
+#[derive(Debug)]
+pub struct HostFile {
+    file: platform::HostFile,
+    handle: Handle,
+    is_directory: bool,
+}
+
+impl HostFile {
+    pub async fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+        if self.is_directory { Err(Errno::EISDIR) } else { self.file.read_at(offset, buffer) }
+    }
+
+    pub async fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<usize, Errno> {
+        self.file.write_at(offset, bytes)
+    }
+
+    pub async fn metadata(&self) -> Result<Metadata, Errno> {
+        let s = self.file.stat()?;
+        Ok(Metadata {
+            device: 0,
+            inode: s.inode,
+            mode: s.mode,
+            links: s.links,
+            uid: s.uid,
+            gid: s.gid,
+            size: s.size,
+            accessed: s.accessed,
+            modified: s.modified,
+            changed: s.changed,
+        })
+    }
+
+    pub async fn set_len(&self, length: u64) -> Result<(), Errno> {
+        self.file.truncate(length)
+    }
+
+    pub async fn sync(&self, data_only: bool) -> Result<(), Errno> {
+        // What was opened for reading only has no handle, and nothing to synchronise.
+        if self.handle.0 == 0 {
+            return Ok(());
+        }
+        match ask(&Request::Sync { handle: self.handle.0, data_only }).await?.reply()? {
+            Reply::Done => Ok(()),
+            _ => Err(Errno::EIO),
+        }
+    }
+}
