@@ -34,10 +34,10 @@ pub struct Options {
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// Client sockets
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 3)]
     sockets: usize,
-    /// Unanswered queries allowed for each socket
-    #[arg(long, default_value_t = 256)]
+    /// Unanswered queries allowed for each socket: an ordinary user's server has room for 256 in all
+    #[arg(long, default_value_t = 64)]
     window: usize,
     /// How many of 100 queries are for names that do not exist (90: a random subdomain attack)
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
