@@ -1,5 +1,6 @@
 //! Which addresses are whose.
 
+use crate::stack;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use kernlet_platform::Errno;
 
@@ -36,9 +37,9 @@ pub fn conflict(a: IpAddr, b: IpAddr) -> bool {
     takes(a, b) || takes(b, a)
 }
 
-/// Whether traffic to this address never leaves the instance.
+/// Whether traffic to this address never leaves the instance: loopback's and the interface's own.
 pub fn is_inside(address: IpAddr) -> bool {
-    address.is_loopback()
+    address.is_loopback() || stack::started().is_some_and(|s| s.is_own(address))
 }
 
 /// Checks that a socket may be bound to this address.
@@ -46,7 +47,10 @@ pub fn is_inside(address: IpAddr) -> bool {
 /// # Errors
 /// EADDRNOTAVAIL when it is not one of ours.
 pub fn check_local(address: IpAddr) -> Result<(), Errno> {
-    if address.is_unspecified() || is_inside(address) { Ok(()) } else { Err(Errno::EADDRNOTAVAIL) }
+    // The first socket starts the network, so that its addresses are known.
+    let stack = stack::get();
+    let own = address.is_unspecified() || address.is_loopback() || stack.is_some_and(|s| s.is_own(address));
+    if own { Ok(()) } else { Err(Errno::EADDRNOTAVAIL) }
 }
 
 /// The address from which a socket bound to `bound` speaks to `to` inside the instance.

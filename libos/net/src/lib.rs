@@ -18,8 +18,10 @@ extern crate std;
 
 mod addr;
 mod host;
+mod interface;
 mod loopback;
 mod ports;
+mod stack;
 mod tcp;
 mod turn;
 mod udp;
@@ -27,6 +29,7 @@ mod udp;
 pub use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 #[cfg(not(kernlet_image))]
 pub use host::publish;
+pub use interface::{Interface, configured, interfaces};
 pub use kernlet_platform::Errno;
 pub use kernlet_platform::socket::Shutdown;
 pub use tcp::{ReadHalf, TcpListener, TcpStream, WriteHalf};

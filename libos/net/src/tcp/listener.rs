@@ -4,7 +4,7 @@ use super::TcpStream;
 use super::stream::Provider;
 use crate::ports::{self, Bound};
 use crate::turn::Turn;
-use crate::{addr, host, loopback};
+use crate::{addr, host, loopback, stack};
 use alloc::rc::Rc;
 use core::cell::Cell;
 use core::net::SocketAddr;
@@ -17,9 +17,10 @@ pub struct TcpListener {
     bound: Bound,
     inside: loopback::tcp::Listener,
     host: Option<Rc<host::tcp::Listener>>,
+    stack: Option<stack::listener::Listener>,
     accepting: Turn,
     /// Which provider is asked first, so that a busy one does not shut the others out.
-    first: Cell<bool>,
+    first: Cell<u8>,
 }
 
 impl TcpListener {
@@ -37,9 +38,12 @@ impl TcpListener {
         Ok(Self {
             inside: loopback::tcp::Listener::new(address),
             host: address.ip().is_unspecified().then(|| host::tcp::published(address.port())).flatten(),
+            stack: stack::get()
+                .filter(|_| !address.ip().is_loopback())
+                .map(|s| stack::listener::Listener::new(s, address)),
             bound,
             accepting: Turn::default(),
-            first: Cell::new(false),
+            first: Cell::new(0),
         })
     }
 
@@ -57,17 +61,22 @@ impl TcpListener {
     }
 
     fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<Provider, Errno>> {
-        let first = !self.first.get();
-        self.first.set(first);
-        for inside in [first, !first] {
-            if inside {
-                if let Poll::Ready(stream) = self.inside.poll_accept(context) {
-                    return Poll::Ready(Ok(Provider::Inside(stream)));
-                }
-            } else if let Some(host) = &self.host
-                && let Poll::Ready(accepted) = host.poll_accept(context)
-            {
-                return Poll::Ready(accepted.map(Provider::Host));
+        let first = self.first.get();
+        self.first.set((first + 1) % 3);
+        for which in (first..first + 3).map(|i| i % 3) {
+            let accepted = match which {
+                0 => self.inside.poll_accept(context).map(|s| Ok(Provider::Inside(s))),
+                1 => match &self.host {
+                    Some(host) => host.poll_accept(context).map_ok(Provider::Host),
+                    None => Poll::Pending,
+                },
+                _ => match &self.stack {
+                    Some(stack) => stack.poll_accept(context).map(|s| Ok(Provider::Stack(s))),
+                    None => Poll::Pending,
+                },
+            };
+            if accepted.is_ready() {
+                return accepted;
             }
         }
         Poll::Pending

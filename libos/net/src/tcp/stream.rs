@@ -2,7 +2,7 @@
 
 use crate::ports;
 use crate::turn::Turn;
-use crate::{Shutdown, addr, host, loopback};
+use crate::{Shutdown, addr, host, loopback, stack};
 use alloc::rc::Rc;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::task::{Context, Poll};
@@ -15,6 +15,8 @@ pub enum Provider {
     Inside(loopback::tcp::Stream),
     /// The host's TCP.
     Host(host::tcp::Stream),
+    /// The own stack.
+    Stack(stack::tcp::Stream),
 }
 
 /// A TCP connection, as `std::net::TcpStream`, but asynchronous. All methods take `&self`: one task may read while
@@ -36,13 +38,23 @@ impl TcpStream {
     /// ECONNREFUSED when nobody listens there, ENETUNREACH when nothing leads there.
     pub async fn connect(to: impl Into<SocketAddr>) -> Result<Self, Errno> {
         let to = addr::destination(to.into());
-        if !addr::is_inside(to.ip()) {
-            return Err(Errno::ENETUNREACH);
-        }
         let any: IpAddr =
             if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let bound = ports::TCP.get().bind(SocketAddr::new(any, 0))?;
-        loopback::tcp::connect(bound, to).await.map(|stream| Self::new(Provider::Inside(stream)))
+        // The first socket starts the network, so that its addresses are known.
+        let stack = stack::get();
+        let bind = || ports::TCP.get().bind(SocketAddr::new(any, 0));
+        if addr::is_inside(to.ip()) {
+            return loopback::tcp::connect(bind()?, to).await.map(|s| Self::new(Provider::Inside(s)));
+        }
+        // On the process door without an Ethernet device connections go through the broker, which hands out
+        // streams of the host: they will come in here as `Provider::Host`.
+        let Some(stack) = stack else { return Err(Errno::ENETUNREACH) };
+        if !stack.leads_to(to.ip()).await {
+            return Err(Errno::ENETUNREACH);
+        }
+        let stream = stack::tcp::Stream::open(stack, bind()?, to)?;
+        poll_fn(|context| stream.poll_connected(context)).await?;
+        Ok(Self::new(Provider::Stack(stream)))
     }
 
     /// Reads what is there, waiting for at least one byte; 0 at the end.
@@ -58,6 +70,7 @@ impl TcpStream {
         match &self.provider {
             Provider::Inside(stream) => stream.poll_read(context, buffer),
             Provider::Host(stream) => stream.poll_read(context, buffer),
+            Provider::Stack(stream) => stream.poll_read(context, buffer),
         }
     }
 
@@ -89,6 +102,7 @@ impl TcpStream {
         match &self.provider {
             Provider::Inside(stream) => stream.poll_write(context, bytes),
             Provider::Host(stream) => stream.poll_write(context, bytes),
+            Provider::Stack(stream) => stream.poll_write(context, bytes),
         }
     }
 
@@ -144,6 +158,7 @@ impl TcpStream {
                 Ok(())
             }
             Provider::Host(stream) => stream.shutdown(how),
+            Provider::Stack(stream) => stream.shutdown(how),
         }
     }
 
@@ -156,6 +171,10 @@ impl TcpStream {
             // Nothing is ever held back there.
             Provider::Inside(_) => Ok(()),
             Provider::Host(stream) => stream.set_nodelay(on),
+            Provider::Stack(stream) => {
+                stream.set_nodelay(on);
+                Ok(())
+            }
         }
     }
 
@@ -167,6 +186,7 @@ impl TcpStream {
         match &self.provider {
             Provider::Inside(stream) => Ok(stream.local()),
             Provider::Host(stream) => stream.local(),
+            Provider::Stack(stream) => Ok(stream.tuple().local),
         }
     }
 
@@ -178,6 +198,7 @@ impl TcpStream {
         Ok(match &self.provider {
             Provider::Inside(stream) => stream.peer(),
             Provider::Host(stream) => stream.peer(),
+            Provider::Stack(stream) => stream.tuple().remote,
         })
     }
 

@@ -9,8 +9,8 @@ use kernlet_platform::socket;
 pub struct Batch {
     pub(super) host: socket::Batch,
     /// The reply that is being written, for the providers that copy it away at once.
-    reply: Vec<u8>,
-    slots: usize,
+    pub(super) reply: Vec<u8>,
+    pub(super) slots: usize,
 }
 
 impl Batch {

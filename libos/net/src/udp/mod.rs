@@ -9,8 +9,9 @@ use crate::host::udp::Published;
 use crate::loopback::udp::Endpoint;
 use crate::ports::{self, Bound};
 use crate::turn::Turn;
-use crate::{addr, host};
+use crate::{addr, host, stack};
 use alloc::rc::Rc;
+use core::cell::Cell;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 use kernlet_platform::Errno;
@@ -22,6 +23,9 @@ pub struct UdpSocket {
     bound: Bound,
     inside: Rc<Endpoint>,
     host: Option<Rc<Published>>,
+    stack: Option<stack::udp::Socket>,
+    /// Which provider is asked first, so that a busy one does not shut the others out.
+    first: Cell<u8>,
     receiving: Turn,
     sending: Turn,
     peers: Peers,
@@ -42,6 +46,10 @@ impl UdpSocket {
         Ok(Self {
             inside: Endpoint::new(address),
             host: address.ip().is_unspecified().then(|| host::udp::published(address.port())).flatten(),
+            stack: stack::get()
+                .filter(|_| !address.ip().is_loopback())
+                .map(|s| stack::udp::Socket::new(s, address)),
+            first: Cell::new(0),
             bound,
             receiving: Turn::default(),
             sending: Turn::default(),
@@ -71,35 +79,60 @@ impl UdpSocket {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<(usize, SocketAddr), Errno>> {
-        if let Some((datagram, peer)) = self.inside.take() {
-            let length = datagram.len().min(buffer.len());
-            buffer[..length].copy_from_slice(&datagram[..length]);
-            self.came(peer, Way::Inside);
-            return Poll::Ready(Ok((length, peer)));
-        }
-        if let Some(host) = &self.host
-            && let Poll::Ready(received) = host.poll_receive(context, buffer)
-        {
-            if let Ok((_, peer)) = received {
-                self.came(peer, Way::Host);
+        let first = self.first.get();
+        self.first.set((first + 1) % 3);
+        for way in [Way::Inside, Way::Host, Way::Stack].into_iter().cycle().skip(first.into()).take(3) {
+            let received = self.poll_way(way, context, buffer);
+            if let Poll::Ready(received) = received {
+                if let Ok((_, peer)) = received {
+                    self.came(peer, way);
+                }
+                return Poll::Ready(received);
             }
-            return Poll::Ready(received);
         }
-        self.inside.register(context);
         Poll::Pending
+    }
+
+    fn poll_way(
+        &self,
+        way: Way,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<(usize, SocketAddr), Errno>> {
+        match way {
+            Way::Inside => {
+                let Some((datagram, peer)) = self.inside.take() else {
+                    self.inside.register(context);
+                    return Poll::Pending;
+                };
+                let length = datagram.len().min(buffer.len());
+                buffer[..length].copy_from_slice(&datagram[..length]);
+                Poll::Ready(Ok((length, peer)))
+            }
+            Way::Host => self.host.as_ref().map_or(Poll::Pending, |host| host.poll_receive(context, buffer)),
+            Way::Stack => {
+                self.stack.as_ref().map_or(Poll::Pending, |stack| stack.poll_receive(context, buffer).map(Ok))
+            }
+        }
     }
 
     /// Remembers by which way `peer` came, if there are several to its address.
     fn came(&self, peer: SocketAddr, way: Way) {
-        if self.host.is_some() && addr::is_inside(peer.ip()) {
+        if self.host.is_some() && (addr::is_inside(peer.ip()) || self.stack.is_some()) {
             self.peers.note(peer, way);
         }
     }
 
     /// The way to `to`: that by which it came, else that of its address.
     fn way(&self, to: SocketAddr) -> Way {
-        let usual = || if addr::is_inside(to.ip()) { Way::Inside } else { Way::Host };
-        if self.host.is_some() { self.peers.way(to).unwrap_or_else(usual) } else { usual() }
+        if let Some(way) = self.host.as_ref().and_then(|_| self.peers.way(to)) {
+            return way;
+        }
+        match (&self.stack, &self.host) {
+            _ if addr::is_inside(to.ip()) => Way::Inside,
+            (Some(_), _) => Way::Stack,
+            _ => Way::Host,
+        }
     }
 
     /// Sends a datagram to `to`, waiting while the sending side is full. As with UDP everywhere, success does not
@@ -113,13 +146,24 @@ impl UdpSocket {
         if self.bound.address().is_ipv4() && to.is_ipv6() {
             return Err(Errno::EAFNOSUPPORT);
         }
-        if self.way(to) == Way::Inside {
-            self.inside.send(bytes, to)?;
-            return Ok(bytes.len());
+        match self.way(to) {
+            Way::Inside => self.inside.send(bytes, to).map(|()| bytes.len()),
+            Way::Host => {
+                let Some(host) = &self.host else { return Err(Errno::ENETUNREACH) };
+                let _turn = self.sending.take().await;
+                poll_fn(|context| host.poll_send(context, bytes, to)).await
+            }
+            Way::Stack => {
+                let (Some(socket), Some(stack)) = (&self.stack, stack::get()) else {
+                    return Err(Errno::ENETUNREACH);
+                };
+                if !stack.leads_to(to.ip()).await {
+                    return Err(Errno::ENETUNREACH);
+                }
+                let _turn = self.sending.take().await;
+                poll_fn(|context| socket.poll_send(context, bytes, to)).await
+            }
         }
-        let Some(host) = &self.host else { return Err(Errno::ENETUNREACH) };
-        let _turn = self.sending.take().await;
-        poll_fn(|context| host.poll_send(context, bytes, to)).await
     }
 
     /// Serves one batch: waits for datagrams, hands each with its sender to `answer`, which writes a reply into
@@ -137,22 +181,24 @@ impl UdpSocket {
     ) -> Result<(), Errno> {
         let _turn = self.receiving.take().await;
         poll_fn(|context| {
-            let served = batch.serve_inside(&self.inside, &mut answer);
-            let mut received = false;
+            let mut served = batch.serve_inside(&self.inside, &mut answer);
+            if let Some(stack) = &self.stack {
+                served |= stack.poll_serve(context, batch.slots, &mut batch.reply, &mut answer).is_ready();
+            }
             if let Some(host) = &self.host {
                 // A cancelled call may have left replies; they go first, as the next batch overwrites them.
                 if batch.host.unsent() > 0 && host.poll_send_batch(context, &mut batch.host)?.is_pending() {
                     return Poll::Pending;
                 }
                 if host.poll_receive_batch(context, &mut batch.host)?.is_ready() {
-                    received = true;
+                    served = true;
                     batch.host.answer(|datagram, peer, reply| answer(datagram, addr::canonical(peer), reply));
                     if host.poll_send_batch(context, &mut batch.host)?.is_pending() {
                         return Poll::Pending;
                     }
                 }
             }
-            if served || received {
+            if served {
                 return Poll::Ready(Ok(()));
             }
             self.inside.register(context);

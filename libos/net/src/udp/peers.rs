@@ -13,6 +13,8 @@ pub enum Way {
     Inside,
     /// The host's socket.
     Host,
+    /// The own stack.
+    Stack,
 }
 
 /// How many peers a generation remembers.

@@ -1,0 +1,105 @@
+use super::*;
+use crate::stack::udp::Socket;
+
+fn answer(query: &[u8], _: SocketAddr, reply: &mut [u8]) -> usize {
+    reply[..query.len()].copy_from_slice(query);
+    reply[0] ^= 0xff;
+    query.len()
+}
+
+#[test]
+fn a_batch_server_answers_over_both_families_with_and_without_offload() {
+    for checksums in [false, true] {
+        let mut net = Net::new(checksums);
+        let server = Socket::new(&net.b.clone(), at("[::]:53"));
+        let client = Socket::new(&net.a.clone(), at("[::]:4000"));
+        let mut reply = [0; 1400];
+        for to in ["10.0.0.2:53", "[2001:db8:0:1::2]:53", "[fe80::ff:fe00:b]:53"] {
+            for length in [1, 512, 1400] {
+                let query = alloc::vec![7; length];
+                assert_eq!(net.until(|c| client.poll_send(c, &query, at(to))), Ok(length));
+                net.until(|c| server.poll_serve(c, 64, &mut reply, answer));
+                let mut buffer = [0; 2000];
+                let (got, peer) = net.until(|c| client.poll_receive(c, &mut buffer));
+                assert_eq!((got, peer, buffer[0]), (length, at(to), 7 ^ 0xff));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_large_datagram_goes_in_fragments_both_ways() {
+    for checksums in [false, true] {
+        let mut net = Net::new(checksums);
+        let server = Socket::new(&net.b.clone(), at("0.0.0.0:53"));
+        let client = Socket::new(&net.a.clone(), at("0.0.0.0:4000"));
+        let query: Vec<u8> = (0..6000u32).map(|i| (i % 251) as u8).collect();
+        for _ in 0..3 {
+            net.until(|c| client.poll_send(c, &query, at("10.0.0.2:53"))).unwrap();
+        }
+        let mut reply = [0; 8000];
+        let mut buffer = [0; 8000];
+        for _ in 0..3 {
+            net.until(|c| server.poll_serve(c, 1, &mut reply, answer));
+            let (length, _) = net.until(|c| client.poll_receive(c, &mut buffer));
+            assert!(length == 6000 && buffer[1..6000] == query[1..]);
+        }
+        let too_long = net.until(|c| client.poll_send(c, &[0; 9000], at("10.0.0.2:53")));
+        assert_eq!(too_long, Err(Errno::EMSGSIZE));
+    }
+}
+
+#[test]
+fn a_neighbour_that_does_not_answer_holds_others_up_only_for_a_while() {
+    let mut net = Net::new(true);
+    let server = Socket::new(&net.b.clone(), at("0.0.0.0:53"));
+    let client = Socket::new(&net.a.clone(), at("0.0.0.0:4000"));
+    net.until(|c| client.poll_send(c, b"lost", at("10.0.0.99:53"))).unwrap();
+    net.pass(Duration::from_secs(4));
+    net.until(|c| client.poll_send(c, b"found", at("10.0.0.2:53"))).unwrap();
+    let mut buffer = [0; 16];
+    assert_eq!(net.until(|c| server.poll_receive(c, &mut buffer)).0, 5);
+    // Nothing is left that would make the stack look again.
+    assert_eq!(net.settle(), None);
+}
+
+#[test]
+fn a_flood_is_dropped_beyond_the_queue_and_the_server_goes_on() {
+    let mut net = Net::new(true);
+    let server = Socket::new(&net.b.clone(), at("0.0.0.0:53"));
+    let client = Socket::new(&net.a.clone(), at("0.0.0.0:4000"));
+    for _ in 0..2000 {
+        net.until(|c| client.poll_send(c, b"query", at("10.0.0.2:53"))).unwrap();
+        net.settle();
+    }
+    let (mut reply, mut served) = ([0; 64], 0);
+    let mut context = Context::from_waker(Waker::noop());
+    let count = &mut served;
+    let mut counting = |query: &[u8], _: SocketAddr, _: &mut [u8]| {
+        *count += query.len() / 5;
+        0
+    };
+    while server.poll_serve(&mut context, 64, &mut reply, &mut counting).is_ready() {}
+    assert_eq!(served, 512);
+}
+
+#[test]
+fn damaged_datagrams_are_not_delivered() {
+    for checksums in [false, true] {
+        let mut net = Net::new(checksums);
+        let server = Socket::new(&net.b.clone(), at("0.0.0.0:53"));
+        let client = Socket::new(&net.a.clone(), at("0.0.0.0:4000"));
+        net.until(|c| client.poll_send(c, &[7; 300], at("10.0.0.2:53"))).unwrap();
+        net.settle();
+        net.faults.borrow_mut().damaged = 500;
+        for _ in 0..500 {
+            net.until(|c| client.poll_send(c, &[7; 300], at("10.0.0.2:53"))).unwrap();
+            net.settle();
+            let mut buffer = [0; 400];
+            let mut context = Context::from_waker(Waker::noop());
+            while let Poll::Ready((length, _)) = server.poll_receive(&mut context, &mut buffer) {
+                assert!(length == 300 && buffer[..300].iter().all(|&b| b == 7));
+            }
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! UDP over the own stack. Datagrams are taken out of received frames by port, without smoltcp, and a batch server's
+//! reply goes straight to the MAC address that asked. What is sent unasked goes through smoltcp, which knows routes
+//! and neighbours.
+
+use super::build::Ends;
+use super::packet::Datagram;
+use super::{Inner, Stack, instant};
+use crate::addr;
+use crate::turn::Waiter;
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::net::{IpAddr, SocketAddr};
+use core::ops::Deref;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use kernlet_platform::Errno;
+use kernlet_time::Instant;
+use smoltcp::iface::{PollResult, SocketHandle, SocketSet};
+use smoltcp::socket::udp;
+use smoltcp::storage::{PacketBuffer, PacketMetadata};
+use smoltcp::wire::{IpAddress, IpEndpoint, IpListenEndpoint};
+
+/// What a socket holds of received datagrams, in number and bytes; more is dropped, as UDP may.
+const RECEIVE: (usize, usize) = (512, 256 * 1024);
+/// What waits for a neighbour or for room on the link. The bytes hold the largest datagram.
+const SEND: (usize, usize) = (32, 32 * 1024);
+/// The largest datagram over IPv4: what smoltcp can fragment (`fragmentation-buffer-size` in Cargo.toml). Over IPv6 it
+/// does not fragment.
+const LONGEST: usize = 8192 - 28;
+/// A datagram whose next hop does not answer is given up after so long, with those behind it.
+const STUCK: Duration = Duration::from_secs(3);
+
+/// Where a datagram came from.
+#[derive(Clone, Copy)]
+struct Origin {
+    peer: SocketAddr,
+    /// The address that it was sent to.
+    local: IpAddr,
+    mac: [u8; 6],
+}
+
+type Queue = PacketBuffer<'static, Origin>;
+
+fn buffer<H: Clone>((count, bytes): (usize, usize)) -> PacketBuffer<'static, H> {
+    let metadata: Vec<PacketMetadata<H>> = (0..count).map(|_| PacketMetadata::EMPTY).collect();
+    PacketBuffer::new(metadata, alloc::vec![0; bytes])
+}
+
+/// A bound socket's place in the stack.
+pub struct Endpoint {
+    stack: Rc<Stack>,
+    bound: SocketAddr,
+    /// Made when the first datagram comes.
+    received: RefCell<Option<Queue>>,
+    reader: Waiter,
+    /// Made when first something is sent unasked.
+    sender: RefCell<Option<(SocketSet<'static>, SocketHandle)>>,
+    pending: Cell<bool>,
+    progress: Cell<Instant>,
+    writer: Waiter,
+}
+
+/// The endpoints of a stack.
+#[derive(Default)]
+pub struct Table {
+    ports: RefCell<BTreeMap<u16, Vec<Rc<Endpoint>>>>,
+    /// Those with something unsent.
+    pending: RefCell<Vec<Rc<Endpoint>>>,
+}
+
+impl Table {
+    /// Delivers a datagram to the socket bound to its port; `false` when there is none.
+    pub fn deliver(&self, datagram: &Datagram, payload: &[u8]) -> bool {
+        let endpoint = {
+            let ports = self.ports.borrow();
+            let mut at_port = ports.get(&datagram.destination.port()).into_iter().flatten();
+            at_port.find(|e| addr::takes(e.bound.ip(), datagram.destination.ip())).cloned()
+        };
+        let Some(endpoint) = endpoint else { return false };
+        let origin = Origin { peer: datagram.source, local: datagram.destination.ip(), mac: datagram.mac };
+        let mut received = endpoint.received.borrow_mut();
+        let queue = received.get_or_insert_with(|| buffer(RECEIVE));
+        if let Ok(place) = queue.enqueue(payload.len(), origin) {
+            place.copy_from_slice(payload);
+            drop(received);
+            endpoint.reader.wake();
+        }
+        true
+    }
+
+    /// Sends what is pending; returns when to try again at the latest.
+    pub(super) fn egress(&self, inner: &mut Inner, now: Instant) -> Option<Instant> {
+        if self.pending.borrow().is_empty() {
+            return None;
+        }
+        let mut next = None;
+        let mut pending = core::mem::take(&mut *self.pending.borrow_mut());
+        pending.retain(|endpoint| {
+            let again = endpoint.egress(inner, now);
+            endpoint.pending.set(again.is_some());
+            next = [next, again].into_iter().flatten().min();
+            again.is_some()
+        });
+        self.pending.borrow_mut().extend(pending);
+        next
+    }
+}
+
+/// The socket's hold on its endpoint. Dropping it ends receiving; what waits to be sent still is.
+pub struct Socket(Rc<Endpoint>);
+
+impl Socket {
+    /// Listens at an address that [`crate::ports`] has given out.
+    pub fn new(stack: &Rc<Stack>, bound: SocketAddr) -> Self {
+        let endpoint = Rc::new(Endpoint {
+            stack: stack.clone(),
+            bound,
+            received: RefCell::new(None),
+            reader: Waiter::default(),
+            sender: RefCell::new(None),
+            pending: Cell::new(false),
+            progress: Cell::new(Instant::from_nanoseconds(0)),
+            writer: Waiter::default(),
+        });
+        stack.udp.ports.borrow_mut().entry(bound.port()).or_default().push(endpoint.clone());
+        Self(endpoint)
+    }
+}
+
+impl Deref for Socket {
+    type Target = Rc<Endpoint>;
+
+    fn deref(&self) -> &Rc<Endpoint> {
+        &self.0
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let mut ports = self.stack.udp.ports.borrow_mut();
+        if let Some(endpoints) = ports.get_mut(&self.bound.port()) {
+            endpoints.retain(|e| !Rc::ptr_eq(e, &self.0));
+            if endpoints.is_empty() {
+                ports.remove(&self.bound.port());
+            }
+        }
+    }
+}
+
+impl Endpoint {
+    /// Receives a datagram, or leaves a waker.
+    pub fn poll_receive(&self, context: &Context<'_>, into: &mut [u8]) -> Poll<(usize, SocketAddr)> {
+        if let Some(queue) = &mut *self.received.borrow_mut()
+            && let Ok((origin, payload)) = queue.dequeue()
+        {
+            let length = payload.len().min(into.len());
+            into[..length].copy_from_slice(&payload[..length]);
+            return Poll::Ready((length, origin.peer));
+        }
+        self.reader.register(context);
+        Poll::Pending
+    }
+
+    /// Answers what is there, at most `most` datagrams; leaves a waker when there is nothing or no room to send.
+    pub fn poll_serve(
+        self: &Rc<Self>,
+        context: &Context<'_>,
+        most: usize,
+        reply: &mut [u8],
+        mut answer: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> usize,
+    ) -> Poll<()> {
+        let mut served = false;
+        if let Some(queue) = &mut *self.received.borrow_mut() {
+            let mut inner = self.stack.inner.borrow_mut();
+            for _ in 0..most {
+                if !inner.link.can_transmit() {
+                    inner.link.flush();
+                    if !inner.link.can_transmit() {
+                        self.stack.waits_for_room(&self.reader, context);
+                        break;
+                    }
+                }
+                let Ok((origin, datagram)) = queue.dequeue() else { break };
+                served = true;
+                let datagram = &datagram[..datagram.len().min(reply.len())];
+                let length = answer(datagram, origin.peer, reply).min(reply.len());
+                if length > 0 {
+                    self.reply(&mut inner, origin, &reply[..length]);
+                }
+            }
+            inner.link.flush();
+        }
+        if served {
+            return Poll::Ready(());
+        }
+        self.reader.register(context);
+        Poll::Pending
+    }
+
+    /// Sends a reply back to where the question came from.
+    fn reply(self: &Rc<Self>, inner: &mut Inner, origin: Origin, payload: &[u8]) {
+        let facts = inner.link.facts();
+        // What was sent to a group is answered from an address of ours.
+        let local = if inner.is_own(origin.local) {
+            Some(origin.local)
+        } else {
+            inner.iface.get_source_address(&IpAddress::from(origin.peer.ip())).map(IpAddr::from)
+        };
+        let Some(local) = local.filter(|l| l.is_ipv4() == origin.peer.is_ipv4()) else { return };
+        let ends = Ends {
+            from_mac: facts.mac,
+            to_mac: origin.mac,
+            from: SocketAddr::new(local, self.bound.port()),
+            to: origin.peer,
+        };
+        let length = ends.datagram_length(payload.len());
+        if length > usize::from(facts.mtu) + super::packet::ETHERNET {
+            // It has to be fragmented, which smoltcp does. When it cannot, the reply is lost, as with UDP it may.
+            let _ = self.enqueue(payload, origin.peer, Some(local));
+            return;
+        }
+        // There was room; what a device refuses all the same is lost.
+        let _ =
+            inner.link.transmit(length, &mut |frame| ends.write_datagram(frame, payload, facts.checksums));
+    }
+
+    /// Sends a datagram, or leaves a waker while the queue is full.
+    ///
+    /// # Errors
+    /// EMSGSIZE when it can never be sent.
+    pub fn poll_send(
+        self: &Rc<Self>,
+        context: &Context<'_>,
+        bytes: &[u8],
+        to: SocketAddr,
+    ) -> Poll<Result<usize, Errno>> {
+        let mtu = usize::from(self.stack.inner.borrow().link.facts().mtu);
+        let most = if to.is_ipv4() { LONGEST } else { mtu.saturating_sub(48) };
+        if bytes.len() > most {
+            return Poll::Ready(Err(Errno::EMSGSIZE));
+        }
+        let local = Some(self.bound.ip()).filter(|ip| !ip.is_unspecified());
+        match self.enqueue(bytes, to, local) {
+            Err(udp::SendError::BufferFull) => {
+                self.writer.register(context);
+                Poll::Pending
+            }
+            Err(udp::SendError::Unaddressable) => Poll::Ready(Err(Errno::EINVAL)),
+            Ok(()) => Poll::Ready(Ok(bytes.len())),
+        }
+    }
+
+    fn enqueue(
+        self: &Rc<Self>,
+        bytes: &[u8],
+        to: SocketAddr,
+        local: Option<IpAddr>,
+    ) -> Result<(), udp::SendError> {
+        let mut sender = self.sender.borrow_mut();
+        let (set, handle) = sender.get_or_insert_with(|| self.new_sender());
+        let mut meta = udp::UdpMetadata::from(IpEndpoint::from(to));
+        meta.local_address = local.map(IpAddress::from);
+        set.get_mut::<udp::Socket<'_>>(*handle).send_slice(bytes, meta)?;
+        drop(sender);
+        if !self.pending.replace(true) {
+            self.progress.set(self.stack.now());
+            self.stack.udp.pending.borrow_mut().push(self.clone());
+        }
+        self.stack.kick();
+        Ok(())
+    }
+
+    fn new_sender(&self) -> (SocketSet<'static>, SocketHandle) {
+        let mut socket = udp::Socket::new(PacketBuffer::new(Vec::new(), Vec::new()), buffer(SEND));
+        let bound = IpListenEndpoint { addr: None, port: self.bound.port() };
+        // A new socket with a port that is not 0 can be bound.
+        let _ = socket.bind(bound);
+        let mut set = SocketSet::new(Vec::new());
+        let handle = set.add(socket);
+        (set, handle)
+    }
+
+    /// Sends what is queued; returns when to try again if something is left.
+    fn egress(&self, inner: &mut Inner, now: Instant) -> Option<Instant> {
+        let mut sender = self.sender.borrow_mut();
+        let (set, handle) = sender.as_mut()?;
+        let mut sent = false;
+        while inner.egress(set, now) == PollResult::SocketStateChanged {
+            sent = true;
+            inner.finish_fragments(now);
+        }
+        let socket = set.get_mut::<udp::Socket<'_>>(*handle);
+        if sent {
+            self.progress.set(now);
+            self.writer.wake();
+        } else if now.since(self.progress.get()) >= STUCK {
+            socket.close();
+            let _ = socket.bind(IpListenEndpoint { addr: None, port: self.bound.port() });
+            self.writer.wake();
+            return None;
+        }
+        if socket.send_queue() == 0 {
+            return None;
+        }
+        let wanted = inner.iface.poll_at(instant(now), set).map(super::moment);
+        // Asked for at once without getting on: the link is full, or the neighbour unknown.
+        Some(wanted.unwrap_or(now).max(now + super::PATIENCE).min(self.progress.get() + STUCK))
+    }
+}
