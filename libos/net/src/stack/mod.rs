@@ -345,10 +345,8 @@ impl Stack {
             && let Some(packet) = packet::parse(&whole, facts.mac, Offload::None, facts.checksums)
         {
             match packet {
-                Packet::Udp(datagram) => {
-                    if is_for_us(&inner.iface, datagram.destination.ip()) {
-                        self.udp.deliver(&datagram, &whole[datagram.payload.clone()]);
-                    }
+                Packet::Udp(datagram) if is_for_us(&inner.iface, datagram.destination.ip()) => {
+                    self.udp.deliver(&datagram, &whole[datagram.payload.clone()]);
                 }
                 Packet::Tcp(_) => self.take(inner, packet, &whole, now),
                 _ => {}

@@ -55,10 +55,10 @@ proptest! {
         // A damaged frame may have told a wrong MAC address, which is believed for a minute.
         net.pass(Duration::from_secs(100));
         // It still serves.
-        let mut context = Context::from_waker(Waker::noop());
-        while listener.poll_accept(&mut context).is_ready() {}
+        let context = Context::from_waker(Waker::noop());
+        while listener.poll_accept(&context).is_ready() {}
         let mut reply = [0; 64];
-        while server.poll_serve(&mut context, 64, &mut reply, |_, _, _| 0).is_ready() {}
+        while server.poll_serve(&context, 64, &mut reply, |_, _, _| 0).is_ready() {}
         let stream = Stream::open(&net.a, ephemeral(), at("10.0.0.2:80")).unwrap();
         net.until(|c| stream.poll_connected(c)).unwrap();
     }

@@ -148,8 +148,8 @@ fn a_reader_that_rests_does_not_break_the_connection() {
     let listener = Listener::new(&net.b.clone(), at("0.0.0.0:80"));
     let (client, server) = net.connect(&listener, "10.0.0.2:80");
     let mut sent = 0;
-    let mut context = Context::from_waker(Waker::noop());
-    while let Poll::Ready(result) = client.poll_write(&mut context, &[1; 10_000]) {
+    let context = Context::from_waker(Waker::noop());
+    while let Poll::Ready(result) = client.poll_write(&context, &[1; 10_000]) {
         sent += result.unwrap();
         net.pass(Duration::from_millis(10));
     }
@@ -173,8 +173,8 @@ fn many_connections_wait_in_the_backlog_and_those_beyond_come_later() {
         .collect();
     net.pass(Duration::from_millis(100));
     let connected = |clients: &[Stream]| {
-        let mut context = Context::from_waker(Waker::noop());
-        clients.iter().filter(|c| c.poll_connected(&mut context) == Poll::Ready(Ok(()))).count()
+        let context = Context::from_waker(Waker::noop());
+        clients.iter().filter(|c| c.poll_connected(&context) == Poll::Ready(Ok(()))).count()
     };
     assert_eq!(connected(&clients), BACKLOG);
     let accepted: Vec<_> = (0..BACKLOG + 10).map(|_| net.until(|c| listener.poll_accept(c))).collect();

@@ -73,13 +73,13 @@ fn a_flood_is_dropped_beyond_the_queue_and_the_server_goes_on() {
         net.settle();
     }
     let (mut reply, mut served) = ([0; 64], 0);
-    let mut context = Context::from_waker(Waker::noop());
+    let context = Context::from_waker(Waker::noop());
     let count = &mut served;
     let mut counting = |query: &[u8], _: SocketAddr, _: &mut [u8]| {
         *count += query.len() / 5;
         0
     };
-    while server.poll_serve(&mut context, 64, &mut reply, &mut counting).is_ready() {}
+    while server.poll_serve(&context, 64, &mut reply, &mut counting).is_ready() {}
     assert_eq!(served, 512);
 }
 
@@ -96,8 +96,8 @@ fn damaged_datagrams_are_not_delivered() {
             net.until(|c| client.poll_send(c, &[7; 300], at("10.0.0.2:53"))).unwrap();
             net.settle();
             let mut buffer = [0; 400];
-            let mut context = Context::from_waker(Waker::noop());
-            while let Poll::Ready((length, _)) = server.poll_receive(&mut context, &mut buffer) {
+            let context = Context::from_waker(Waker::noop());
+            while let Poll::Ready((length, _)) = server.poll_receive(&context, &mut buffer) {
                 assert!(length == 300 && buffer[..300].iter().all(|&b| b == 7));
             }
         }
