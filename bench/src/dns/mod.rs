@@ -71,7 +71,7 @@ pub fn measure(kernlet: Option<&Path>, options: &Options, report: &mut Report) -
     let zones = zone_folder(&kernlet.place)?;
     let port = free_port()?;
     let nsd_port = free_port()?;
-    let nsd = Nsd::new(&kernlet.place, &zones, nsd_port)?.start(&kernlet.place)?;
+    let nsd = Nsd::new(&kernlet.place, &zones, nsd_port)?.start()?;
     let mut instances = kernlet.instances()?;
     let publish = format!("{port}:53/udp");
     let arguments = ["-p", &publish, "-v", &format!("{zones}:/zones"), &image.display().to_string()];
@@ -94,7 +94,7 @@ pub fn measure(kernlet: Option<&Path>, options: &Options, report: &mut Report) -
 fn control(queries: &[Query], options: &Options) -> Result<(), BenchError> {
     let place = Place::new()?;
     let port = free_port()?;
-    let nsd = Nsd::new(&place, &zone_folder(&place)?, port)?.start(&place)?;
+    let nsd = Nsd::new(&place, &zone_folder(&place)?, port)?.start()?;
     let responder = Control::start(queries, SERVERS).map_err(BenchError::io("the control"))?;
     let mut servers = [
         Server::new("control", responder.address, || responder.cpu_time()),
