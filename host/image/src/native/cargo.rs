@@ -44,6 +44,7 @@ const LINK_FLAGS: &[&str] = &[
 
 /// Profile settings that the crate's own do not override.
 const PROFILE: &[&str] = &[
+    "profile.release.opt-level=\"s\"",
     "profile.release.panic=\"abort\"",
     "profile.release.lto=\"fat\"",
     "profile.release.codegen-units=1",
@@ -126,8 +127,10 @@ pub(crate) fn build(
     for setting in PROFILE {
         command.args(["--config", setting]);
     }
-    let level = package.settings.opt_level.as_ref().and_then(|level| level.config()).unwrap_or("3".into());
-    command.args(["--config", &format!("profile.release.opt-level={level}")]);
+    // The library OS is built for size; the program itself as it says.
+    if let Some(level) = package.settings.opt_level.as_ref().and_then(|level| level.config()) {
+        command.args(["--config", &format!("profile.release.package.{}.opt-level={level}", package.name)]);
+    }
     let patch = patch(package, sdk);
     command.args(&patch);
     // Not among the flags for all crates, which would be built again for each workspace. Those of the workspace
