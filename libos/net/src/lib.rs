@@ -29,6 +29,7 @@ mod udp;
 pub use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 #[cfg(not(kernlet_image))]
 pub use host::publish;
+pub use host::resolve;
 pub use interface::{Interface, configured, interfaces};
 pub use kernlet_platform::Errno;
 pub use kernlet_platform::socket::Shutdown;

@@ -3,8 +3,11 @@
 //! The descriptor of a published port is taken once and kept, so that a program may bind the port, drop the socket
 //! and bind it again.
 
+mod connect;
 pub mod tcp;
 pub mod udp;
+
+pub use connect::{connect, resolve};
 
 use core::cell::Cell;
 use core::task::{Context, Poll};

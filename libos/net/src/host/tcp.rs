@@ -58,6 +58,11 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// A connected stream of the host's, with the other end's address.
+    pub fn new(stream: HostStream, peer: SocketAddr) -> Self {
+        Self { watched: Watched::new(stream), peer }
+    }
+
     /// Reads what is there; 0 bytes at the end.
     pub fn poll_read(&self, context: &mut Context<'_>, into: &mut [u8]) -> Poll<Result<usize, Errno>> {
         self.watched.poll_read(context, |s| s.read(into))

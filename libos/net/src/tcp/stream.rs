@@ -32,10 +32,11 @@ impl TcpStream {
         Self { provider, reading: Turn::default(), writing: Turn::default() }
     }
 
-    /// Connects to `to`.
+    /// Connects to `to`: inside the instance, through the Ethernet device if there is one, else as far as the monitor
+    /// was told to let it (`--allow-connect`).
     ///
     /// # Errors
-    /// ECONNREFUSED when nobody listens there, ENETUNREACH when nothing leads there.
+    /// ECONNREFUSED when nobody listens there, ENETUNREACH when nothing leads there, EACCES when it was not granted.
     pub async fn connect(to: impl Into<SocketAddr>) -> Result<Self, Errno> {
         let to = addr::destination(to.into());
         let any: IpAddr =
@@ -46,9 +47,10 @@ impl TcpStream {
         if addr::is_inside(to.ip()) {
             return loopback::tcp::connect(bind()?, to).await.map(|s| Self::new(Provider::Inside(s)));
         }
-        // On the process door without an Ethernet device connections go through the broker, which hands out
-        // streams of the host: they will come in here as `Provider::Host`.
-        let Some(stack) = stack else { return Err(Errno::ENETUNREACH) };
+        let Some(stack) = stack else {
+            // On the process door without an Ethernet device the monitor connects.
+            return host::connect(to).await.map(|s| Self::new(Provider::Host(s)));
+        };
         if !stack.leads_to(to.ip()).await {
             return Err(Errno::ENETUNREACH);
         }

@@ -1,0 +1,42 @@
+//! Connections that the monitor makes for this instance, as far as `--allow-connect` grants them.
+
+use super::tcp::Stream;
+use crate::addr;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use kernlet_fs::broker::{Reply, Request, ask};
+use kernlet_platform::Errno;
+use kernlet_platform::boot::Protocol;
+
+/// There is no broker here, so nothing leads outside.
+fn unreachable(error: Errno) -> Errno {
+    if error == Errno::ENODEV { Errno::ENETUNREACH } else { error }
+}
+
+/// Connects to `to`.
+///
+/// # Errors
+/// EACCES when it was not granted, ENETUNREACH without a broker, the host's others.
+pub async fn connect(to: SocketAddr) -> Result<Stream, Errno> {
+    let host = to.ip().to_string();
+    let request = Request::Connect { host: &host, port: to.port(), protocol: Protocol::Tcp };
+    let answer = ask(&request).await.map_err(unreachable)?;
+    let Reply::Connected { peer, .. } = answer.reply()? else { return Err(Errno::EIO) };
+    Ok(Stream::new(answer.granted()?.into_stream(), addr::canonical(peer)))
+}
+
+/// The addresses of `host`.
+///
+/// # Errors
+/// EACCES when no connection to it was granted, ENETUNREACH without a broker, ENOENT when there is no such host.
+pub async fn resolve(host: &str) -> Result<Vec<IpAddr>, Errno> {
+    if let Ok(address) = host.parse() {
+        return Ok(alloc::vec![address]);
+    }
+    let answer = ask(&Request::Resolve { host }).await.map_err(unreachable)?;
+    match answer.reply()? {
+        Reply::Addresses(addresses) => Ok(addresses.iter().collect()),
+        _ => Err(Errno::EIO),
+    }
+}
