@@ -41,7 +41,8 @@ impl Kernlet {
         let mut command = Command::new(&self.source);
         command.arg("build").arg(workspace().join(folder)).arg("-o").arg(&image);
         output(&format!("kernlet build {folder}"), &mut command)?;
-        self.place.copy(&image, &format!("{name}.readable.img"))
+        self.place.give(&image)?;
+        Ok(image)
     }
 
     /// `kernlet` as the ordinary user.

@@ -27,7 +27,7 @@ impl Place {
         let folder = tempfile::Builder::new().prefix("kernlet-bench-").tempdir();
         let place =
             Self { folder: folder.map_err(BenchError::io("a temporary folder"))?, root: geteuid().is_root() };
-        place.own(place.folder.path())?;
+        place.give(place.folder.path())?;
         Ok(place)
     }
 
@@ -40,7 +40,7 @@ impl Place {
     pub fn write(&self, name: &str, contents: &str) -> Result<PathBuf, BenchError> {
         let path = self.path(name);
         fs::write(&path, contents).map_err(BenchError::io(path.display()))?;
-        self.own(&path)?;
+        self.give(&path)?;
         Ok(path)
     }
 
@@ -48,7 +48,7 @@ impl Place {
     pub fn copy(&self, program: &Path, name: &str) -> Result<PathBuf, BenchError> {
         let path = self.path(name);
         fs::copy(program, &path).map_err(BenchError::io(program.display()))?;
-        self.own(&path)?;
+        self.give(&path)?;
         Ok(path)
     }
 
@@ -56,7 +56,7 @@ impl Place {
     pub fn create_dir(&self, name: &str) -> Result<PathBuf, BenchError> {
         let path = self.path(name);
         fs::create_dir_all(&path).map_err(BenchError::io(path.display()))?;
-        self.own(&path)?;
+        self.give(&path)?;
         Ok(path)
     }
 
@@ -74,8 +74,8 @@ impl Place {
         command
     }
 
-    /// Lets everybody read and run it, and the user write it.
-    fn own(&self, path: &Path) -> Result<(), BenchError> {
+    /// Gives a file to the user: everybody may read and run it.
+    pub fn give(&self, path: &Path) -> Result<(), BenchError> {
         let given = fs::set_permissions(path, fs::Permissions::from_mode(0o755))
             .and_then(|()| if self.root { chown(path, Some(NOBODY), Some(NOBODY)) } else { Ok(()) });
         given.map_err(BenchError::io(path.display()))
