@@ -144,6 +144,10 @@ fn first_byte(arguments: &[OsString]) -> Result<Duration, BenchError> {
 fn answered(arguments: &[OsString], queries: &[Query]) -> Result<Duration, BenchError> {
     let name = arguments[1].to_string_lossy();
     let port = arguments[0].to_str().and_then(|port| port.parse::<u16>().ok()).unwrap_or(0);
+    // The processes of the server before may outlive its first one a little.
+    if !first::becomes_free(port) {
+        return Err(BenchError::failed(name, format!("port {port} is still in use")));
+    }
     let mut command = Command::new(&arguments[1]);
     command.args(&arguments[2..]).stdin(Stdio::null()).stdout(Stdio::null());
     let start = Instant::now();

@@ -3,7 +3,7 @@
 use super::check::Checker;
 use super::zone::Query;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// A server that has not begun to answer after this long never will.
@@ -30,7 +30,29 @@ pub fn answer(server: SocketAddr, queries: &[Query], start: Instant) -> std::io:
     Ok(None)
 }
 
-/// A UDP port of the loopback that is free now.
+/// A port of the loopback that is free now, for UDP and TCP.
 pub fn free_port() -> std::io::Result<u16> {
-    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    loop {
+        let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        if is_free(port) {
+            return Ok(port);
+        }
+    }
+}
+
+/// Waits for a port to be given back; whether it was.
+pub fn becomes_free(port: u16) -> bool {
+    let start = Instant::now();
+    while !is_free(port) {
+        if start.elapsed() > PATIENCE {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+fn is_free(port: u16) -> bool {
+    let address = (Ipv4Addr::LOCALHOST, port);
+    UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()
 }
