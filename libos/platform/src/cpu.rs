@@ -38,7 +38,19 @@ impl<T: 'static> CpuLocal<T> {
 
     /// This vCPU's value.
     #[cfg(kernlet_image)]
+    #[inline]
     pub fn get(&'static self) -> &'static T {
+        match self.cell.get() {
+            Some(value) => value,
+            None => self.make(),
+        }
+    }
+
+    /// Apart from [`Self::get`], which stands in many places.
+    #[cfg(kernlet_image)]
+    #[cold]
+    #[inline(never)]
+    fn make(&'static self) -> &'static T {
         self.cell.get_or_init(self.init)
     }
 

@@ -7,8 +7,8 @@ use core::arch::global_asm;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-// The image is a static PIE whose relocations are all R_X86_64_RELATIVE (the linker is told -ztext): adds the
-// base to each. Uses no stack. In: rsi = address to return to. Leaves rdi, rbx, r12 to r15, rsp, rbp alone;
+// The image is a static PIE whose relocations are all relative (the linker is told -ztext) and packed as RELR (gABI,
+// "Relative Relocation Table"): adds to each the distance between where the image is and where it was linked. Uses no stack. In: rsi = address to return to. Leaves rdi, rbx, r12 to r15, rsp, rbp alone;
 // returns the run-time address of the ELF header in rax.
 global_asm!(
     ".pushsection .text.kernlet_relocate, \"ax\"",
@@ -17,18 +17,32 @@ global_asm!(
     "  lea rax, [rip + __ehdr_start]",
     "  mov r8, rax",
     "  sub r8, {linked_base}",
-    "  lea rcx, [rip + __rela_start]",
-    "  lea rdx, [rip + __rela_end]",
+    "  lea rcx, [rip + __relr_start]",
+    "  lea rdx, [rip + __relr_end]",
     "2:",
     "  cmp rcx, rdx",
-    "  jae 3f",
+    "  jae 7f",
     "  mov r9, [rcx]",
-    "  mov r10, [rcx + 16]",
-    "  add r10, r8",
-    "  mov [r8 + r9], r10",
-    "  add rcx, 24",
+    "  add rcx, 8",
+    "  shr r9, 1",
+    "  jc 4f",
+    "  lea r10, [r8 + 2 * r9]", // an address: the word there, and where bitmaps go on
+    "  add [r10], r8",
+    "  add r10, 8",
     "  jmp 2b",
-    "3:",
+    "4:",
+    "  mov r11, r10", // a bitmap of the next 63 words
+    "5:",
+    "  shr r9, 1",
+    "  jnc 6f",
+    "  add [r11], r8",
+    "6:",
+    "  lea r11, [r11 + 8]",
+    "  test r9, r9",
+    "  jnz 5b",
+    "  add r10, 63 * 8",
+    "  jmp 2b",
+    "7:",
     "  jmp rsi",
     ".popsection",
     linked_base = const LINKED_BASE,

@@ -37,6 +37,7 @@ const LINK_FLAGS: &[&str] = &[
     "-zmax-page-size=4096",
     "-znognustack",
     "-ztext",
+    "--pack-dyn-relocs=relr",
     "--no-eh-frame-hdr",
     "--hash-style=gnu",
     "--gc-sections",
