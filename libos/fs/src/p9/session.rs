@@ -104,9 +104,12 @@ impl Session {
         let bytes = message.finish(tag);
         // Until it is sent, nothing but its tag has to be given back.
         let mut sent = Sent { session: self, slot: None, tag };
-        let submit = || match p9::submit(self.device, &bytes, room) {
-            Err(Errno::EAGAIN) => None,
-            other => Some(other),
+        let submit = || loop {
+            match p9::submit(self.device, &bytes, room) {
+                Err(Errno::EAGAIN) if self.sweep() => {}
+                Err(Errno::EAGAIN) => return None,
+                other => return Some(other),
+            }
         };
         let slot = self.room.until(submit).await?;
         sent.slot = Some(slot);
@@ -181,8 +184,9 @@ impl Session {
         }
     }
 
-    /// Takes the replies that nobody waits for.
-    fn sweep(&self) {
+    /// Takes the replies that nobody waits for; tells whether there were any.
+    fn sweep(&self) -> bool {
+        let mut any = false;
         let orphans = core::mem::take(&mut self.state.borrow_mut().orphans);
         for (slot, tag, fid) in orphans {
             let mut given_back = false;
@@ -194,6 +198,7 @@ impl Session {
                 state.orphans.push((slot, tag, fid));
                 continue;
             }
+            any = true;
             state.tags.remove(&tag);
             // A fid that the server did not know may yet be made by a request on its way: it is not used again.
             state.free_fids.extend(fid.filter(|_| given_back));
@@ -202,6 +207,7 @@ impl Session {
         }
         let unwanted = core::mem::take(&mut self.state.borrow_mut().unwanted);
         unwanted.into_iter().for_each(|fid| self.forget(fid));
+        any
     }
 }
 

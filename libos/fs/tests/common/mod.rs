@@ -1,4 +1,7 @@
 //! A sealed segment for tests: a manifest, and a root of a few files behind it.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+pub mod server;
 
 use kernlet_image::erofs::{Plan, Tree};
 use kernlet_platform::sealed;
