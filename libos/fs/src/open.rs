@@ -123,7 +123,11 @@ impl OpenOptions {
             return Ok(Object::Memory(file));
         };
         if let Node::Volume(volume) = node {
-            return volume.open(&place.path, self).await.map(Object::Volume);
+            let file = volume.open(&place.path, self).await?;
+            if ends_in_slash(path) && !file.metadata().await?.is_dir() {
+                return Err(Errno::ENOTDIR);
+            }
+            return Ok(Object::Volume(file));
         }
         if self.create_new {
             return Err(Errno::EEXIST);

@@ -1,9 +1,9 @@
 //! An own client of 9P2000.L, the protocol by which a VM reaches its volumes.
 //!
-//! 1. [`message`] writes requests and takes replies apart; the server is not trusted, and no reply makes this panic.
-//! 2. [`Session`] is one connection to one server: it matches replies to requests by their tags, and owns the numbers
-//!    by which the server knows files (fids). A [`Fid`] is given back when dropped.
-//! 3. [`OpenFile`] is an open file. Paths are the business of `volume::remote`: a server follows no links.
+//! 1. `message` writes requests and takes replies apart; the server is not trusted, and no reply makes this panic.
+//! 2. `Session` is one connection to one server: it matches replies to requests by their tags, and owns the numbers
+//!    by which the server knows files (fids). A `Fid` is given back when dropped.
+//! 3. `OpenFile` is an open file. Paths are the business of `volume::remote`: a server follows no links.
 
 mod file;
 mod message;

@@ -129,6 +129,7 @@ fn errors_are_the_same_as_in_linux() {
     block_on(async move {
         assert_eq!(fs::read("/data/none").await.unwrap_err(), Errno::ENOENT);
         assert_eq!(fs::read("/data/file/x").await.unwrap_err(), Errno::ENOTDIR);
+        assert_eq!(fs::read("/data/file/").await.unwrap_err(), Errno::ENOTDIR);
         assert_eq!(fs::read("/data/sub").await.unwrap_err(), Errno::EISDIR);
         assert_eq!(fs::read("/data/out").await.unwrap_err(), Errno::EACCES);
         assert_eq!(fs::create_dir("/data/sub").await, Err(Errno::EEXIST));
