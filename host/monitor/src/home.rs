@@ -308,8 +308,7 @@ mod tests {
     }
 
     fn state(name: &str) -> State {
-        let about = About { build_id: "b", program: "p" };
-        State::new(name.into(), "abcd1234".into(), &Options::new("/i".into()), about)
+        State::new(name.into(), "abcd1234".into(), &Options::new("/i".into()), About::example())
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is known of an instance: one JSON file, replaced whole.
 
 use crate::options::{Options, protocol_name};
+use kernlet_image::{Image, manifest::BuildId};
 use kernlet_wire::boot::Protocol;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -122,14 +123,21 @@ pub struct State {
 }
 
 /// What an image says of itself, as far as state keeps it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct About<'a> {
-    pub build_id: &'a str,
-    pub program: &'a str,
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub build_id: BuildId,
+    pub program: String,
+}
+
+impl About {
+    pub(crate) fn of(image: &Image) -> Self {
+        let manifest = image.manifest();
+        Self { build_id: manifest.build_id, program: manifest.name.into() }
+    }
 }
 
 impl State {
-    pub(crate) fn new(name: String, id: String, options: &Options, about: About<'_>) -> Self {
+    pub(crate) fn new(name: String, id: String, options: &Options, about: About) -> Self {
         let now = milliseconds(SystemTime::now());
         let volumes = options.volumes.iter().map(|volume| VolumeState {
             host: volume.host.to_string_lossy().into_owned(),
@@ -141,8 +149,8 @@ impl State {
             id,
             name,
             image: options.image.to_string_lossy().into_owned(),
-            build_id: about.build_id.into(),
-            program: about.program.into(),
+            build_id: about.build_id.to_string(),
+            program: about.program,
             args: options.args.iter().map(|arg| String::from_utf8_lossy(arg).into_owned()).collect(),
             phase: Phase::Running,
             exit_code: None,
@@ -206,12 +214,19 @@ pub fn time(milliseconds: u64) -> SystemTime {
 }
 
 #[cfg(test)]
+impl About {
+    pub(crate) fn example() -> Self {
+        Self { build_id: kernlet_image::manifest::Digest([7; 32]), program: "hello".into() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    pub(crate) fn example() -> State {
+    fn example() -> State {
         let options = Options::new("/images/hello.img".into());
-        State::new("calm-fern".into(), "00ff".into(), &options, About { build_id: "ab", program: "hello" })
+        State::new("calm-fern".into(), "00ff".into(), &options, About::example())
     }
 
     #[test]

@@ -14,8 +14,10 @@ use miette::Diagnostic;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::Pid;
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::SystemTime;
 use thiserror::Error;
 
@@ -70,15 +72,19 @@ fn host<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> StartError
     move |source| StartError::Host { doing, source: source.into() }
 }
 
-/// What every start needs.
-pub(crate) struct Plan<'a> {
-    pub image: &'a Image,
-    pub options: &'a Options,
-    pub grants: &'a mut Grants,
-    pub name: &'a str,
-    pub terminal: Option<&'a Pty>,
-    /// The instance will not be started again: what was opened for it can be given away.
-    pub last: bool,
+/// Whoever can start lives of one instance. There is another in tests.
+pub(crate) trait Starter {
+    /// Starts a life, with a terminal if it is to have one.
+    fn start(&mut self, terminal: Option<&Pty>) -> Result<Guest, StartError>;
+}
+
+/// Everything that a start needs.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub image: Image,
+    pub options: Rc<Options>,
+    pub grants: Rc<RefCell<Grants>>,
+    pub name: String,
 }
 
 /// A started instance: its process, and the monitor's ends of what leads to it.
@@ -106,17 +112,29 @@ impl Guest {
     }
 }
 
-/// Starts an instance.
-pub(crate) fn start(plan: Plan<'_>) -> Result<Guest, StartError> {
-    match plan.options.backend {
-        Backend::Process => process::start(plan),
-        Backend::Qemu => qemu::start(plan),
+impl Starter for Plan {
+    fn start(&mut self, terminal: Option<&Pty>) -> Result<Guest, StartError> {
+        let grants = &mut *self.grants.borrow_mut();
+        let start = match self.options.backend {
+            Backend::Process => process::start,
+            Backend::Qemu => qemu::start,
+        };
+        start(Start { image: &self.image, options: &self.options, grants, name: &self.name, terminal })
     }
 }
 
+/// What one start has.
+struct Start<'a> {
+    image: &'a Image,
+    options: &'a Options,
+    grants: &'a mut Grants,
+    name: &'a str,
+    terminal: Option<&'a Pty>,
+}
+
 /// What the instance is told, but for the backend's own part.
-fn blob(plan: &Plan<'_>) -> Result<BlobWriter, StartError> {
-    let Plan { image, options, grants, name, terminal, .. } = plan;
+fn blob(plan: &Start<'_>) -> Result<BlobWriter, StartError> {
+    let Start { image, options, grants, name, terminal } = plan;
     let manifest = image.manifest();
     let mut blob = BlobWriter::new();
     blob.argument(manifest.name.as_bytes());

@@ -1,13 +1,13 @@
 //! The process backend: a sandboxed process of the host.
 
-use super::{Channel, Guest, Plan, StartError, blob, host};
-use crate::options::Net;
+use super::{Channel, Guest, Start, StartError, blob, host};
+use crate::options::{Net, Restart};
 use kernlet_image::{Access, Segment};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::OwnedFd;
 
-pub(super) fn start(plan: Plan<'_>) -> Result<Guest, StartError> {
+pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     let mut blob = blob(&plan)?;
     if let Net::Tap(tap) = &plan.options.net {
         blob.nic(&tap.nic);
@@ -37,10 +37,12 @@ pub(super) fn start(plan: Plan<'_>) -> Result<Guest, StartError> {
             [Some(input), Some(write_output), Some(write_error)]
         }
     };
+    // Without a restart they are given away: so they close with the program.
+    let last = plan.options.restart == Restart::No;
     let mut published = Vec::with_capacity(plan.grants.ports.len());
     for port in &mut plan.grants.ports {
         let socket =
-            if plan.last { port.socket.take() } else { port.socket.as_ref().map(duplicate).transpose()? };
+            if last { port.socket.take() } else { port.socket.as_ref().map(duplicate).transpose()? };
         published.extend(socket.map(|socket| (port.protocol, port.port, socket)));
     }
     let (broker, inside) = if plan.grants.volumes.is_empty() && plan.options.connect.is_empty() {

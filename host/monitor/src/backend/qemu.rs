@@ -3,7 +3,7 @@
 //! What the instance is told comes as the initial RAM disk, never on the command line: that is bounded and visible
 //! to everybody. Its standard streams and the control channel are named virtio console ports.
 
-use super::{Channel, Guest, Plan, StartError, blob, host};
+use super::{Channel, Guest, Start, StartError, blob, host};
 use crate::grants::Grants;
 use crate::options::{Net, protocol_name};
 use kernlet_wire::boot::{Address, NicConfig, Protocol, Published};
@@ -68,7 +68,7 @@ impl Machine {
     }
 }
 
-pub(super) fn start(plan: Plan<'_>) -> Result<Guest, StartError> {
+pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     let machine = Machine::chosen()?;
     let program = find_program()?;
     let told = tell(&plan)?;
@@ -154,7 +154,7 @@ fn find_program() -> Result<PathBuf, StartError> {
 }
 
 /// The boot blob, as a file in memory.
-fn tell(plan: &Plan<'_>) -> Result<OwnedFd, StartError> {
+fn tell(plan: &Start<'_>) -> Result<OwnedFd, StartError> {
     let mut told = blob(plan)?;
     told.memory(plan.options.memory);
     for port in &plan.grants.ports {

@@ -5,14 +5,14 @@ mod input;
 mod outlet;
 mod wait;
 
-use crate::backend::{Guest, Plan, StartError, start};
+use crate::backend::{Guest, Plan, StartError, Starter};
 use crate::control::Request;
 use crate::end::{End, Fate};
 use crate::error::Error;
 use crate::grants::Grants;
 use crate::home::{Home, Owned};
 use crate::log::{Stream, Writer};
-use crate::options::{Backend, Connect, Options, Restart};
+use crate::options::{Backend, Connect, Options};
 use crate::signals::{self, Event, KILL, Signals, TERMINATE};
 use crate::state::{About, Phase, State};
 use crate::symbolise::Symboliser;
@@ -24,8 +24,10 @@ use kernlet_image::Image;
 use kernlet_wire::control::Message;
 use outlet::{Means, Outlet};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Random names that are tried before giving up.
@@ -52,11 +54,17 @@ pub fn run(home: &Home, image: Image, options: Options, ready: Option<&mut dyn R
         Signals::catch(options.terminal && ready.is_none()).map_err(Error::host("cannot catch signals"))?;
     let owned = make_directory(home, &options)?;
     let directory = owned.dir.path().to_path_buf();
-    let forget = |error| {
-        let _ = std::fs::remove_dir_all(&directory);
-        error
+    let started = || {
+        let about = About::of(&image);
+        let grants = Rc::new(RefCell::new(Grants::open(&options, home)?));
+        let name = owned.dir.name().to_string();
+        let options = Rc::new(options);
+        let plan = Plan { image, options: Rc::clone(&options), grants: Rc::clone(&grants), name };
+        Monitor::start(home, about, options, grants, Box::new(plan), ready, signals, owned)
     };
-    let mut monitor = Monitor::prepare(home, image, options, ready, signals, owned).map_err(forget)?;
+    let mut monitor = started().inspect_err(|_| {
+        let _ = std::fs::remove_dir_all(&directory);
+    })?;
     monitor.live()
 }
 
@@ -84,9 +92,9 @@ fn random() -> Result<[u8; 8], Error> {
 struct Monitor<'r> {
     owned: Owned,
     state: State,
-    image: Image,
-    options: Options,
-    grants: Grants,
+    options: Rc<Options>,
+    grants: Rc<RefCell<Grants>>,
+    starter: Box<dyn Starter>,
     ready: Option<&'r mut dyn Ready>,
     foreground: bool,
     signals: Signals,
@@ -128,46 +136,33 @@ impl Life {
 }
 
 impl<'r> Monitor<'r> {
-    /// Opens what is granted and starts the first life.
-    fn prepare(
+    /// Starts the first life.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the whole that is made here")]
+    fn start(
         home: &Home,
-        image: Image,
-        options: Options,
+        about: About,
+        options: Rc<Options>,
+        grants: Rc<RefCell<Grants>>,
+        mut starter: Box<dyn Starter>,
         ready: Option<&'r mut dyn Ready>,
         signals: Signals,
         owned: Owned,
     ) -> Result<Self, Error> {
         let foreground = ready.is_none();
-        let mut grants = Grants::open(&options, home)?;
-        let pty = if options.terminal {
-            Some(Pty::open().map_err(Error::host("cannot make a terminal"))?)
-        } else {
-            None
-        };
-        let size = if foreground { terminal::size() } else { None };
+        let pty =
+            options.terminal.then(Pty::open).transpose().map_err(Error::host("cannot make a terminal"))?;
+        let size = if foreground && pty.is_some() { terminal::size() } else { None };
         if let (Some(pty), Some((rows, columns))) = (&pty, size) {
             pty.resize(rows, columns);
         }
-        let name = owned.dir.name().to_string();
         let id = random()?.iter().map(|byte| format!("{byte:02x}")).collect();
-        let manifest = image.manifest();
-        let build_id = manifest.build_id;
-        let about = About { build_id: &build_id.to_string(), program: manifest.name };
-        let mut state = State::new(name.clone(), id, &options, about);
-        state.ports = grants.port_states();
+        let build_id = about.build_id;
+        let mut state = State::new(owned.dir.name().into(), id, &options, about);
+        state.ports = grants.borrow().port_states();
 
-        let last = options.restart == Restart::No;
-        let plan = Plan {
-            image: &image,
-            options: &options,
-            grants: &mut grants,
-            name: &name,
-            terminal: pty.as_ref(),
-            last,
-        };
         let life = Life::begin();
         // The bookkeeping below goes on while the instance starts; an error drops it and so ends it.
-        let guest = Killed(Some(start(plan)?));
+        let guest = Killed(Some(starter.start(pty.as_ref())?));
         state.pid = guest.0.as_ref().map(Guest::pid);
         owned.write(&state)?;
         let clients = Clients::listen(&owned.dir).map_err(Error::host("cannot listen for other commands"))?;
@@ -188,9 +183,9 @@ impl<'r> Monitor<'r> {
                 buffer: Vec::new(),
             },
             state,
-            image,
             options,
             grants,
+            starter,
             ready,
             foreground,
             signals,
@@ -237,8 +232,9 @@ impl<'r> Monitor<'r> {
 
     /// What the instance may reach by name, served on a new life's socket.
     fn serve(&self, socket: OwnedFd) -> io::Result<Service> {
+        let granted = self.grants.borrow();
         let volumes = (0..)
-            .zip(&self.grants.volumes)
+            .zip(&granted.volumes)
             .map(|(id, volume)| Volume::new(id, volume.descriptor.try_clone()?, volume.read_only));
         let grants = self.options.connect.iter().map(Connect::grant).collect();
         Service::new(Broker::new(volumes.collect::<io::Result<_>>()?, grants)?, socket)
@@ -488,16 +484,7 @@ impl<'r> Monitor<'r> {
     fn start_again(&mut self) -> Option<Result<u8, Error>> {
         self.life = Life::begin();
         self.state.restarts += 1;
-        let name = self.state.name.clone();
-        let plan = Plan {
-            image: &self.image,
-            options: &self.options,
-            grants: &mut self.grants,
-            name: &name,
-            terminal: self.pty.as_ref(),
-            last: false,
-        };
-        let started = start(plan).map_err(Error::from).and_then(|guest| {
+        let started = self.starter.start(self.pty.as_ref()).map_err(Error::from).and_then(|guest| {
             self.state.pid = Some(guest.pid());
             self.connect(Killed(Some(guest)))
         });
