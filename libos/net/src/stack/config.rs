@@ -4,6 +4,7 @@ use super::slaac::{self, Slaac};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
 use kernlet_platform::boot::{Address, NicConfig};
 use kernlet_time::Instant;
 use smoltcp::iface::{Interface, SocketHandle, SocketSet};
@@ -13,6 +14,19 @@ use smoltcp::wire::{DhcpOption, IpCidr};
 /// DHCP option 12: the client's name (RFC 2132).
 const HOST_NAME: u8 = 12;
 
+/// How often a DHCP server is looked for: eagerly at first, as a virtual link is often up a moment later than the
+/// machine, and calmly when there seems to be none.
+const EAGER: Duration = Duration::from_secs(2);
+const CALM: Duration = Duration::from_secs(16);
+/// How long the eagerness lasts.
+const EAGERNESS: Duration = Duration::from_secs(12);
+
+fn set_interval(socket: &mut dhcpv4::Socket<'_>, interval: Duration) {
+    let mut retries = socket.get_retry_config();
+    retries.discover_timeout = interval.into();
+    socket.set_retry_config(retries);
+}
+
 /// Where the addresses come from, and which they are now.
 pub struct Config {
     mac: [u8; 6],
@@ -20,6 +34,8 @@ pub struct Config {
     routers: Vec<IpAddr>,
     pub dhcp: Option<(SocketSet<'static>, SocketHandle)>,
     pub slaac: Option<Slaac>,
+    /// Until when DHCP is eager.
+    eager: Option<Instant>,
     lease: Option<(IpCidr, Option<Ipv4Addr>)>,
 }
 
@@ -47,15 +63,21 @@ impl Config {
             routers,
             dhcp: automatic.then(|| dhcp(hostname)),
             slaac: automatic.then(|| Slaac::new(mac, now)),
+            eager: automatic.then(|| now + EAGERNESS),
             fixed,
             lease: None,
         }
     }
 
     /// Takes in what the DHCP client has found out; tells whether something changed.
-    pub fn poll_dhcp(&mut self) -> bool {
+    pub fn poll_dhcp(&mut self, now: Instant) -> bool {
         let Some((set, handle)) = &mut self.dhcp else { return false };
-        let lease = match set.get_mut::<dhcpv4::Socket<'_>>(*handle).poll() {
+        let socket = set.get_mut::<dhcpv4::Socket<'_>>(*handle);
+        if self.eager.is_some_and(|until| until <= now) {
+            self.eager = None;
+            set_interval(socket, CALM);
+        }
+        let lease = match socket.poll() {
             None => return false,
             Some(dhcpv4::Event::Deconfigured) => None,
             Some(dhcpv4::Event::Configured(config)) => Some((IpCidr::Ipv4(config.address), config.router)),
@@ -109,6 +131,7 @@ impl Config {
 
 fn dhcp(hostname: Option<&'static str>) -> (SocketSet<'static>, SocketHandle) {
     let mut socket = dhcpv4::Socket::new();
+    set_interval(&mut socket, EAGER);
     if let Some(name) = hostname.filter(|n| (1..=63).contains(&n.len())) {
         let options = alloc::vec![DhcpOption { kind: HOST_NAME, data: name.as_bytes() }];
         // Lives as long as the stack, which is for ever.

@@ -15,6 +15,7 @@ mod device;
 mod fragments;
 pub mod link;
 pub mod listener;
+mod neighbours;
 mod packet;
 mod slaac;
 pub mod tcp;
@@ -42,6 +43,7 @@ use kernlet_platform::{clock, entropy, nic};
 use kernlet_sync::{CpuLocal, WaitQueue, poll_fn};
 use kernlet_time::Instant;
 use link::{Link, Nic};
+use neighbours::Neighbours;
 use packet::Packet;
 use smoltcp::iface::{Interface, PollResult, SocketSet};
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress};
@@ -71,6 +73,7 @@ struct Inner {
     link: Box<dyn Link>,
     iface: Interface,
     config: Config,
+    neighbours: Neighbours,
     /// For frames that belong to no socket.
     nobody: SocketSet<'static>,
     fragments: Fragments,
@@ -143,7 +146,7 @@ impl Inner {
         if let Some((mut set, handle)) = self.config.dhcp.take() {
             while self.egress(&mut set, now) == PollResult::SocketStateChanged {}
             self.config.dhcp = Some((set, handle));
-            changed = self.config.poll_dhcp();
+            changed = self.config.poll_dhcp(now);
         }
         if let Some(slaac) = &mut self.config.slaac {
             changed |= slaac.expire(now);
@@ -190,6 +193,7 @@ impl Stack {
                 link,
                 iface,
                 config,
+                neighbours: Neighbours::default(),
                 nobody: SocketSet::new(Vec::new()),
                 fragments: Fragments::default(),
                 frame: Vec::new(),
@@ -322,6 +326,10 @@ impl Stack {
                     inner.config.apply(&mut inner.iface);
                     self.changed.wake_all();
                 }
+            }
+            Packet::Neighbour => {
+                self.pass_to_nobody(inner, frame, now);
+                self.tcp.unstall();
             }
             // What was sent to a group is not refused.
             Packet::Udp(datagram) if !inner.is_own(datagram.destination.ip()) => {}

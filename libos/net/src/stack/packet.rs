@@ -15,7 +15,10 @@ pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
 const HOP_BY_HOP: u8 = 0;
+/// ICMPv6 types.
 const ROUTER_ADVERTISEMENT: u8 = 134;
+const NEIGHBOUR_SOLICITATION: u8 = 135;
+const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 
 /// A frame that is worth looking at.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,7 +38,9 @@ pub enum Packet {
         /// The ICMPv6 message.
         message: Range<usize>,
     },
-    /// Anything else that smoltcp knows what to do with: ARP, ICMP, neighbour discovery.
+    /// ARP or neighbour discovery: somebody may have become known.
+    Neighbour,
+    /// Anything else that smoltcp knows what to do with.
     Other,
 }
 
@@ -107,7 +112,7 @@ pub fn parse(frame: &[u8], mac: [u8; 6], offload: Offload, checksums: bool) -> O
     match u16_at(frame, 12)? {
         0x0800 => parse_ipv4(frame, from, offload, checksums),
         0x86dd => parse_ipv6(frame, from, offload, checksums),
-        0x0806 => Some(Packet::Other),
+        0x0806 => Some(Packet::Neighbour),
         _ => None,
     }
 }
@@ -161,6 +166,7 @@ fn parse_ipv6(frame: &[u8], mac: [u8; 6], offload: Offload, checksums: bool) -> 
                 _ => None,
             }
         }
+        (ICMPV6, Some(&(NEIGHBOUR_SOLICITATION | NEIGHBOUR_ADVERTISEMENT))) => Some(Packet::Neighbour),
         (ICMPV6, _) => Some(Packet::Other),
         // Of what lies behind extension headers only multicast listener queries matter.
         (HOP_BY_HOP, Some(&ICMPV6)) => Some(Packet::Other),

@@ -33,6 +33,16 @@ pub fn link_local(mac: [u8; 6]) -> Ipv6Addr {
     address(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), mac)
 }
 
+/// Writes the headers of a neighbour discovery message, all but the destination's MAC address, into zeroes.
+pub fn write_headers(frame: &mut [u8], mac: [u8; 6], source: Ipv6Addr, destination: Ipv6Addr) {
+    let length = (frame.len() - 54) as u8;
+    frame[6..12].copy_from_slice(&mac);
+    frame[12..15].copy_from_slice(&[0x86, 0xdd, 0x60]);
+    frame[18..22].copy_from_slice(&[0, length, 58, 255]);
+    frame[22..38].copy_from_slice(&source.octets());
+    frame[38..54].copy_from_slice(&destination.octets());
+}
+
 /// What routers have told.
 pub struct Slaac {
     mac: [u8; 6],
@@ -92,12 +102,7 @@ impl Slaac {
         let source = link_local(self.mac);
         frame.fill(0);
         frame[..6].copy_from_slice(&[0x33, 0x33, 0, 0, 0, 2]);
-        frame[6..12].copy_from_slice(&self.mac);
-        frame[12..14].copy_from_slice(&[0x86, 0xdd]);
-        frame[14] = 0x60;
-        frame[18..22].copy_from_slice(&[0, 16, 58, 255]);
-        frame[22..38].copy_from_slice(&source.octets());
-        frame[38..54].copy_from_slice(&ALL_ROUTERS.octets());
+        write_headers(frame, self.mac, source, ALL_ROUTERS);
         // Type 133; option 1, one unit of 8 bytes: the source's link-layer address.
         frame[54] = 133;
         frame[62..64].copy_from_slice(&[1, 1]);

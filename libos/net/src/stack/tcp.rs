@@ -74,6 +74,8 @@ pub struct Table {
     pub(super) listeners: RefCell<BTreeMap<u16, Vec<Rc<Backlog>>>>,
     dirty: RefCell<VecDeque<Rc<Connection>>>,
     timers: RefCell<BTreeSet<(Instant, Tuple)>>,
+    /// Those that had something to send and could not: the neighbour was unknown, or the link full.
+    stalled: RefCell<BTreeSet<Tuple>>,
     orphans: RefCell<VecDeque<Weak<Connection>>>,
     /// Connections in TIME-WAIT that nobody holds any more, and in which order they came.
     remembered: RefCell<BTreeMap<Tuple, Instant>>,
@@ -163,10 +165,9 @@ impl Table {
         }
         let Some(backlog) = self.listener(segment.destination) else { return false };
         if let Some(oldest) = backlog.make_room() {
-            if let Some(connection) = self.connections.borrow_mut().remove(&oldest) {
-                // Its other end never answered, and gets no reset either.
-                self.forget_timer(&connection);
-            }
+            // Its other end never answered, and gets no reset either.
+            let given_up = self.connections.borrow().get(&oldest).cloned();
+            given_up.iter().for_each(|connection| self.remove(connection));
         } else if !backlog.has_room() {
             // Dropped, not refused: the other end asks again.
             return true;
@@ -270,6 +271,13 @@ impl Table {
         !self.dirty.borrow().is_empty()
     }
 
+    /// A neighbour has become known: those that waited try again.
+    pub(super) fn unstall(&self) {
+        let stalled = core::mem::take(&mut *self.stalled.borrow_mut());
+        let connections = self.connections.borrow();
+        stalled.iter().filter_map(|tuple| connections.get(tuple)).for_each(|c| self.touch(c));
+    }
+
     /// When the first timer is due.
     pub fn deadline(&self) -> Option<Instant> {
         self.timers.borrow().first().map(|(at, _)| *at)
@@ -277,12 +285,17 @@ impl Table {
 
     fn poll(&self, inner: &mut Inner, connection: &Rc<Connection>, now: Instant) {
         let mut set = connection.set.borrow_mut();
+        let wants = inner.iface.poll_at(instant(now), &set).is_some_and(|at| moment(at) <= now);
         let mut sent = 0;
         while sent < BURST && inner.egress(&mut set, now) == PollResult::SocketStateChanged {
             sent += 1;
         }
         let wanted = inner.iface.poll_at(instant(now), &set).map(moment);
         drop(set);
+        if wants && sent == 0 && connection.with(|s| s.send_queue() > 0 || s.state() != State::Established) {
+            inner.ask_for_neighbour(connection.tuple.remote.ip(), now);
+            self.stalled.borrow_mut().insert(connection.tuple);
+        }
         if connection.is_given_up(now) {
             connection.with(tcp::Socket::abort);
             self.touch(connection);
@@ -365,6 +378,7 @@ impl Table {
 
     fn remove(&self, connection: &Rc<Connection>) {
         self.forget_timer(connection);
+        self.stalled.borrow_mut().remove(&connection.tuple);
         let mut connections = self.connections.borrow_mut();
         if connections.get(&connection.tuple).is_some_and(|c| Rc::ptr_eq(c, connection)) {
             connections.remove(&connection.tuple);
@@ -402,7 +416,10 @@ impl Table {
 
     /// Whether nothing is left of any connection but the memory of those in TIME-WAIT.
     pub fn is_idle(&self) -> bool {
-        self.len() == 0 && self.timers.borrow().is_empty() && self.dirty.borrow().is_empty()
+        self.len() == 0
+            && self.timers.borrow().is_empty()
+            && self.stalled.borrow().is_empty()
+            && self.dirty.borrow().is_empty()
     }
 
     /// How many are in TIME-WAIT.

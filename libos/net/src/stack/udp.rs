@@ -58,6 +58,8 @@ pub struct Endpoint {
     /// Made when first something is sent unasked.
     sender: RefCell<Option<(SocketSet<'static>, SocketHandle)>>,
     pending: Cell<bool>,
+    /// The last destination that something was queued for.
+    towards: Cell<Option<IpAddr>>,
     progress: Cell<Instant>,
     writer: Waiter,
 }
@@ -121,6 +123,7 @@ impl Socket {
             reader: Waiter::default(),
             sender: RefCell::new(None),
             pending: Cell::new(false),
+            towards: Cell::new(None),
             progress: Cell::new(Instant::from_nanoseconds(0)),
             writer: Waiter::default(),
         });
@@ -264,6 +267,7 @@ impl Endpoint {
         meta.local_address = local.map(IpAddress::from);
         set.get_mut::<udp::Socket<'_>>(*handle).send_slice(bytes, meta)?;
         drop(sender);
+        self.towards.set(Some(to.ip()));
         if !self.pending.replace(true) {
             self.progress.set(self.stack.now());
             self.stack.udp.pending.borrow_mut().push(self.clone());
@@ -303,6 +307,9 @@ impl Endpoint {
         }
         if socket.send_queue() == 0 {
             return None;
+        }
+        if let Some(to) = self.towards.take().filter(|_| !sent) {
+            inner.ask_for_neighbour(to, now);
         }
         let wanted = inner.iface.poll_at(instant(now), set).map(super::moment);
         // Asked for at once without getting on: the link is full, or the neighbour unknown.

@@ -82,6 +82,30 @@ fn echo(source: [u8; 4], payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn a_large_echo_request_in_fragments_is_answered_in_fragments() {
+    let mut net = Net::new(true);
+    let client = Socket::new(&net.a.clone(), at("[::]:4000"));
+    net.until(|c| client.poll_send(c, b"x", at("10.0.0.2:9"))).unwrap();
+    net.settle();
+    net.to[0].borrow_mut().clear();
+    let whole = echo([10, 0, 0, 1], &[3; 2000]);
+    for (from, to, flags) in [(34, 34 + 1024, [0x20, 0]), (34 + 1024, whole.len(), [0, 128])] {
+        let mut frame = [&whole[..34], &whole[from..to]].concat();
+        let length = (frame.len() - 14) as u16;
+        frame[16..18].copy_from_slice(&length.to_be_bytes());
+        frame[20..22].copy_from_slice(&flags);
+        frame[24..26].fill(0);
+        let sum = crate::stack::checksum::Sum::default().bytes(&frame[14..34]).checksum();
+        frame[24..26].copy_from_slice(&sum.to_be_bytes());
+        net.to[1].borrow_mut().push_back((frame, Offload::None));
+    }
+    net.b.poll(net.now);
+    let replies = core::mem::take(&mut *net.to[0].borrow_mut());
+    assert_eq!(replies.len(), 2);
+    assert_eq!(replies.iter().map(|(frame, _)| frame.len() - 34).sum::<usize>(), 2008);
+}
+
+#[test]
 fn an_echo_request_is_answered_and_one_from_an_impossible_source_is_not() {
     let mut net = Net::new(true);
     // Lets b know where a is.

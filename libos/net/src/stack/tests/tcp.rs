@@ -121,6 +121,29 @@ fn a_connection_to_nobody_times_out() {
 }
 
 #[test]
+fn an_unknown_neighbour_costs_no_more_than_a_round_trip() {
+    let mut net = Net::new(true);
+    let listener = Listener::new(&net.b.clone(), at("[::]:80"));
+    let start = net.now;
+    for to in ["10.0.0.2:80", "[2001:db8:0:1::2]:80", "[fe80::ff:fe00:b]:80"] {
+        net.connect(&listener, to);
+    }
+    let took = net.now.since(start);
+    assert!(took < Duration::from_millis(100), "{took:?}");
+}
+
+#[test]
+fn many_unknown_neighbours_are_asked_for_at_once() {
+    let mut net = Net::new(true);
+    let _streams: Vec<_> = (10..60)
+        .map(|last| Stream::open(&net.a, ephemeral(), SocketAddr::from(([10, 0, 0, last], 80))).unwrap())
+        .collect();
+    net.a.poll(net.now);
+    let asked = net.to[1].borrow().iter().filter(|(f, _)| f[12..14] == [8, 6] && f.len() == 42).count();
+    assert!(asked >= 50, "{asked}");
+}
+
+#[test]
 fn a_peer_that_vanished_is_noticed() {
     let mut net = Net::new(true);
     let listener = Listener::new(&net.b.clone(), at("0.0.0.0:80"));
