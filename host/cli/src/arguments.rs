@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use std::ffi::OsString;
 
 /// All commands, in the order of `kernlet --help`.
-const COMMANDS: [(&str, fn() -> Command); 12] = [
+const COMMANDS: [(&str, Define); 11] = [
     ("build", build),
     ("run", run),
     ("ps", ps),
@@ -18,8 +18,10 @@ const COMMANDS: [(&str, fn() -> Command); 12] = [
     ("inspect", inspect),
     ("new", new),
     ("completions", completions),
-    ("help", Command::new_help),
 ];
+
+/// Defines a command.
+type Define = fn() -> Command;
 
 /// What every command understands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +42,7 @@ impl Common {
 /// The command line. When `first` names a command, only that one is built: each costs time.
 pub fn command(first: Option<&OsString>) -> Command {
     let named = first.and_then(|first| first.to_str());
-    let only = COMMANDS.iter().find(|(name, _)| Some(*name) == named && *name != "help");
+    let only = COMMANDS.iter().find(|(name, _)| Some(*name) == named);
     let flag = |name, short: Option<char>, help| {
         let arg = Arg::new(name).long(name).action(ArgAction::SetTrue).global(true).help(help);
         short.into_iter().fold(arg, Arg::short).help_heading("Everywhere")
@@ -57,21 +59,7 @@ pub fn command(first: Option<&OsString>) -> Command {
         .arg(flag("quiet", Some('q'), "Say nothing but results and errors"));
     match only {
         Some((_, build)) => command.subcommand(build()),
-        None => {
-            let all = COMMANDS.iter().filter(|(name, _)| *name != "help");
-            command.subcommands(all.map(|(_, build)| build()))
-        }
-    }
-}
-
-/// clap adds `help` itself; the name is in the table so that it is known to be one.
-trait NewHelp {
-    fn new_help() -> Command;
-}
-
-impl NewHelp for Command {
-    fn new_help() -> Command {
-        Command::new("help")
+        None => command.subcommands(COMMANDS.iter().map(|(_, define)| define())),
     }
 }
 
@@ -181,6 +169,7 @@ pub fn run() -> Command {
 fn ps() -> Command {
     Command::new("ps")
         .about("List instances")
+        .after_help("With -q only the names: kernlet rm $(kernlet ps -aq)")
         .arg(flag("all", "Those that have ended too").short('a'))
         .arg(flag("json", "As JSON"))
 }

@@ -39,7 +39,7 @@ fn dispatch(arguments: &[OsString]) -> Result<u8, Failure> {
     match name {
         "build" => commands::build::execute(matches, &common),
         "run" => commands::run::execute(commands::run::Request::from_matches(arguments, matches)?, &common),
-        "ps" => commands::ps::execute(matches),
+        "ps" => commands::ps::execute(matches, &common),
         "logs" => commands::logs::execute(matches),
         "stop" | "kill" | "rm" | "wait" => commands::lifecycle::execute(name, matches),
         "inspect" => commands::inspect::execute(matches),

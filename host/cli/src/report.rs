@@ -106,11 +106,11 @@ pub fn warn(text: &str) {
 
 fn render(error: &dyn Diagnostic, color: bool) -> String {
     let label = |text, code| if color { format!("\x1b[1;{code}m{text}\x1b[0m") } else { String::from(text) };
-    let mut text = format!("{} {error}", label("error:", 31));
-    let mut shown = error.to_string();
+    let mut shown = without_numbers(&error.to_string());
+    let mut text = format!("{} {shown}", label("error:", 31));
     let mut source = error.source();
     while let Some(cause) = source {
-        let cause_text = cause.to_string();
+        let cause_text = without_numbers(&cause.to_string());
         // Some errors put their cause into their own words.
         if !shown.contains(&cause_text) {
             let _ = write!(text, ": {cause_text}");
@@ -124,6 +124,17 @@ fn render(error: &dyn Diagnostic, color: bool) -> String {
         let _ = writeln!(text, "{} {help}", label("help:", 36));
     }
     text
+}
+
+/// `permission denied` says it; `(os error 13)` is for nobody.
+fn without_numbers(text: &str) -> String {
+    let Some((before, rest)) = text.split_once(" (os error ") else { return text.into() };
+    match rest.split_once(')') {
+        Some((number, after)) if number.bytes().all(|b| b.is_ascii_digit()) => {
+            format!("{before}{}", without_numbers(after))
+        }
+        _ => text.into(),
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +154,12 @@ mod tests {
             "error: the door cannot be opened: it is locked\nhelp: turn the key\n"
         );
         assert!(render(&error, true).starts_with("\x1b[1;31merror:\x1b[0m the door"));
+    }
+
+    #[test]
+    fn numbers_of_the_host_are_not_shown() {
+        let error = Door(std::io::Error::from_raw_os_error(13));
+        assert!(!render(&error, false).contains("13"));
     }
 
     #[test]

@@ -81,6 +81,16 @@ pub enum GrantError {
         /// Why not.
         source: io::Error,
     },
+    /// There is no such interface.
+    #[error("the tap {0} does not exist")]
+    #[diagnostic(help(
+        "make it first: sudo ip tuntap add {0} mode tap user $USER && sudo ip link set {0} up"
+    ))]
+    NoSuchTap(String),
+    /// The interface is something else.
+    #[error("the interface {0} is no tap")]
+    #[diagnostic(help("`ip tuntap` lists the taps; ip tuntap add NAME mode tap user $USER makes one"))]
+    NotATap(String),
     /// Only files and directories can be volumes.
     #[error("the volume {} is neither a file nor a directory", .0.display())]
     #[diagnostic(help("name a directory, or a regular file"))]
@@ -123,13 +133,14 @@ impl Grants {
                 let (what, mend) = ("--net none has no ports", "leave out one of the two");
                 return Err(GrantError::Publish(publish.to_string(), what, mend));
             }
-            let same =
-                |p: &Publish| (p.protocol, p.port) == (publish.protocol, publish.port) && p.host.port() == 0;
-            if options.publish[..index].iter().any(|p| p == publish || same(p) && same(publish)) {
+            if options.publish[..index].iter().any(|p| p == publish && p.host.port() != 0) {
                 let (what, mend) = ("it is published already", "leave out one of the two");
                 return Err(GrantError::Publish(publish.to_string(), what, mend));
             }
             grants.ports.push(bind(publish, home)?);
+        }
+        if let Net::Tap(tap) = &options.net {
+            check_tap(&tap.interface)?;
         }
         for volume in &options.volumes {
             grants.volumes.push(open_volume(volume)?);
@@ -182,7 +193,7 @@ fn explain(publish: &Publish, error: Errno, home: &Home) -> GrantError {
         Errno::ACCESS => {
             let setting = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
             let first = setting.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024);
-            let higher = number.checked_add(first).unwrap_or(u16::MAX).max(first);
+            let higher = number.saturating_add(first);
             let higher = format!("{higher}:{}/{protocol}", publish.port);
             GrantError::PortPrivileged { port, number, first, higher }
         }
@@ -205,6 +216,20 @@ fn holder(publish: &Publish, home: &Home) -> String {
             let letter = if publish.protocol == Protocol::Tcp { 't' } else { 'u' };
             format!("`ss -ln{letter}p 'sport = :{number}'` shows which program has it")
         }
+    }
+}
+
+/// Taps must exist: making one needs a privilege, and one that was made in passing would not be connected.
+fn check_tap(interface: &str) -> Result<(), GrantError> {
+    let device = std::path::Path::new("/sys/class/net").join(interface);
+    if !device.exists() {
+        return Err(GrantError::NoSuchTap(interface.into()));
+    }
+    // IFF_TAP of linux/if_tun.h, in hexadecimal.
+    let flags = std::fs::read_to_string(device.join("tun_flags")).unwrap_or_default();
+    match u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16) {
+        Ok(flags) if flags & 2 != 0 => Ok(()),
+        _ => Err(GrantError::NotATap(interface.into())),
     }
 }
 
@@ -277,6 +302,15 @@ mod tests {
         let mut none = options(&["0:80"], &[]);
         none.net = Net::None;
         assert!(Grants::open(&none, &home()).is_err());
+    }
+
+    #[test]
+    fn a_tap_must_be_there_and_be_one() {
+        let with = |net: &str| Options { net: net.parse().unwrap(), ..options(&[], &[]) };
+        let error = Grants::open(&with("tap=no-such-tap"), &home()).unwrap_err();
+        assert!(matches!(error, GrantError::NoSuchTap(_)), "{error}");
+        let error = Grants::open(&with("tap=lo"), &home()).unwrap_err();
+        assert!(matches!(error, GrantError::NotATap(_)), "{error}");
     }
 
     #[test]

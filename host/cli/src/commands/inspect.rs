@@ -123,7 +123,7 @@ fn text(state: &State, usage: Option<Usage>, capabilities: &[Capability]) -> Str
     line("Id", state.id.clone());
     line("Image", state.image.clone());
     line("Build id", state.build_id.clone());
-    line("Program", [&[state.program.clone()], &state.args[..]].concat().join(" "));
+    line("Program", [std::slice::from_ref(&state.program), &state.args[..]].concat().join(" "));
     line("Backend", format!("{}, {} CPU", state.backend, state.cpus));
     let ended = state.exit_code.filter(|_| state.pid.is_none()).map(|code| format!(", status {code}"));
     let reason = state.reason.as_ref().map(|reason| format!(": {reason}"));

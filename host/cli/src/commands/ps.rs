@@ -1,5 +1,6 @@
 //! `kernlet ps`.
 
+use crate::arguments::Common;
 use crate::report::Failure;
 use crate::show::{print, size, span, table};
 use clap::ArgMatches;
@@ -38,13 +39,17 @@ pub fn timestamp(milliseconds: u64) -> String {
 }
 
 /// Lists instances.
-pub fn execute(matches: &ArgMatches) -> Result<u8, Failure> {
+pub fn execute(matches: &ArgMatches, common: &Common) -> Result<u8, Failure> {
     let home = Home::from_environment()?;
     let all = matches.get_flag("all");
     // One that was removed meanwhile, or has no state yet, is none.
     let states = home.all()?.into_iter().filter_map(|directory| directory.state().ok());
     let mut states: Vec<State> = states.filter(|state| all || state.alive()).collect();
     states.sort_by_key(|state| std::cmp::Reverse(state.created));
+    if common.quiet {
+        states.iter().for_each(|state| print(&format!("{}\n", state.name)));
+        return Ok(0);
+    }
     let usages: Vec<Option<Usage>> = states.iter().map(|state| state.pid.and_then(Usage::of)).collect();
     if matches.get_flag("json") {
         let rows: Vec<Row<'_>> =

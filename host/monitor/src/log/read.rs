@@ -41,7 +41,7 @@ impl Reader {
                 .map(|(index, _)| index + 1)
                 .collect();
             // A last line that is not finished is a line too.
-            let open = records().last().is_some_and(|record| !record.complete);
+            let open = records().next_back().is_some_and(|record| !record.complete);
             match (ends.len() + usize::from(open)).checked_sub(tail) {
                 None | Some(0) => 0,
                 Some(first) => ends.get(first - 1).copied().unwrap_or(usize::MAX),

@@ -2,26 +2,26 @@
 
 mod clients;
 mod input;
+mod lives;
 mod outlet;
+mod serve;
 mod wait;
 
-use crate::backend::{Guest, Plan, StartError, Starter};
-use crate::control::Request;
-use crate::end::{End, Fate};
+use crate::backend::{Guest, Plan, Starter};
+use crate::end::End;
 use crate::error::Error;
 use crate::grants::Grants;
 use crate::home::{Home, Owned};
 use crate::log::{Stream, Writer};
-use crate::options::{Backend, Connect, Options};
-use crate::signals::{self, Event, KILL, Signals, TERMINATE};
-use crate::state::{About, Phase, State};
+use crate::options::{Connect, Options};
+use crate::signals::Signals;
+use crate::state::{About, State};
 use crate::symbolise::Symboliser;
 use crate::terminal::{self, Pty, Raw};
 use clients::Clients;
 use input::Input;
 use kernlet_broker::{Broker, Service, Status, Volume};
 use kernlet_image::Image;
-use kernlet_wire::control::Message;
 use outlet::{Means, Outlet};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use std::cell::RefCell;
@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 /// Random names that are tried before giving up.
 const NAMES_TRIED: u32 = 20;
 /// An instance that said that it ended is gone after so long, or is made to be.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2000 });
 /// The status of a start that kernlet itself could not make.
 const FAILED_START: u8 = 125;
 
@@ -278,224 +278,11 @@ impl<'r> Monitor<'r> {
         }
     }
 
-    fn serve_signals(&mut self) {
-        while let Some(event) = self.signals.next() {
-            match event {
-                Event::Pass(number) => {
-                    self.stopping |= signals::asks_to_end(number);
-                    self.send(signals::message(number));
-                }
-                Event::Resized => {
-                    if let Some((rows, columns)) = terminal::size() {
-                        self.pty.iter().for_each(|pty| pty.resize(rows, columns));
-                        self.send(Message::Resize(rows, columns));
-                    }
-                }
-            }
-        }
-    }
-
-    fn serve_clients(&mut self) {
-        let Self { clients, guest, life, stopping, .. } = self;
-        clients.serve(|request| match request {
-            Request::Wait => None,
-            Request::Stop(grace) => {
-                *stopping = true;
-                if let Some(guest) = guest {
-                    guest.control.send(signals::message(TERMINATE));
-                    let at = Instant::now().checked_add(grace);
-                    life.kill_at = life.kill_at.into_iter().chain(at).min();
-                }
-                None
-            }
-            Request::Signal(number) => {
-                *stopping |= number == KILL;
-                match guest {
-                    Some(_) if number == KILL => life.kill_at = Some(Instant::now()),
-                    Some(guest) => guest.control.send(signals::message(number)),
-                    None if number == KILL => {}
-                    None => return Some("no"),
-                }
-                Some("ok")
-            }
-        });
-    }
-
-    fn serve_streams(&mut self, happened: &wait::Happened) {
-        // The first output is what somebody waits for.
-        for (outlet, ready) in self.outlets.iter_mut().zip(happened.outlets) {
-            if ready {
-                outlet.read(&mut self.means);
-            }
-        }
-        for (outlet, ready) in self.outlets.iter_mut().zip(happened.readers) {
-            if ready {
-                outlet.flush();
-            }
-        }
-        if happened.sink {
-            self.input.flush();
-        }
-        if happened.source {
-            for signal in self.input.read(self.pty.as_ref()) {
-                self.stopping |= signals::asks_to_end(signal);
-                self.send(signals::message(signal));
-            }
-        }
-    }
-
-    fn serve_messages(&mut self) {
-        while let Some(message) = self.guest.as_mut().and_then(|guest| guest.control.receive()) {
-            if message == Message::Entered && !self.life.entered {
-                self.life.entered = true;
-                if let Some(ready) = self.ready.take() {
-                    ready.entered(&self.state.name);
-                }
-                if self.pty.is_some()
-                    && let Some((rows, columns)) = terminal::size()
-                {
-                    self.send(Message::Resize(rows, columns));
-                }
-            }
-            if let Some(end) = End::told(message) {
-                self.life.told.get_or_insert(end);
-                let at = Instant::now() + LAST_WORDS;
-                self.life.kill_at = self.life.kill_at.into_iter().chain([at]).min();
-            }
-        }
-    }
-
-    fn send(&self, message: Message) {
-        self.guest.iter().for_each(|guest| guest.control.send(message));
-    }
-
     fn kill(&mut self) {
         self.life.kill_at = None;
         self.life.killed = self.life.told.is_none();
         if let Some(guest) = &self.guest {
             let _ = pidfd_send_signal(&guest.pidfd, Signal::KILL);
-        }
-    }
-
-    /// Takes the status of a process that has ended, and reads what it wrote last.
-    fn reap(&mut self) -> Option<End> {
-        let guest = self.guest.as_ref()?;
-        let status = waitid(WaitId::PidFd(guest.pidfd.as_fd()), WaitIdOptions::EXITED).ok().flatten()?;
-        let fate = match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => Fate::Exited(code),
-            (None, signal) => Fate::Signalled(signal.unwrap_or(9)),
-        };
-        self.serve_messages();
-        self.drain();
-        self.guest = None;
-        self.broker = None;
-        let backend = self.options.backend;
-        if backend == Backend::Process
-            && !self.life.entered
-            && let Fate::Exited(code) = fate
-            && let Some(problem) = kernlet_sandbox::start_failure(code)
-        {
-            return Some(End { status: FAILED_START, reason: Some(problem.into()) });
-        }
-        let seen = || End::seen(backend, fate, self.life.entered, self.life.killed);
-        Some(self.life.told.clone().unwrap_or_else(seen))
-    }
-
-    /// Reads all that the instance wrote before its end, and shows it.
-    fn drain(&mut self) {
-        loop {
-            let mut more = false;
-            for outlet in &mut self.outlets {
-                while outlet.has_more() && outlet.read(&mut self.means) {}
-                more |= outlet.writable().is_some();
-            }
-            if !more || !self.wait_for_readers() {
-                break;
-            }
-            self.outlets.iter_mut().for_each(Outlet::flush);
-        }
-        self.life.complaint = String::from_utf8_lossy(&self.means.buffer).into_owned();
-        self.outlets.iter_mut().for_each(Outlet::disconnect);
-        self.input.connect(None);
-    }
-
-    /// What follows on the end of a life: nothing yet when it begins anew.
-    fn end_life(&mut self, end: End) -> Option<Result<u8, Error>> {
-        if let Some(reason) = &end.reason {
-            self.means.log.remark(&format!("ended with status {}: {reason}", end.status));
-        }
-        let never_entered = !self.life.entered && self.state.restarts == 0;
-        if never_entered && end.status == FAILED_START && self.life.told.is_none() {
-            let _ = self.owned.dir.remove();
-            return Some(Err(self.failed_start(end).into()));
-        }
-        if !self.stopping && self.options.restart.wants(end.status, self.state.restarts) {
-            let pause = self.backoff.pause(self.life.began.elapsed());
-            self.state.ended(Phase::Restarting, end.status, end.reason);
-            self.save();
-            self.life.kill_at = None;
-            self.life.start_at = Instant::now().checked_add(pause);
-            return None;
-        }
-        if self.ready.is_some() {
-            let name = self.state.name.clone();
-            let (status, reason) = (end.status, end.reason.clone());
-            let _ = self.end_for_good(end);
-            return Some(Err(Error::EndedEarly { name, status, reason }));
-        }
-        if self.foreground
-            && let Some(reason) = &end.reason
-        {
-            self.explain_end(reason);
-        }
-        Some(self.end_for_good(end))
-    }
-
-    fn failed_start(&self, end: End) -> StartError {
-        match self.options.backend {
-            Backend::Qemu => StartError::Qemu(self.life.complaint.trim().to_string()),
-            Backend::Process => StartError::Loader(end.reason.unwrap_or_default()),
-        }
-    }
-
-    /// Says why the program ended when it cannot say so itself; a panic or a fault has been reported from inside.
-    fn explain_end(&mut self, reason: &str) {
-        if self.life.told.is_none() && !self.life.killed {
-            self.raw = None;
-            let _ = rustix::io::write(rustix::stdio::stderr(), format!("kernlet: {reason}\n").as_bytes());
-        }
-    }
-
-    fn end_for_good(&mut self, end: End) -> Result<u8, Error> {
-        self.raw = None;
-        let status = end.status;
-        self.state.ended(Phase::Exited, status, end.reason);
-        if self.options.remove {
-            let _ = self.owned.dir.remove();
-        } else {
-            let _ = std::fs::remove_file(self.owned.dir.path().join(crate::control::SOCKET));
-            self.save();
-        }
-        self.clients.ended(status);
-        Ok(status)
-    }
-
-    /// Starts the next life. An error counts as its end.
-    fn start_again(&mut self) -> Option<Result<u8, Error>> {
-        self.life = Life::begin();
-        self.state.restarts += 1;
-        let started = self.starter.start(self.pty.as_ref()).map_err(Error::from).and_then(|guest| {
-            self.state.pid = Some(guest.pid());
-            self.connect(Killed(Some(guest)))
-        });
-        match started {
-            Ok(()) => {
-                self.state.phase = Phase::Running;
-                self.state.started = crate::state::milliseconds(std::time::SystemTime::now());
-                self.save();
-                None
-            }
-            Err(error) => self.end_life(End { status: FAILED_START, reason: Some(error.to_string()) }),
         }
     }
 

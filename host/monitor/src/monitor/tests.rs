@@ -1,9 +1,11 @@
 //! Lives of a fake instance: a shell, with the control channel in the test's hands.
 
 use super::*;
-use crate::backend::Channel;
+use crate::backend::{Channel, StartError};
 use crate::control::Client;
-use kernlet_wire::control::Death;
+use crate::signals::KILL;
+use crate::state::Phase;
+use kernlet_wire::control::{Death, Message};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::process::{Command, Stdio};
@@ -19,8 +21,9 @@ struct Shell {
 impl Starter for Shell {
     fn start(&mut self, _: Option<&Pty>) -> Result<Guest, StartError> {
         let mut shell = Command::new("sh");
-        shell.args(["-c", self.script]).stdin(Stdio::piped());
-        let mut child = shell_spawn(&mut shell);
+        shell.args(["-c", self.script]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        #[expect(clippy::zombie_processes, reason = "the monitor waits for it")]
+        let mut child = shell.spawn().unwrap();
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
         for message in if self.says.is_empty() { Vec::new() } else { self.says.remove(0) } {
@@ -40,10 +43,6 @@ impl Starter for Shell {
             remarks: None,
         })
     }
-}
-
-fn shell_spawn(command: &mut Command) -> std::process::Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 #[derive(Default)]
