@@ -8,6 +8,8 @@ use core::net::{IpAddr, SocketAddr};
 use kernlet_fs::broker::{Reply, Request, ask};
 use kernlet_platform::Errno;
 use kernlet_platform::boot::Protocol;
+use kernlet_platform::broker::Granted;
+use kernlet_platform::socket::HostDatagram;
 
 /// There is no broker here, so nothing leads outside.
 fn unreachable(error: Errno) -> Errno {
@@ -19,11 +21,24 @@ fn unreachable(error: Errno) -> Errno {
 /// # Errors
 /// EACCES when it was not granted, ENETUNREACH without a broker, the host's others.
 pub async fn connect(to: SocketAddr) -> Result<Stream, Errno> {
+    let (granted, peer) = request(to, Protocol::Tcp).await?;
+    Ok(Stream::new(granted.into_stream(), peer))
+}
+
+/// Makes a socket that exchanges datagrams with `to`.
+///
+/// # Errors
+/// As for [`connect`].
+pub async fn connect_datagram(to: SocketAddr) -> Result<HostDatagram, Errno> {
+    request(to, Protocol::Udp).await.map(|(granted, _)| granted.into_datagram())
+}
+
+async fn request(to: SocketAddr, protocol: Protocol) -> Result<(Granted, SocketAddr), Errno> {
     let host = to.ip().to_string();
-    let request = Request::Connect { host: &host, port: to.port(), protocol: Protocol::Tcp };
+    let request = Request::Connect { host: &host, port: to.port(), protocol };
     let answer = ask(&request).await.map_err(unreachable)?;
     let Reply::Connected { peer, .. } = answer.reply()? else { return Err(Errno::EIO) };
-    Ok(Stream::new(answer.granted()?.into_stream(), addr::canonical(peer)))
+    Ok((answer.granted()?, addr::canonical(peer)))
 }
 
 /// The addresses of `host`.

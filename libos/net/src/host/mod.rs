@@ -4,6 +4,7 @@
 //! and bind it again.
 
 mod connect;
+pub mod outgoing;
 pub mod tcp;
 pub mod udp;
 

@@ -55,6 +55,11 @@ impl Endpoint {
         self.waiter.register(context);
     }
 
+    /// Wakes who waits, to look again.
+    pub fn wake(&self) {
+        self.waiter.wake();
+    }
+
     /// Sends from here to `to`, which must be an address of this instance.
     ///
     /// # Errors

@@ -217,6 +217,15 @@ impl Stack {
         Instant::now().max(self.polled.get())
     }
 
+    /// Whether a frame can be sent now.
+    fn has_room(&self) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        if !inner.link.can_transmit() {
+            inner.link.flush();
+        }
+        inner.link.can_transmit()
+    }
+
     /// Wakes `waiter`'s task when there may be room on the link.
     fn waits_for_room(&self, waiter: &Waiter, context: &Context<'_>) {
         waiter.register(context);

@@ -174,28 +174,27 @@ impl Endpoint {
         reply: &mut [u8],
         mut answer: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> usize,
     ) -> Poll<()> {
-        let mut served = false;
-        if let Some(queue) = &mut *self.received.borrow_mut() {
-            let mut inner = self.stack.inner.borrow_mut();
-            for _ in 0..most {
-                if !inner.link.can_transmit() {
-                    inner.link.flush();
-                    if !inner.link.can_transmit() {
-                        self.stack.waits_for_room(&self.reader, context);
-                        break;
-                    }
-                }
-                let Ok((origin, datagram)) = queue.dequeue() else { break };
-                served = true;
-                let datagram = &datagram[..datagram.len().min(reply.len())];
-                let length = answer(datagram, origin.peer, reply).min(reply.len());
-                if length > 0 {
-                    self.reply(&mut inner, origin, &reply[..length]);
-                }
+        let mut served = 0;
+        // Nothing is borrowed while `answer` runs, which is free to use sockets.
+        let mut queue = self.received.take();
+        while let Some(queue) = &mut queue
+            && served < most
+        {
+            if !self.stack.has_room() {
+                self.stack.waits_for_room(&self.reader, context);
+                break;
             }
-            inner.link.flush();
+            let Ok((origin, datagram)) = queue.dequeue() else { break };
+            served += 1;
+            let datagram = &datagram[..datagram.len().min(reply.len())];
+            let length = answer(datagram, origin.peer, reply).min(reply.len());
+            if length > 0 {
+                self.reply(&mut self.stack.inner.borrow_mut(), origin, &reply[..length]);
+            }
         }
-        if served {
+        self.received.replace(queue);
+        if served > 0 {
+            self.stack.inner.borrow_mut().link.flush();
             return Poll::Ready(());
         }
         self.reader.register(context);

@@ -5,6 +5,7 @@ mod peers;
 
 pub use batch::Batch;
 
+use crate::host::outgoing::Outgoing;
 use crate::host::udp::Published;
 use crate::loopback::udp::Endpoint;
 use crate::ports::{self, Bound};
@@ -12,7 +13,7 @@ use crate::turn::Turn;
 use crate::{addr, host, stack};
 use alloc::rc::Rc;
 use core::cell::Cell;
-use core::net::SocketAddr;
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::task::{Context, Poll};
 use kernlet_platform::Errno;
 use kernlet_sync::poll_fn;
@@ -24,6 +25,7 @@ pub struct UdpSocket {
     inside: Rc<Endpoint>,
     host: Option<Rc<Published>>,
     stack: Option<stack::udp::Socket>,
+    outgoing: Outgoing,
     /// Which provider is asked first, so that a busy one does not shut the others out.
     first: Cell<u8>,
     receiving: Turn,
@@ -49,6 +51,7 @@ impl UdpSocket {
             stack: stack::get()
                 .filter(|_| !address.ip().is_loopback())
                 .map(|s| stack::udp::Socket::new(s, address)),
+            outgoing: Outgoing::default(),
             first: Cell::new(0),
             bound,
             receiving: Turn::default(),
@@ -109,7 +112,10 @@ impl UdpSocket {
                 buffer[..length].copy_from_slice(&datagram[..length]);
                 Poll::Ready(Ok((length, peer)))
             }
-            Way::Host => self.host.as_ref().map_or(Poll::Pending, |host| host.poll_receive(context, buffer)),
+            Way::Host => match &self.host {
+                Some(host) => host.poll_receive(context, buffer),
+                None => self.outgoing.poll_receive(context, buffer).map(Ok),
+            },
             Way::Stack => {
                 self.stack.as_ref().map_or(Poll::Pending, |stack| stack.poll_receive(context, buffer).map(Ok))
             }
@@ -139,19 +145,26 @@ impl UdpSocket {
     /// mean that it arrives.
     ///
     /// # Errors
-    /// EMSGSIZE when it is too long, ENETUNREACH when nothing leads there, EAFNOSUPPORT when `to` is of a family
-    /// that the socket does not speak.
+    /// EMSGSIZE when it is too long, ENETUNREACH when nothing leads there, EACCES when the monitor was not told to let
+    /// it (`--allow-connect`), EAFNOSUPPORT when `to` is of a family that the socket does not speak.
     pub async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> Result<usize, Errno> {
         let to = addr::destination(to);
-        if self.bound.address().is_ipv4() && to.is_ipv6() {
+        let bound = self.bound.address().ip();
+        if bound.is_ipv4() != to.is_ipv4() && bound != IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
             return Err(Errno::EAFNOSUPPORT);
         }
         match self.way(to) {
             Way::Inside => self.inside.send(bytes, to).map(|()| bytes.len()),
             Way::Host => {
-                let Some(host) = &self.host else { return Err(Errno::ENETUNREACH) };
+                if let Some(host) = &self.host {
+                    let _turn = self.sending.take().await;
+                    return poll_fn(|context| host.poll_send(context, bytes, to)).await;
+                }
+                let socket = self.outgoing.towards(to).await?;
                 let _turn = self.sending.take().await;
-                poll_fn(|context| host.poll_send(context, bytes, to)).await
+                // Who waits to receive does not know the new socket yet.
+                self.inside.wake();
+                poll_fn(|context| socket.poll_write(context, |s| s.send_to(bytes, to))).await
             }
             Way::Stack => {
                 let (Some(socket), Some(stack)) = (&self.stack, stack::get()) else {

@@ -1,0 +1,58 @@
+//! Datagrams to where the monitor lets this instance send (`--allow-connect HOST:PORT/udp`): a host socket for each
+//! destination, which the broker made.
+
+use super::Watched;
+use super::connect::connect_datagram;
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use core::cell::RefCell;
+use core::net::SocketAddr;
+use core::task::{Context, Poll};
+use kernlet_platform::Errno;
+use kernlet_platform::socket::HostDatagram;
+
+/// How many destinations one socket keeps; with one more all are forgotten, as one that is still used is soon made
+/// again.
+const MOST: usize = 32;
+
+/// The host sockets of one socket.
+#[derive(Default)]
+pub struct Outgoing(RefCell<BTreeMap<SocketAddr, Rc<Watched<HostDatagram>>>>);
+
+impl Outgoing {
+    /// The socket towards `to`.
+    ///
+    /// # Errors
+    /// EACCES when it was not granted, ENETUNREACH without a broker.
+    pub async fn towards(&self, to: SocketAddr) -> Result<Rc<Watched<HostDatagram>>, Errno> {
+        let known = self.0.borrow().get(&to).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let made = Rc::new(Watched::new(connect_datagram(to).await?));
+        let mut all = self.0.borrow_mut();
+        if all.len() >= MOST {
+            all.clear();
+        }
+        all.insert(to, made.clone());
+        Ok(made)
+    }
+
+    /// Receives a datagram from any of the destinations, or leaves a waker. A destination whose network reports an
+    /// error (a refusal by ICMP, say) is forgotten; sending to it makes it anew.
+    pub fn poll_receive(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<(usize, SocketAddr)> {
+        let mut found = Poll::Pending;
+        self.0.borrow_mut().retain(|peer, socket| {
+            if found.is_ready() {
+                return true;
+            }
+            match socket.poll_read(context, |s| s.receive_from(buffer)) {
+                Poll::Ready(Ok((length, _))) => found = Poll::Ready((length, *peer)),
+                Poll::Ready(Err(_)) => return false,
+                Poll::Pending => {}
+            }
+            true
+        });
+        found
+    }
+}
