@@ -68,6 +68,7 @@ fn prints(image: &Path, memory: u32) -> Result<bool, BenchError> {
 
 fn answers(image: &Path, memory: u32) -> Result<bool, BenchError> {
     let port = crate::dns::free_port()?;
+    // Not restrict=on: QEMU's user network then drops what the guest answers to forwarded datagrams.
     let network = format!("user,id=net,hostfwd=udp:127.0.0.1:{port}-:53");
     let arguments = ["-netdev", &network, "-device", "virtio-net-device,netdev=net"];
     let mut machine = Machine::start(image, memory, &arguments)?;
