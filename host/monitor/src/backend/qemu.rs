@@ -6,7 +6,7 @@
 use super::{Channel, Guest, Start, StartError, blob, host};
 use crate::grants::Grants;
 use crate::options::{Net, protocol_name};
-use kernlet_wire::boot::{Address, NicConfig, Protocol, Published};
+use kernlet_wire::boot::{Address, NicConfig, Protocol};
 use kernlet_wire::control::PORT_NAME;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -157,9 +157,7 @@ fn find_program() -> Result<PathBuf, StartError> {
 fn tell(plan: &Start<'_>) -> Result<OwnedFd, StartError> {
     let mut told = blob(plan)?;
     told.memory(plan.options.memory);
-    for port in &plan.grants.ports {
-        told.published(Published { protocol: port.protocol, port: port.port, descriptor: -1 });
-    }
+    // Published ports are forwarded to the machine's own address: there is nothing to tell about them.
     match &plan.options.net {
         Net::Tap(tap) => drop(told.nic(&tap.nic)),
         Net::Auto if !plan.grants.ports.is_empty() => {
