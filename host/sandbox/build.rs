@@ -23,8 +23,17 @@ fn build(loader: &Path, out: &Path) {
         .args(["-Copt-level=s", "-Cpanic=abort", "-Ccodegen-units=1", "-Clto=fat", "-Cstrip=symbols"])
         .args(["-Cforce-unwind-tables=no", "-Coverflow-checks=no", "-Cdebug-assertions=no"])
         .args(["-Clinker=rust-lld", "-Clinker-flavor=ld.lld", "-Crelocation-model=pie"])
-        .args(["-Clink-arg=-static", "-Clink-arg=-pie", "-Clink-arg=--no-dynamic-linker", "-Clink-arg=-ztext"])
-        .args(["-Clink-arg=--build-id=none", "-Clink-arg=--no-eh-frame-hdr", "-Clink-arg=-zmax-page-size=4096"])
+        .args([
+            "-Clink-arg=-static",
+            "-Clink-arg=-pie",
+            "-Clink-arg=--no-dynamic-linker",
+            "-Clink-arg=-ztext",
+        ])
+        .args([
+            "-Clink-arg=--build-id=none",
+            "-Clink-arg=--no-eh-frame-hdr",
+            "-Clink-arg=-zmax-page-size=4096",
+        ])
         .args(["-Clink-arg=-znorelro", &script, "-o"])
         .arg(out)
         .arg(loader.join("src/main.rs"))

@@ -22,7 +22,8 @@ pub fn repository() -> &'static Path {
 
 /// The command under test: `$KERNLET`, else what `cargo build --release` makes.
 pub fn binary() -> PathBuf {
-    let path = std::env::var_os("KERNLET").map_or_else(|| repository().join("target/release/kernlet"), PathBuf::from);
+    let path = std::env::var_os("KERNLET")
+        .map_or_else(|| repository().join("target/release/kernlet"), PathBuf::from);
     assert!(path.exists(), "{} is missing: run `cargo build --release` first", path.display());
     path
 }
@@ -35,8 +36,10 @@ pub fn is_root() -> bool {
 /// An image of the crate in `folder` of the repository, built once for all tests of a process and, by kernlet's own
 /// cache, quickly for all others.
 pub fn image(folder: &'static str) -> PathBuf {
-    static BUILT: OnceLock<std::sync::Mutex<std::collections::BTreeMap<&'static str, PathBuf>>> = OnceLock::new();
-    let mut built = BUILT.get_or_init(Default::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    static BUILT: OnceLock<std::sync::Mutex<std::collections::BTreeMap<&'static str, PathBuf>>> =
+        OnceLock::new();
+    let mut built =
+        BUILT.get_or_init(Default::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(path) = built.get(folder) {
         return path.clone();
     }
@@ -75,16 +78,27 @@ pub struct User {
 impl User {
     /// An ordinary user.
     pub fn ordinary() -> Self {
-        let user = Self { home: tempfile::tempdir().expect("the temporary folder is writable"), root: !is_root() };
+        let user =
+            Self { home: tempfile::tempdir().expect("the temporary folder is writable"), root: !is_root() };
         if is_root() {
             user.give(user.home.path());
         }
+        user.know_symbols();
         user
+    }
+
+    /// Lets the user's kernlet find the symbols of the images that the tests built.
+    fn know_symbols(&self) {
+        let state = self.folder("state");
+        let built = repository().join("target/test-home/symbols");
+        std::os::unix::fs::symlink(built, state.join("symbols")).expect("the state is new");
     }
 
     /// The user who runs the tests; for those that must be root.
     pub fn myself() -> Self {
-        Self { home: tempfile::tempdir().expect("the temporary folder is writable"), root: true }
+        let user = Self { home: tempfile::tempdir().expect("the temporary folder is writable"), root: true };
+        user.know_symbols();
+        user
     }
 
     /// A folder of the user's.
@@ -113,7 +127,12 @@ impl User {
             Command::new(program)
         } else {
             let mut command = Command::new("setpriv");
-            command.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups", "--"]);
+            command.args([
+                &format!("--reuid={NOBODY}"),
+                &format!("--regid={NOBODY}"),
+                "--clear-groups",
+                "--",
+            ]);
             command.arg(program);
             command
         };
@@ -143,9 +162,16 @@ impl User {
 
     /// The names of all of the user's instances.
     pub fn instances(&self) -> Vec<String> {
-        let list: serde_json::Value = serde_json::from_str(&self.run(["ps", "-a", "--json"]).out).unwrap_or_default();
+        let list: serde_json::Value =
+            serde_json::from_str(&self.run(["ps", "-a", "--json"]).out).unwrap_or_default();
         let names = list.as_array().into_iter().flatten();
         names.filter_map(|i| i.get("name")?.as_str().map(str::to_owned)).collect()
+    }
+
+    /// What an instance wrote, its standard output first.
+    pub fn logs(&self, name: &str) -> String {
+        let finished = self.run(["logs", name]);
+        finished.out + &finished.err
     }
 
     /// What `inspect --json` says of an instance or image.
@@ -232,7 +258,9 @@ pub fn free_port() -> u16 {
 /// Makes sure that a tool is there.
 pub fn need(tool: &str, package: &str) {
     let found = std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).any(|d| d.join(tool).exists())
+        std::env::split_paths(&path)
+            .chain(["/usr/sbin".into(), "/sbin".into()])
+            .any(|d| d.join(tool).exists())
     });
     assert!(found, "{tool} is missing: apt-get install {package}");
 }

@@ -34,7 +34,8 @@ fn a_port_in_use_is_named() {
 #[test]
 fn a_privileged_port_names_the_setting_that_allows_it() {
     let user = User::ordinary();
-    let limit = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").expect("Linux has it");
+    let limit =
+        std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").expect("Linux has it");
     if limit.trim().parse::<u16>().is_ok_and(|limit| limit > 81) {
         let finished = fails(&user, &["run", "-p", "81:81", &probe(), "wait"], &["81"]);
         assert!(finished.err.contains("ip_unprivileged_port_start"), "{}", finished.err);
@@ -56,7 +57,7 @@ fn damaged_images_are_refused() {
     for length in [1, 63, 100, 4096, whole.len() / 2, whole.len() - 1] {
         let path = write("truncated.img", &whole[..length]);
         let finished = user.run(["run", &path]);
-        assert!([125, 126].contains(&finished.status), "{length}: {finished:#?}");
+        assert_eq!(finished.status, 125, "{length}: {finished:#?}");
         assert!(finished.err.contains("truncated.img"), "{length}: {finished:#?}");
     }
     let mut state = 7u32;
@@ -67,7 +68,7 @@ fn damaged_images_are_refused() {
         })
         .collect();
     let path = write("random.img", &noise);
-    fails_with(&user, 126, &["run", &path], &["random.img", "neither"]);
+    fails(&user, &["run", &path], &["random.img", "neither"]);
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn what_is_not_found_or_cannot_be_run_says_so() {
     fails_with(&user, 127, &["run", "no-such-thing"], &["no-such-thing"]);
     fails_with(&user, 127, &["run", "./no/such/thing"], &["no/such/thing"]);
     let folder = user.folder("empty");
-    fails_with(&user, 126, &["run", folder.to_str().expect("UTF-8")], &["Cargo.toml"]);
+    fails(&user, &["run", folder.to_str().expect("UTF-8")], &["Cargo.toml"]);
 }
 
 #[test]
@@ -87,7 +88,10 @@ fn missing_qemu_names_its_package() {
     // setpriv is looked up before the path is gone.
     let kernlet = kernlet_tests::binary();
     let mut plain = std::process::Command::new(kernlet);
-    plain.args(["run", "-b", "qemu", &probe(), "exit", "0"]).env("PATH", "/nonexistent").env("KERNLET_HOME", user.state());
+    plain
+        .args(["run", "-b", "qemu", &probe(), "exit", "0"])
+        .env("PATH", "/nonexistent")
+        .env("KERNLET_HOME", user.state());
     let finished = kernlet_tests::finish(&mut plain);
     assert_eq!(finished.status, 125, "{finished:#?}");
     assert!(finished.err.contains("apt-get install qemu-system-x86"), "{finished:#?}");
@@ -153,7 +157,8 @@ fn a_full_disk_under_the_state_does_not_stop_the_program() {
     let user = User::myself();
     let disk = user.folder("disk");
     let path = disk.to_str().expect("UTF-8");
-    let script = r#"mount -t tmpfs -o size=192k none "$1" && KERNLET_HOME="$1" "$2" run "$3" log 20000 | tail -n 1"#;
+    let script =
+        r#"mount -t tmpfs -o size=192k none "$1" && KERNLET_HOME="$1" "$2" run "$3" log 20000 | tail -n 1"#;
     let mut command = std::process::Command::new("unshare");
     command.args(["-m", "sh", "-c", script, "sh", path]).arg(kernlet_tests::binary()).arg(probe());
     let finished = kernlet_tests::finish(&mut command);

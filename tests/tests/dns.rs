@@ -38,10 +38,12 @@ fn both_doors_answer_dig_with_the_sealed_example_zone() {
 fn plain_qemu_answers_dig_with_no_kernlet_around_it() {
     need("qemu-system-x86_64", "qemu-system-x86");
     let port = free_port();
-    let forward = format!("user,id=n,restrict=on,hostfwd=udp:127.0.0.1:{port}-:53,hostfwd=tcp:127.0.0.1:{port}-:53");
+    let forward = format!("user,id=n,hostfwd=udp:127.0.0.1:{port}-:53,hostfwd=tcp:127.0.0.1:{port}-:53");
     let mut command = Command::new("qemu-system-x86_64");
     command.args(["-M", "microvm", "-accel", "tcg", "-cpu", "max", "-m", "32M", "-nographic", "-no-reboot"]);
-    command.args(["-netdev", &forward, "-device", "virtio-net-device,netdev=n", "-kernel"]).arg(image("apps/dns"));
+    command
+        .args(["-netdev", &forward, "-device", "virtio-net-device,netdev=n", "-kernel"])
+        .arg(image("apps/dns"));
     command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
     let _qemu = kernlet_tests::Running::start(&mut command);
     eventually("the server answers", || ready(port));
@@ -54,12 +56,14 @@ fn zones_come_from_a_volume_in_both_doors_and_a_broken_one_is_named() {
     for backend in ["process", "qemu"] {
         let user = User::ordinary();
         let zones = user.folder("zones");
-        std::fs::write(zones.join("good.test.zone"), "@ 60 SOA ns h 1 2 3 4 5\n NS ns\nns A 192.0.2.7\n").expect("writable");
-        std::fs::write(zones.join("bad.test.zone"), "@ 60 SOA ns h 1 2 3 4 5\n NS ns\nns A 192.0.2.700\n").expect("writable");
+        std::fs::write(zones.join("good.test.zone"), "@ 60 SOA ns h 1 2 3 4 5\n NS ns\nns A 192.0.2.7\n")
+            .expect("writable");
+        std::fs::write(zones.join("bad.test.zone"), "@ 60 SOA ns h 1 2 3 4 5\n NS ns\nns A 192.0.2.700\n")
+            .expect("writable");
         let (name, port) = start(&user, backend, &["-v", &format!("{}:/zones:ro", zones.display())]);
         assert_eq!(dig(port, &["+short", "ns.good.test", "A"]).trim(), "192.0.2.7", "{backend}");
         assert!(dig(port, &["ns.bad.test", "A"]).contains("status: REFUSED"), "{backend}");
-        let log = user.ok(["logs", &name]);
+        let log = user.logs(&name);
         assert!(log.contains("bad.test.zone:3:"), "{backend}: {log}");
     }
 }
@@ -77,10 +81,12 @@ fn a_changed_zone_is_read_at_a_hangup() {
     assert_eq!(dig(port, &["+short", "ns.good.test", "A"]).trim(), "192.0.2.7");
     write(8);
     user.ok(["kill", "-s", "HUP", &name]);
-    eventually("the new zone is served", || dig(port, &["+short", "ns.good.test", "A"]).trim() == "192.0.2.8");
+    eventually("the new zone is served", || {
+        dig(port, &["+short", "ns.good.test", "A"]).trim() == "192.0.2.8"
+    });
     std::fs::write(zones.join("good.test.zone"), "nonsense").expect("writable");
     user.ok(["kill", "-s", "HUP", &name]);
-    eventually("the broken zone is reported", || user.ok(["logs", &name]).contains("goes on being served"));
+    eventually("the broken zone is reported", || user.logs(&name).contains("goes on being served"));
     assert_eq!(dig(port, &["+short", "ns.good.test", "A"]).trim(), "192.0.2.8");
 }
 
@@ -132,7 +138,11 @@ fn dnsperf_gets_an_answer_to_every_query() {
     let user = User::ordinary();
     let (_, port) = start(&user, "process", &[]);
     let queries = user.folder("queries").join("list");
-    std::fs::write(&queries, "example.com SOA\nhost.example.com A\nnothing.example.com AAAA\nexample.com MX\n").expect("writable");
+    std::fs::write(
+        &queries,
+        "example.com SOA\nhost.example.com A\nnothing.example.com AAAA\nexample.com MX\n",
+    )
+    .expect("writable");
     for mode in ["udp", "tcp"] {
         let mut command = Command::new("dnsperf");
         command.args(["-s", "127.0.0.1", "-p", &port.to_string(), "-m", mode, "-l", "2", "-d"]).arg(&queries);

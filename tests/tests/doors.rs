@@ -95,7 +95,10 @@ fn clocks_agree_with_the_hosts_in_both_doors() {
     for backend in ["process", "qemu"] {
         let out = user.ok(["run", "-b", backend, image, "clock"]);
         let numbers: Vec<u64> = out.split_whitespace().filter_map(|w| w.parse().ok()).collect();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is later").as_secs();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("it is later")
+            .as_secs();
         assert!(numbers[0] >= 50, "{backend}: {out}");
         assert!(numbers[1].abs_diff(now) < 60, "{backend}: {out}");
     }
@@ -133,11 +136,12 @@ fn an_idle_instance_uses_no_cpu_in_both_doors() {
     let image = image.to_str().expect("temporary paths are UTF-8");
     for backend in ["process", "qemu"] {
         let name = user.detached(["-b", backend, image, "sleep", "600000"]);
-        kernlet_tests::eventually("the program sleeps", || user.ok(["logs", &name]).contains("sleeping"));
-        let pid = user.inspect(&name)["instance_pid"].as_u64().expect("a running instance has a process");
+        kernlet_tests::eventually("the program sleeps", || user.logs(&name).contains("sleeping"));
+        let pid = user.inspect(&name)["pid"].as_u64().expect("a running instance has a process");
         let ticks = || {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
-            let fields: Vec<&str> = stat.rsplit(')').next().expect("stat has a name").split_whitespace().collect();
+            let fields: Vec<&str> =
+                stat.rsplit(')').next().expect("stat has a name").split_whitespace().collect();
             fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime")
         };
         std::thread::sleep(std::time::Duration::from_millis(500));

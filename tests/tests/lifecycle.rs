@@ -27,7 +27,7 @@ fn logs_outlive_the_instance() {
     let user = User::ordinary();
     let name = user.detached([&probe(), "args", "one", "two"]);
     assert_eq!(user.ok(["wait", &name]), "0");
-    assert_eq!(user.ok(["logs", &name]), "[one]\n[two]");
+    assert_eq!(user.logs(&name), "[one]\n[two]");
     assert_eq!(user.ok(["logs", "--tail", "1", &name]), "[two]");
 }
 
@@ -55,11 +55,11 @@ fn signals_reach_the_program_in_both_doors() {
     let user = User::ordinary();
     for backend in ["process", "qemu"] {
         let name = user.detached(["-b", backend, &probe(), "signals"]);
-        eventually("the program is ready", || user.ok(["logs", &name]).contains("ready"));
+        eventually("the program is ready", || user.logs(&name).contains("ready"));
         user.ok(["kill", "-s", "HUP", &name]);
         user.ok(["kill", "-s", "SIGUSR1", &name]);
-        eventually("both arrive", || user.ok(["logs", &name]).contains("signal 10"));
-        assert!(user.ok(["logs", &name]).contains("signal 1\n"));
+        eventually("both arrive", || user.logs(&name).contains("signal 10"));
+        assert!(user.logs(&name).contains("signal 1\n"));
         user.ok(["stop", &name]);
         assert_eq!(user.ok(["wait", &name]), "0", "{backend}");
     }
@@ -70,11 +70,11 @@ fn quit_prints_the_backtrace_of_every_task_and_the_program_goes_on() {
     let user = User::ordinary();
     for backend in ["process", "qemu"] {
         let name = user.detached(["-b", backend, &probe(), "wait"]);
-        eventually("the program is ready", || user.ok(["logs", &name]).contains("ready"));
+        eventually("the program is ready", || user.logs(&name).contains("ready"));
         user.ok(["kill", "-s", "QUIT", &name]);
-        eventually("the backtraces come", || user.ok(["logs", &name]).contains("`waits-for-a-value`"));
+        eventually("the backtraces come", || user.logs(&name).contains("`waits-for-a-value`"));
         let enough = || {
-            let log = user.ok(["logs", &name]);
+            let log = user.logs(&name);
             ["`main`", "main.rs:", "Receiver", "wait"].iter().all(|text| log.contains(text))
         };
         eventually("they are symbolised", enough);
@@ -102,7 +102,7 @@ fn the_end_of_a_monitor_is_the_end_of_its_instance_and_state_says_so() {
         let name = user.detached(["-b", backend, &probe(), "sleep", "600000"]);
         let state = user.inspect(&name);
         let pid = |field: &str| state[field].as_u64().expect("it runs") as u32;
-        let (monitor, instance) = (pid("monitor_pid"), pid("instance_pid"));
+        let (monitor, instance) = (pid("monitor_pid"), pid("pid"));
         kernlet_tests::kill(monitor, rustix::process::Signal::KILL);
         let gone = || {
             let stat = std::fs::read_to_string(format!("/proc/{instance}/stat")).unwrap_or_default();
@@ -120,12 +120,12 @@ fn restart_policies_do_what_they_say() {
     let user = User::ordinary();
     let name = user.detached(["--restart", "on-failure:2", &probe(), "panic"]);
     assert_eq!(user.ok(["wait", &name]), "134");
-    assert_eq!(user.ok(["logs", &name]).matches("panic at").count(), 3);
+    assert_eq!(user.logs(&name).matches("panic at").count(), 3);
     let name = user.detached(["--restart", "on-failure", &probe(), "args", "once"]);
     assert_eq!(user.ok(["wait", &name]), "0");
-    assert_eq!(user.ok(["logs", &name]).matches("[once]").count(), 1);
+    assert_eq!(user.logs(&name).matches("[once]").count(), 1);
     let name = user.detached(["--restart", "always", &probe(), "args", "again"]);
-    eventually("it is started again", || user.ok(["logs", &name]).matches("[again]").count() >= 3);
+    eventually("it is started again", || user.logs(&name).matches("[again]").count() >= 3);
     user.ok(["stop", &name]);
     assert_eq!(user.inspect(&name)["state"], "exited");
 }
@@ -159,7 +159,9 @@ fn a_new_crate_builds_and_runs_in_any_folder() {
     // The build's cache is shared with the other tests, as compiling takes longest.
     let run = || {
         let mut command = user.kernlet(["run", "my-service"]);
-        command.current_dir(&folder).env("KERNLET_HOME", kernlet_tests::repository().join("target/test-home"));
+        command
+            .current_dir(&folder)
+            .env("KERNLET_HOME", kernlet_tests::repository().join("target/test-home"));
         let output = command.output().expect("kernlet runs");
         (output.status.code(), kernlet_tests::text(&output.stdout), kernlet_tests::text(&output.stderr))
     };

@@ -78,7 +78,8 @@ fn an_instance_on_a_tap_answers_ping_and_dig_in_both_doors() {
         assert_eq!(large.status, 0, "{backend}: {large:?}");
         for server in ["@10.9.0.2", "@fd09::2"] {
             for transport in ["+notcp", "+tcp"] {
-                let dig = network.inside("dig", &[server, transport, "+tries=3", "+time=2", "host.example.com", "A"]);
+                let dig = network
+                    .inside("dig", &[server, transport, "+tries=3", "+time=2", "host.example.com", "A"]);
                 assert!(dig.out.contains("ANSWER: 3"), "{backend} {server} {transport}: {dig:?}");
             }
         }
@@ -122,7 +123,9 @@ fn an_instance_without_an_address_gets_one_by_dhcp_in_both_doors() {
         let image = image("apps/echo");
         let image = image.to_str().expect("UTF-8");
         let _running = network.start(&user, &["-b", backend, "--net", "tap=tap0", image]);
-        eventually("it answers at its address", || network.inside("ping", &["-c1", "-W1", "10.9.0.50"]).status == 0);
+        eventually("it answers at its address", || {
+            network.inside("ping", &["-c1", "-W1", "10.9.0.50"]).status == 0
+        });
     }
 }
 

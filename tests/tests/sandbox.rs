@@ -21,7 +21,10 @@ fn control() -> PathBuf {
             let target = repository().join("target/test-control");
             let mut command = Command::new("cargo");
             command.args(["build", "--release", "--quiet", "--manifest-path"]);
-            command.arg(repository().join("tests/programs/hostile/Cargo.toml")).arg("--target-dir").arg(&target);
+            command
+                .arg(repository().join("tests/programs/hostile/Cargo.toml"))
+                .arg("--target-dir")
+                .arg(&target);
             let finished = finish_slowly(&mut command);
             assert_eq!(finished.status, 0, "{finished:#?}");
             let public = std::env::temp_dir().join(format!("hostile-control-{}", std::process::id()));
@@ -52,14 +55,23 @@ fn users() -> Vec<User> {
 /// Expects the attack to succeed outside and to end with `status` inside, having said `says`.
 fn attack(name: &str, status: i32, says: &str) {
     let control = outside(name);
-    assert!(control.out.contains("reached") || control.status == 0, "outside {name} must succeed: {control:?}");
+    assert!(
+        control.out.contains("reached") || control.status == 0,
+        "outside {name} must succeed: {control:?}"
+    );
     inside(name, status, says);
 }
 
 fn inside(name: &str, status: i32, says: &str) {
     let image = image("tests/programs/hostile");
     for user in users() {
-        let finished = user.run([std::ffi::OsStr::new("run"), "-m".as_ref(), "32M".as_ref(), image.as_ref(), name.as_ref()]);
+        let finished = user.run([
+            std::ffi::OsStr::new("run"),
+            "-m".as_ref(),
+            "32M".as_ref(),
+            image.as_ref(),
+            name.as_ref(),
+        ]);
         assert_eq!(finished.status, status, "{name}: {finished:#?}");
         assert!(!finished.out.contains("reached") && finished.out.contains(says), "{name}: {finished:#?}");
     }
@@ -163,7 +175,8 @@ fn a_path_cannot_lead_out_of_a_volume() {
         std::fs::write(volume.join("inside"), "inside").expect("it is writable");
         std::os::unix::fs::symlink("../outside/secret", volume.join("relative")).expect("it is writable");
         std::os::unix::fs::symlink(&secret, volume.join("absolute")).expect("it is writable");
-        let outside = |path: &str| finish(user.command(control()).arg(format!("path:{}", volume.join(path).display())));
+        let outside =
+            |path: &str| finish(user.command(control()).arg(format!("path:{}", volume.join(path).display())));
         let mount = format!("{}:/v", volume.display());
         let inside = |path: &str| {
             let attack = format!("path:/v/{path}");
@@ -186,7 +199,15 @@ fn files_in_volumes_belong_to_whoever_started_the_instance() {
         let volume = user.folder("volume");
         let owner = std::fs::metadata(&volume).expect("it exists").uid();
         let mount = format!("{}:/v", volume.display());
-        user.ok(["run", "-v", &mount, image.to_str().expect("temporary paths are UTF-8"), "write", "/v/new", "text"]);
+        user.ok([
+            "run",
+            "-v",
+            &mount,
+            image.to_str().expect("temporary paths are UTF-8"),
+            "write",
+            "/v/new",
+            "text",
+        ]);
         let new = std::fs::metadata(volume.join("new")).expect("the instance made it");
         assert_eq!(new.uid(), owner);
         assert_eq!(std::fs::read_to_string(volume.join("new")).expect("it is readable"), "text");
@@ -202,9 +223,10 @@ fn an_instance_that_root_started_is_not_root() {
     let user = User::myself();
     let image = image("tests/programs/probe");
     let name = user.detached([image.to_str().expect("temporary paths are UTF-8"), "sleep", "600000"]);
-    let pid = user.inspect(&name)["instance_pid"].as_u64().expect("a running instance has a process");
+    let pid = user.inspect(&name)["pid"].as_u64().expect("a running instance has a process");
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = |name: &str| status.lines().find(|l| l.starts_with(name)).map(str::to_owned).unwrap_or_default();
+    let line =
+        |name: &str| status.lines().find(|l| l.starts_with(name)).map(str::to_owned).unwrap_or_default();
     assert!(!line("Uid:").split_whitespace().any(|w| w == "0"), "{}", line("Uid:"));
     assert!(!line("Gid:").split_whitespace().any(|w| w == "0"), "{}", line("Gid:"));
     for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {

@@ -43,7 +43,12 @@ fn read_only_volumes_stay_as_they_are_in_both_doors() {
         let volume = user.folder("volume");
         std::fs::write(volume.join("file"), "kept").expect("writable");
         let mount = format!("{}:/v:ro", volume.display());
-        for attempt in [&["write", "/v/file", "changed"][..], &["write", "/v/new", "x"], &["rm", "/v/file"], &["mkdir", "/v/d"]] {
+        for attempt in [
+            &["write", "/v/file", "changed"][..],
+            &["write", "/v/new", "x"],
+            &["rm", "/v/file"],
+            &["mkdir", "/v/d"],
+        ] {
             let mut all = vec!["run", "-b", backend, "-v", &mount, image];
             all.extend(attempt);
             let finished = user.run(all);

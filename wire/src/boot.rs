@@ -397,7 +397,11 @@ fn parse_nic(value: &[u8]) -> Option<NicConfig> {
             16 if prefix <= 128 => Address::V6(bytes.try_into().ok()?, prefix),
             _ => return None,
         };
-        if kind == 0 { nic.addresses.push(address) } else { nic.gateways.push(address) }
+        if kind == 0 {
+            nic.addresses.push(address)
+        } else {
+            nic.gateways.push(address)
+        }
         rest = &tail[usize::from(length)..];
     }
     rest.is_empty().then_some(nic)
@@ -421,7 +425,13 @@ mod tests {
         let fds = Descriptors { stdio: [0, 1, 2], control: 3, broker: -1, epoll: 5 };
         let mut w = BlobWriter::new();
         w.argument(b"dns").argument(b"-v").environment(b"A=b").hostname("h").workdir("/w").identity(1, 2);
-        w.memory(1 << 28).seed(&[7; 32]).wall_clock(5).published(port).nic(&nic).mount(mount).descriptors(fds);
+        w.memory(1 << 28)
+            .seed(&[7; 32])
+            .wall_clock(5)
+            .published(port)
+            .nic(&nic)
+            .mount(mount)
+            .descriptors(fds);
         let bytes = w.finish();
         let blob = Blob::parse(&bytes).unwrap();
         assert!(blob.arguments().eq([&b"dns"[..], b"-v"]));

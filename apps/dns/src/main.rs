@@ -29,7 +29,8 @@ impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self { port: 53, zones: "/zones".into() };
         while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| kernlet::alloc::format!("{argument} needs a value"));
+            let mut value =
+                || arguments.next().ok_or_else(|| kernlet::alloc::format!("{argument} needs a value"));
             match argument.as_str() {
                 "--port" => {
                     let text = value()?;

@@ -36,7 +36,8 @@ pub fn restrict() {
         _ => 24,
     };
     // SAFETY: the kernel reads `size` bytes of a live local.
-    let ruleset = unsafe { call(number::LANDLOCK_CREATE_RULESET, [&raw const rules as usize, size, 0, 0, 0]) };
+    let ruleset =
+        unsafe { call(number::LANDLOCK_CREATE_RULESET, [&raw const rules as usize, size, 0, 0, 0]) };
     // SAFETY: touches no memory.
     if ruleset < 0 || unsafe { call(number::LANDLOCK_RESTRICT_SELF, [ruleset as usize, 0, 0, 0, 0]) } != 0 {
         die(status::LANDLOCK);

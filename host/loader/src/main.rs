@@ -74,6 +74,7 @@ extern "C" fn load(stack: *const usize, configuration: *const Config) -> ! {
         die(status::PRIVILEGES);
     }
     landlock::restrict();
+    ignore_broken_pipes();
     let top = (stack as usize).next_multiple_of(4096);
     let launch = Launch {
         magic: launch::MAGIC,
@@ -131,9 +132,21 @@ fn become_unprivileged([user, group]: [u32; 2]) {
 /// after that.
 fn tie_to_parent(parent: u32) {
     // SAFETY: prctl(PR_SET_PDEATHSIG) and getppid touch no memory.
-    let tied = unsafe { call(number::PRCTL, [1, 9, 0, 0, 0]) == 0 && call(number::GETPPID, [0; 5]) == parent as isize };
+    let tied = unsafe {
+        call(number::PRCTL, [1, 9, 0, 0, 0]) == 0 && call(number::GETPPID, [0; 5]) == parent as isize
+    };
     if !tied {
         die(status::PARENT);
+    }
+}
+
+/// A peer that closes its connection is an error of a write (EPIPE), and no signal.
+fn ignore_broken_pipes() {
+    // struct sigaction of the kernel: handler SIG_IGN, flags, restorer, mask.
+    let ignore = [1usize, 0, 0, 0];
+    // SAFETY: the kernel reads a live local of 32 bytes; 13 is SIGPIPE, and 8 the size of a signal set.
+    if unsafe { call(number::RT_SIGACTION, [13, ignore.as_ptr() as usize, 0, 8, 0]) } != 0 {
+        die(status::PRIVILEGES);
     }
 }
 

@@ -49,7 +49,14 @@ pub fn image(config: &Config) -> usize {
         let zeros = if segment.file_size > 0 { mapped_end } else { first };
         if memory_end > zeros {
             let flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS;
-            map(bias.wrapping_add(zeros as usize), (memory_end - zeros) as usize, protection, flags, usize::MAX, 0);
+            map(
+                bias.wrapping_add(zeros as usize),
+                (memory_end - zeros) as usize,
+                protection,
+                flags,
+                usize::MAX,
+                0,
+            );
         }
     }
     bias

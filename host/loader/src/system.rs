@@ -5,6 +5,7 @@ use core::arch::asm;
 /// Numbers (arch/x86/entry/syscalls/syscall_64.tbl).
 pub mod number {
     pub const MMAP: usize = 9;
+    pub const RT_SIGACTION: usize = 13;
     pub const GETPPID: usize = 110;
     pub const SETGROUPS: usize = 116;
     pub const SETRESUID: usize = 117;

@@ -73,10 +73,8 @@ fn search(calls: &[&HostCall]) -> Vec<Instruction> {
             let (low, high) = calls.split_at(calls.len() / 2);
             let (low, number) = (search(low), high[0].number);
             // A conditional jump reaches 255 instructions; an unconditional one reaches any.
-            let mut code = vec![
-                Instruction(JUMP_AT_LEAST, 0, 1, number),
-                Instruction(JUMP, 0, 0, low.len() as u32),
-            ];
+            let mut code =
+                vec![Instruction(JUMP_AT_LEAST, 0, 1, number), Instruction(JUMP, 0, 0, low.len() as u32)];
             code.extend(low);
             code.extend(search(high));
             code
@@ -157,7 +155,9 @@ mod tests {
             let expected = if listed.is_some_and(|c| c.checks.is_empty()) { Some(RET_ALLOW) } else { None };
             match listed {
                 None => assert_eq!(native(number, [0; 6]), RET_KILL_PROCESS, "call {number}"),
-                Some(call) if expected.is_some() => assert_eq!(native(number, [0; 6]), RET_ALLOW, "{}", call.name),
+                Some(call) if expected.is_some() => {
+                    assert_eq!(native(number, [0; 6]), RET_ALLOW, "{}", call.name)
+                }
                 Some(_) => {}
             }
         }

@@ -130,14 +130,17 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
 
 fn configuration(segments: &[Segment], entry: u64, memory: u64) -> Result<Config, LaunchError> {
     let mut table = [Segment::default(); SEGMENTS];
-    table.get_mut(..segments.len()).ok_or(LaunchError::TooManySegments(segments.len()))?.copy_from_slice(segments);
+    table
+        .get_mut(..segments.len())
+        .ok_or(LaunchError::TooManySegments(segments.len()))?
+        .copy_from_slice(segments);
     let data: u64 = segments.iter().filter(|s| s.flags & 2 != 0).map(|s| s.memory_size).sum();
     // RLIMIT_DATA counts private writable memory; the numbers are those of getrlimit(2).
     let list = [
         [2, memory.saturating_add(data).saturating_add(SLACK)],
         [3, STACK],
-        [4, 0],  // RLIMIT_CORE
-        [6, 0],  // RLIMIT_NPROC
+        [4, 0], // RLIMIT_CORE
+        [6, 0], // RLIMIT_NPROC
         [7, descriptor_limit()],
         [8, 0],  // RLIMIT_MEMLOCK
         [10, 0], // RLIMIT_LOCKS
@@ -194,7 +197,8 @@ fn loader(mut config: Config, granted: &[BorrowedFd<'_>], blob: &[u8]) -> Result
     tail.extend_from_slice(blob);
 
     let mut loader = LOADER.to_vec();
-    let word = |at: usize| loader.get(at..at + 2).map_or(0, |b| usize::from(u16::from_le_bytes([b[0], b[1]])));
+    let word =
+        |at: usize| loader.get(at..at + 2).map_or(0, |b| usize::from(u16::from_le_bytes([b[0], b[1]])));
     let last = word(32) + (word(56) - 1) * 56;
     for at in [last + 32, last + 40] {
         loader[at..at + 8].copy_from_slice(&(tail.len() as u64).to_le_bytes());
@@ -213,7 +217,8 @@ fn loader(mut config: Config, granted: &[BorrowedFd<'_>], blob: &[u8]) -> Result
     }
     // A file that is open for writing cannot be executed (ETXTBSY).
     let path = format!("/proc/self/fd/{}", writable.as_raw_fd());
-    let program = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(host("reopen a memfd"))?;
+    let program = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(host("reopen a memfd"))?;
     Ok(program)
 }
 
@@ -238,9 +243,7 @@ fn encode(config: &Config) -> Vec<u8> {
     for field in [c.identity[0], c.identity[1], c.drop_identity, c.kept_count] {
         out.extend_from_slice(&field.to_le_bytes());
     }
-    let rest = [
-        c.kept_offset, c.filter_count, c.filter_offset, c.blob_length, c.blob_offset, c.stack_size,
-    ];
+    let rest = [c.kept_offset, c.filter_count, c.filter_offset, c.blob_length, c.blob_offset, c.stack_size];
     for field in rest {
         out.extend_from_slice(&field.to_le_bytes());
     }

@@ -44,9 +44,9 @@ mod run;
 pub mod signal;
 
 pub use kernlet_macros::main;
-pub use run::{Termination, exit};
 #[doc(hidden)]
 pub use run::{__not_an_image, __run};
+pub use run::{Termination, exit};
 
 /// An error of the operating system: an error number of Linux, with its name and text.
 pub use kernlet_platform::Errno as Error;

@@ -53,7 +53,9 @@ pub fn __run<T: Termination + 'static, F: Future<Output = T> + 'static>(main: fn
 #[doc(hidden)]
 #[cfg(not(kernlet_image))]
 pub fn __not_an_image() {
-    std::eprintln!("this program runs on kernlet; start it with: kernlet run DIR (the folder of its Cargo.toml)");
+    std::eprintln!(
+        "this program runs on kernlet; start it with: kernlet run DIR (the folder of its Cargo.toml)"
+    );
     std::process::exit(126);
 }
 

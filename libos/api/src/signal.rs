@@ -122,7 +122,11 @@ fn deliver(number: u8) {
 fn dump_soon() {
     spawn("dump", async {
         kernlet_exec::dump(|number, name, spawned, frames| {
-            crate::eprintln!("kernlet: task {number} `{name}`, spawned at {}:{}", spawned.file(), spawned.line());
+            crate::eprintln!(
+                "kernlet: task {number} `{name}`, spawned at {}:{}",
+                spawned.file(),
+                spawned.line()
+            );
             for frames in frames {
                 crate::io::__print(crate::io::Stream::Err, format_args!("{frames}"), false);
             }

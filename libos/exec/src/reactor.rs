@@ -1,11 +1,11 @@
 //! Readiness of whatever the platform watches.
 
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::task::{Context, Poll, Waker};
 use kernlet_platform::cpu::CpuLocal;
 use kernlet_platform::event::Ready;
 use kernlet_sync::trace;
-use core::cell::RefCell;
-use core::task::{Context, Poll, Waker};
-use alloc::vec::Vec;
 
 /// A token is a slot's index with, above these bits, the generation of its use.
 const INDEX_BITS: u32 = 20;

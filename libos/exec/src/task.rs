@@ -3,10 +3,10 @@
 use crate::{TURNS, reactor, timer};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use alloc::rc::Rc;
 use alloc::sync::Arc;
 use alloc::task::Wake;
+use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::panic::Location;
@@ -110,8 +110,11 @@ impl Executor {
     /// Looks for events, halting when nothing is ready.
     fn wait(&self) {
         timer::fire();
-        let deadline =
-            if self.ready.borrow().is_empty() { timer::next_deadline().map(|at| at.nanoseconds()) } else { Some(0) };
+        let deadline = if self.ready.borrow().is_empty() {
+            timer::next_deadline().map(|at| at.nanoseconds())
+        } else {
+            Some(0)
+        };
         event::wait(deadline, &mut reactor::dispatch);
         timer::fire();
     }
@@ -177,7 +180,8 @@ pub fn spawn<T: 'static>(name: &'static str, future: impl Future<Output = T> + '
     });
     let spawned = Location::caller();
     let identity = Arc::new(Identity { slot, number, name, spawned, queued: AtomicBool::new(false) });
-    executor.tasks.borrow_mut()[slot] = Some(Entry { identity: identity.clone(), body: Some(Box::pin(body)) });
+    executor.tasks.borrow_mut()[slot] =
+        Some(Entry { identity: identity.clone(), body: Some(Box::pin(body)) });
     identity.wake();
     Task { slot, number, outcome }
 }

@@ -10,7 +10,8 @@ use talc::source::Source;
 
 #[global_allocator]
 // SAFETY: one vCPU runs the library OS, which is not preempted, and interrupt and signal handlers do not allocate.
-static HEAP: TalcSyncCell<Platform, DefaultBinning> = unsafe { TalcSyncCell::new(TalcCell::new(Platform { end: None })) };
+static HEAP: TalcSyncCell<Platform, DefaultBinning> =
+    unsafe { TalcSyncCell::new(TalcCell::new(Platform { end: None })) };
 
 /// What talc needs beside an allocation: its header, the heap's own bookkeeping, alignment at both ends.
 const OVERHEAD: usize = 2048;
@@ -24,12 +25,15 @@ struct Platform {
 // SAFETY: neither allocates nor touches the allocator other than through `talc`.
 unsafe impl Source for Platform {
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
-        let least = layout.size().checked_add(layout.align()).and_then(|n| n.checked_add(OVERHEAD)).ok_or(())?;
+        let least =
+            layout.size().checked_add(layout.align()).and_then(|n| n.checked_add(OVERHEAD)).ok_or(())?;
         let (start, length) = heap::grow(least).ok_or(())?;
         let old = talc.source.end.take();
         let end = match old {
             // SAFETY: the new piece lies right behind the heap, and is ours alone.
-            Some(end) if end == start => Some(unsafe { talc.extend(end, start.as_ptr().wrapping_add(length)) }),
+            Some(end) if end == start => {
+                Some(unsafe { talc.extend(end, start.as_ptr().wrapping_add(length)) })
+            }
             // SAFETY: the platform hands each piece out once, mapped and writable, for good.
             _ => unsafe { talc.claim(start.as_ptr(), length) },
         };

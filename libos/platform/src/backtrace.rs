@@ -25,7 +25,10 @@ pub fn capture() -> Frames {
 pub(crate) fn from(mut frame: usize) -> Frames {
     let mut frames = Frames { addresses: [0; DEPTH], count: 0 };
     let stack = crate::entry::stack();
-    while frames.count < DEPTH && frame.is_multiple_of(8) && stack.contains(&frame) && stack.contains(&(frame + 8))
+    while frames.count < DEPTH
+        && frame.is_multiple_of(8)
+        && stack.contains(&frame)
+        && stack.contains(&(frame + 8))
     {
         // SAFETY: both words lie in this instance's stack, which is mapped; what they hold is only compared and
         // printed.

@@ -128,10 +128,8 @@ pub const PT_LOAD: u32 = 1;
 pub fn sealed_segment() -> &'static [u8] {
     let headers = headers();
     let Some(manifest) = headers.iter().find(|h| h.kind == PT_KERNLET) else { return &[] };
-    let holds = |h: &&Header| {
-        h.kind == PT_LOAD
-            && (h.address..h.address + h.memory_size).contains(&manifest.address)
-    };
+    let holds =
+        |h: &&Header| h.kind == PT_LOAD && (h.address..h.address + h.memory_size).contains(&manifest.address);
     let Some(segment) = headers.iter().find(holds) else { return &[] };
     let length = segment.address + segment.memory_size - manifest.address;
     let start = base() + (manifest.address - LINKED_BASE as u64) as usize;

@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-/// Adds at least `least` bytes of zeroed, writable memory, where possible right behind the last piece. Returns
+/// Adds at least `least` bytes of writable memory with any content, where possible right behind the last piece. Returns
 /// its start and length; `None` when the instance's memory limit is reached.
 pub fn grow(least: usize) -> Option<(NonNull<u8>, usize)> {
     at_door!(heap::grow(least))

@@ -71,7 +71,9 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
         let mut report = Report::new();
         let what = if out_of_memory { "out of memory" } else { "panic" };
         let _ = match info.location() {
-            Some(at) => writeln!(report, "kernlet: {what} at {}:{}: {}", at.file(), at.line(), info.message()),
+            Some(at) => {
+                writeln!(report, "kernlet: {what} at {}:{}: {}", at.file(), at.line(), info.message())
+            }
             None => writeln!(report, "kernlet: {what}: {}", info.message()),
         };
         let _ = write!(report, "{}", backtrace::capture());

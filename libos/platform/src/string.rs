@@ -1,7 +1,7 @@
 //! The memory functions that compiled code calls and that the host target's compiler_builtins does not export.
 //!
 //! They are assembly because the compiler turns such loops in Rust into calls of the very same functions. Short
-//! copies use overlapping moves; long ones `rep movsb`, which current CPUs run at full width (ERMS, FSRM).
+//! copies use overlapping moves; long ones `rep movsq` and `rep stosq`, which CPUs run at full width and emulators by words.
 
 use core::arch::global_asm;
 
@@ -58,9 +58,13 @@ global_asm!(
     "  movups [rcx], xmm2",
     "  movups [rcx + 16], xmm3",
     "  ret",
-    "13:",
-    "  mov rcx, rdx",
-    "  rep movsb",
+    "13:", // the last 8 bytes on their own, the rest by words; both may write the same bytes, with the same values
+    "  mov r8, [rsi + rdx - 8]",
+    "  lea r9, [rdi + rdx - 8]",
+    "  lea rcx, [rdx - 1]",
+    "  shr rcx, 3",
+    "  rep movsq",
+    "  mov [r9], r8",
     "  ret",
     "14:", // backward by 32 bytes; the first 32 were read before
     "  movups xmm2, [rsi]",
@@ -134,11 +138,13 @@ global_asm!(
     "  jnz 34b",
     "32:",
     "  ret",
-    "33:",
-    "  mov eax, esi",
+    "33:", // the last 8 bytes on their own, the rest by words
+    "  mov [rdi + rdx - 8], rcx",
     "  mov r8, rdi",
-    "  mov rcx, rdx",
-    "  rep stosb",
+    "  mov rax, rcx",
+    "  lea rcx, [rdx - 1]",
+    "  shr rcx, 3",
+    "  rep stosq",
     "  mov rax, r8",
     "  ret",
     ".p2align 4",

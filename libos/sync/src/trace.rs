@@ -4,12 +4,13 @@
 //! futures poll the inner ones down to the place that waits, which takes a backtrace there instead of looking
 //! whether it is ready, and stays pending. Whoever traces wakes all tasks afterwards.
 
+use core::cell::{Cell, RefCell};
 use kernlet_platform::backtrace::{Frames, capture};
 use kernlet_platform::cpu::CpuLocal;
-use core::cell::{Cell, RefCell};
 
 static TRACING: CpuLocal<Cell<bool>> = CpuLocal::new(|| Cell::new(false));
-static FOUND: CpuLocal<RefCell<alloc::vec::Vec<Frames>>> = CpuLocal::new(|| RefCell::new(alloc::vec::Vec::new()));
+static FOUND: CpuLocal<RefCell<alloc::vec::Vec<Frames>>> =
+    CpuLocal::new(|| RefCell::new(alloc::vec::Vec::new()));
 
 /// How many waiting places one task can show (a task that joins or selects has several).
 const MOST: usize = 8;

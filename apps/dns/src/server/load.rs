@@ -19,7 +19,9 @@ pub async fn all(shared: &Shared, directory: &str) {
     let entries = match kernlet::fs::read_dir(directory).await {
         Ok(entries) => entries,
         Err(error) => {
-            log::error!("{directory}: {error}; put NAME.zone files there, for instance with -v DIR:{directory}");
+            log::error!(
+                "{directory}: {error}; put NAME.zone files there, for instance with -v DIR:{directory}"
+            );
             return;
         }
     };
@@ -73,7 +75,9 @@ async fn load(shared: &Shared, origin: &Name, directory: &str, file: &str) -> Re
         });
         let Some(name) = wanted else { return result };
         let content = match path(directory, &name) {
-            Some(path) => kernlet::fs::read(&path).await.map_err(|error| Box::from(format!("{path}: {error}"))),
+            Some(path) => {
+                kernlet::fs::read(&path).await.map_err(|error| Box::from(format!("{path}: {error}")))
+            }
             None => Err(format!("{name}: a zone may include only what lies in {directory}").into()),
         };
         files.insert(name, content);

@@ -44,9 +44,8 @@ pub fn receive(buffer: &mut [u8]) -> Result<(usize, Option<Descriptor>), Errno> 
         flags: 0,
     };
     // SAFETY: every pointer in `message` leads to a live local or the lent buffer, with its true length.
-    let length = unsafe {
-        retried(number::RECVMSG, [socket as usize, &raw mut message as usize, FLAGS, 0, 0, 0])?
-    };
+    let length =
+        unsafe { retried(number::RECVMSG, [socket as usize, &raw mut message as usize, FLAGS, 0, 0, 0])? };
     let granted = (message.control_length >= 20 && control[1] == (1 | 1 << 32))
         .then(|| Descriptor::own(control[2] as u32 as i32))
         .flatten();

@@ -15,7 +15,6 @@ pub mod number {
     pub const RT_SIGACTION: usize = 13;
     pub const PREAD64: usize = 17;
     pub const PWRITE64: usize = 18;
-    pub const READV: usize = 19;
     pub const WRITEV: usize = 20;
     pub const MADVISE: usize = 28;
     pub const RECVMSG: usize = 47;

@@ -47,9 +47,8 @@ unsafe fn find(vdso: usize, name: &[u8]) -> Option<usize> {
     // SAFETY: as above.
     let half = |at: usize| unsafe { (at as *const u16).read_unaligned() as usize };
     let headers = vdso + word(vdso + 32);
-    let header = |kind: u16| {
-        (0..half(vdso + 56)).map(|i| headers + i * 56).find(|&h| half(h) == usize::from(kind))
-    };
+    let header =
+        |kind: u16| (0..half(vdso + 56)).map(|i| headers + i * 56).find(|&h| half(h) == usize::from(kind));
     // Addresses in it are relative to the place for which it was linked.
     let load = header(1)?;
     let bias = vdso.wrapping_add(word(load + 8)).wrapping_sub(word(load + 16));
@@ -64,7 +63,8 @@ unsafe fn find(vdso: usize, name: &[u8]) -> Option<usize> {
     (0..count).map(|i| symbols + i * 24).find_map(|symbol| {
         let text = strings + half(symbol) + (half(symbol + 2) << 16);
         // SAFETY: as above; the comparison ends at the first byte that differs.
-        let matches = name.iter().chain(b"\0").enumerate().all(|(i, &b)| unsafe { *((text + i) as *const u8) } == b);
+        let matches =
+            name.iter().chain(b"\0").enumerate().all(|(i, &b)| unsafe { *((text + i) as *const u8) } == b);
         (matches && half(symbol + 6) != 0).then(|| bias.wrapping_add(word(symbol + 8)))
     })
 }

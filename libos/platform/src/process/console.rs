@@ -17,9 +17,8 @@ pub fn write(stream: Stream, mut bytes: &[u8]) {
     }
     while !bytes.is_empty() {
         // SAFETY: the host only reads the lent bytes.
-        match unsafe {
-            retried(number::WRITE, [to as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0])
-        } {
+        match unsafe { retried(number::WRITE, [to as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) }
+        {
             Ok(n) => bytes = &bytes[n.min(bytes.len())..],
             Err(Errno::EAGAIN) => wait_writable(to),
             Err(_) => return,

@@ -25,9 +25,7 @@ impl Descriptor {
     /// read(2); a result of 0 is the end.
     pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         // SAFETY: the host writes at most `len` bytes into the lent buffer.
-        unsafe {
-            retried(number::READ, [self.raw(), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0])
-        }
+        unsafe { retried(number::READ, [self.raw(), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0]) }
     }
 
     /// write(2), which may write less than asked.

@@ -44,8 +44,7 @@ pub fn watch(descriptor: i32, token: u32) -> Result<(), Errno> {
     if descriptor < 0 {
         return Err(Errno::EBADF);
     }
-    let mut event =
-        Event { events: EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, data: u64::from(token) };
+    let mut event = Event { events: EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, data: u64::from(token) };
     let arguments = [epoll()?, EPOLL_CTL_ADD, descriptor as usize, &raw mut event as usize, 0, 0];
     // SAFETY: the host reads one epoll_event.
     unsafe { call(number::EPOLL_CTL, arguments).map(drop) }

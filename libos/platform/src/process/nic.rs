@@ -3,10 +3,10 @@
 
 use super::call::{number, retried};
 use super::event;
+use crate::Errno;
 use crate::boot;
 use crate::cpu::CpuLocal;
 use crate::nic::{Facts, Offload};
-use crate::Errno;
 use core::cell::RefCell;
 
 const HEADER: usize = 10;

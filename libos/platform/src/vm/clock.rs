@@ -85,7 +85,7 @@ impl Clock {
 
     fn by_counter(&self, tsc: u64) -> u64 {
         let ticks = u128::from(tsc.saturating_sub(self.base_tsc));
-        self.base_ns + (ticks * u128::from(self.rate) >> 32) as u64
+        self.base_ns + ((ticks * u128::from(self.rate)) >> 32) as u64
     }
 
     /// What the counter will be at the time `at`.
@@ -175,7 +175,8 @@ pub fn wall() -> u64 {
             Source::Kvm => at_start.saturating_sub(kvmclock::at(entry)),
             // The clock began when it was first used.
             _ => {
-                let before = u128::from(clock.start_tsc.saturating_sub(entry)) * u128::from(clock.rate) >> 32;
+                let before =
+                    (u128::from(clock.start_tsc.saturating_sub(entry)) * u128::from(clock.rate)) >> 32;
                 at_start.saturating_add(before as u64)
             }
         }

@@ -98,7 +98,10 @@ fn tell(struck: u32, report: &mut dyn FnMut(Ready)) {
         }
     }
     // The table is not held while `report` runs: it may watch more.
-    while struck != 0 {
+    if struck == 0 {
+        return;
+    }
+    loop {
         let table = TABLE.lock();
         let Some(&(line, token)) = table.watches[..table.watched].get(at) else { break };
         drop(table);

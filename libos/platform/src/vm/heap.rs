@@ -10,11 +10,6 @@ use core::ptr::NonNull;
 const LARGE_PAGE: usize = 2 << 20;
 /// The least that is mapped at once while pages are small.
 const STEP: usize = 64 << 10;
-/// Below this address firmware leaves data in RAM, and within this distance of the end of the RAM below 4 GiB.
-/// All else comes zeroed from the monitor, unless the VM was reset.
-const LOW: usize = 1 << 20;
-const TOP: usize = 16 << 20;
-const FOUR_GIB: usize = 4 << 30;
 
 struct Heap {
     /// Where the next piece goes; 0 before the first.
@@ -55,15 +50,9 @@ pub fn grow(least: usize) -> Option<(NonNull<u8>, usize)> {
         let range = ram.front()?;
         let (physical, length) = (range.start, left.min(range.len()));
         range.start += length;
-        let (end, address) = (range.end, heap.next);
         drop(ram);
         // SAFETY: the frames were just taken, and nothing is mapped at or behind `next`.
-        unsafe {
-            paging::map(address, physical, length, NO_EXECUTE | WRITE)?;
-            if start::used_before() || physical < LOW || (end <= FOUR_GIB && physical + length + TOP > end) {
-                (address as *mut u8).write_bytes(0, length);
-            }
-        }
+        unsafe { paging::map(heap.next, physical, length, NO_EXECUTE | WRITE)? };
         heap.next += length;
     }
     let length = heap.next - first;

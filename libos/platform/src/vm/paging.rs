@@ -106,17 +106,24 @@ pub unsafe fn map(mut address: usize, mut physical: usize, length: usize, flags:
 
 /// Whether `address` is mapped.
 pub fn is_mapped(address: usize) -> bool {
+    unmapped(address) == 0
+}
+
+/// How many bytes from `address` on are surely not mapped: up to the end of what the first missing entry covers; 0 when
+/// `address` is mapped.
+fn unmapped(address: usize) -> usize {
     for level in [4, 3, 2, 1] {
         // SAFETY: the tables above were found present, so this entry lies in a table.
         let value = unsafe { entry(address, level).read_volatile() };
         if value & PRESENT == 0 {
-            return false;
+            let covered = PAGE << (9 * (level - 1));
+            return covered - address % covered;
         }
         if level == 2 && value & LARGE != 0 {
-            return true;
+            return 0;
         }
     }
-    true
+    0
 }
 
 /// Decides where the window lies.
@@ -138,9 +145,14 @@ pub unsafe fn window(physical: usize, length: usize, flags: u64) -> Option<usize
     let mut page = physical & !(PAGE - 1);
     while page <= last {
         let mut stop = page;
-        while stop <= last && !is_mapped(base + stop) {
-            stop += PAGE;
+        while stop <= last {
+            let free = unmapped(base + stop);
+            if free == 0 {
+                break;
+            }
+            stop += free;
         }
+        stop = stop.min((last + 1).next_multiple_of(PAGE));
         // SAFETY: nothing is mapped there, and the caller owns the range.
         unsafe { map(base + page, page, stop - page, flags)? };
         page = stop.max(page + PAGE);

@@ -30,6 +30,7 @@ struct Console {
     roles: [Option<usize>; 4],
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one of it, in a static")]
 enum State {
     Unknown,
     Absent,

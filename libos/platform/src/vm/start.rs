@@ -8,7 +8,7 @@ use super::random::Layout;
 use super::{power, serial, trap};
 use crate::boot::Blob;
 use crate::{Door, entry};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 const LARGE_PAGE: usize = 2 << 20;
 const GIB: usize = 1 << 30;
@@ -26,8 +26,6 @@ const MAX_MEMORY_MAP: u32 = 256;
 const MAX_MODULES: u32 = 8;
 /// A blob holds arguments and addresses.
 const MAX_BLOB: u64 = 16 << 20;
-/// "kernlet\0" upside down.
-const USED_MARK: u64 = 0x6b65_726e_6c65_7400;
 /// The command line is looked at up to this length.
 const MAX_COMMAND_LINE: usize = 4096;
 
@@ -45,7 +43,6 @@ static BLOB: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 static STACK_RANGE: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 static COMMAND_LINE: AtomicUsize = AtomicUsize::new(0);
 static HEAP_BASE: AtomicUsize = AtomicUsize::new(0);
-static USED_BEFORE: AtomicBool = AtomicBool::new(false);
 static RECURSIVE_SLOT: AtomicUsize = AtomicUsize::new(0);
 
 /// The time stamp counter at the first instruction.
@@ -130,7 +127,7 @@ extern "C" fn kernlet_vm_map(start_info: u64) -> Placement {
     find_memory(start_info, &info, module.as_ref());
 
     // The blob holds a seed from the host, somewhere.
-    let mut random = Layout::new(|| module.as_ref().map_or(0, |m| digest(m)));
+    let mut random = Layout::new(|| module.as_ref().map_or(0, digest));
     let slide = (IMAGE_SLOTS + random.below(WINDOW_SLOTS - IMAGE_SLOTS - 1)) * 512 * GIB
         + random.below(512 * GIB / LARGE_PAGE) * LARGE_PAGE;
     let window = (WINDOW_SLOTS + random.below(HEAP_SLOTS - WINDOW_SLOTS - 1) / 2) * 512 * GIB
@@ -220,29 +217,11 @@ fn map_stack() -> usize {
     let size = if ram.free() < LITTLE_MEMORY { SMALL_STACK } else { STACK };
     let guard = enough(ram.take_back(size / PAGE + 1));
     drop(ram);
-    mark_used(guard);
     // SAFETY: the frames were just taken for the stack.
     let start = enough(unsafe { paging::window(guard + PAGE, size, NO_EXECUTE | WRITE) });
     STACK_RANGE[0].store(start, Ordering::Relaxed);
     STACK_RANGE[1].store(start + size, Ordering::Relaxed);
     start + size
-}
-
-/// Finds out whether this memory was used before: a VM that was reset, not started, has old data in its RAM. The
-/// mark lies in the page below the stack, which nothing else uses and each boot of the same VM finds again.
-fn mark_used(page: usize) {
-    reach(page as u64, PAGE);
-    let mark = page as *mut u64;
-    // SAFETY: the page is free and was just mapped (read-only, but CR0.WP is not set yet).
-    unsafe {
-        USED_BEFORE.store(mark.read_volatile() == USED_MARK, Ordering::Relaxed);
-        mark.write_volatile(USED_MARK);
-    }
-}
-
-/// Whether RAM holds data from before this boot; else it comes zeroed from the monitor, except where firmware was.
-pub fn used_before() -> bool {
-    USED_BEFORE.load(Ordering::Relaxed)
 }
 
 /// Runs at the final address, relocated, on the program's stack.

@@ -47,7 +47,11 @@ fn tell(result: Result<usize, i32>) -> u8 {
             0
         }
         Err(number) => {
-            let text = [b'0' + (number / 100 % 10) as u8, b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8];
+            let text = [
+                b'0' + (number / 100 % 10) as u8,
+                b'0' + (number / 10 % 10) as u8,
+                b'0' + (number % 10) as u8,
+            ];
             print(b"errno ");
             print(&text);
             print(b"\n");

@@ -34,7 +34,12 @@ async fn main() -> u8 {
             for (key, value) in env::vars() {
                 println!("{key}={value}");
             }
-            println!("hostname {} directory {} identity {:?}", env::hostname(), env::current_dir(), env::identity());
+            println!(
+                "hostname {} directory {} identity {:?}",
+                env::hostname(),
+                env::current_dir(),
+                env::identity()
+            );
         }
         ["sleep", milliseconds] => {
             println!("sleeping");

@@ -19,9 +19,7 @@ impl SocketAddress {
         let b = &self.0;
         let port = u16::from_be_bytes([b[2], b[3]]);
         match u16::from_le_bytes([b[0], b[1]]) {
-            AF_INET => {
-                Some(SocketAddrV4::new(Ipv4Addr::new(b[4], b[5], b[6], b[7]), port).into())
-            }
+            AF_INET => Some(SocketAddrV4::new(Ipv4Addr::new(b[4], b[5], b[6], b[7]), port).into()),
             AF_INET6 => {
                 let (_, rest) = b.split_at(8);
                 let address: &[u8; 16] = rest.first_chunk()?;

@@ -184,8 +184,7 @@ impl HostDatagram {
         }
         while batch.sent < batch.queued {
             let headers = &mut batch.outgoing[batch.sent..batch.queued];
-            let arguments =
-                [self.0.raw(), headers.as_mut_ptr() as usize, headers.len(), DONT_WAIT, 0, 0];
+            let arguments = [self.0.raw(), headers.as_mut_ptr() as usize, headers.len(), DONT_WAIT, 0, 0];
             // SAFETY: each header leads to a reply of its own slot, and to the address and control buffer of the
             // datagram that it answers, which the batch owns; the host reads them, and writes only the lengths.
             match unsafe { retried(number::SENDMMSG, arguments) } {

@@ -45,8 +45,7 @@ impl HostListener {
     pub fn accept(&self) -> Result<(HostStream, SocketAddr), Errno> {
         let mut peer = SocketAddress::ZERO;
         let mut length = SocketAddress::SIZE as u32;
-        let arguments =
-            [self.0.raw(), &raw mut peer as usize, &raw mut length as usize, ACCEPT_FLAGS, 0, 0];
+        let arguments = [self.0.raw(), &raw mut peer as usize, &raw mut length as usize, ACCEPT_FLAGS, 0, 0];
         // SAFETY: the host writes at most SIZE bytes into `peer` and 4 into `length`.
         let accepted = unsafe { retried(number::ACCEPT4, arguments)? };
         let descriptor = Descriptor::own(accepted as i32).ok_or(Errno::EBADF)?;
