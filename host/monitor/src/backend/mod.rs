@@ -2,6 +2,9 @@
 
 mod process;
 mod qemu;
+mod relay;
+
+pub(crate) use relay::Relay;
 
 use crate::grants::Grants;
 use crate::options::{Backend, Options};
@@ -43,17 +46,6 @@ pub enum StartError {
     /// QEMU was not started or ended at once.
     #[error("QEMU did not start: {0}")]
     Qemu(String),
-    /// The tap cannot be used.
-    #[error("the tap {interface} cannot be used: {problem}")]
-    #[diagnostic(help("{mend}"))]
-    Tap {
-        /// The interface.
-        interface: String,
-        /// What is wrong with it.
-        problem: String,
-        /// What to do.
-        mend: String,
-    },
     /// A combination of options that this kernlet cannot serve.
     #[error("{0}")]
     #[diagnostic(help("{1}"))]
@@ -101,6 +93,8 @@ pub(crate) struct Guest {
     pub stderr: Option<OwnedFd>,
     /// The monitor's end of the broker's socket pair, on the process door.
     pub broker: Option<OwnedFd>,
+    /// What carries datagrams to a virtual machine.
+    pub relay: Option<Relay>,
     /// Reading here is what the backend itself has to say.
     pub remarks: Option<OwnedFd>,
 }

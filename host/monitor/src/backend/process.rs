@@ -8,9 +8,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::OwnedFd;
 
 pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
-    let mut blob = blob(&plan)?;
-    if let Net::Tap(tap) = &plan.options.net {
-        blob.nic(&tap.nic);
+    let blob = blob(&plan)?;
+    if let Net::Tap(_) = plan.options.net {
+        let problem = "--net tap: this kernlet opens no Ethernet device for the backend process".into();
+        return Err(StartError::Unsupported(problem, "add `-b qemu`, or publish ports with -p"));
     }
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(host("cannot make a pipe"));
     let (stdin, stdout, stderr);
@@ -66,7 +67,17 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     })
     .map_err(StartError::Launch)?;
     let kernlet_sandbox::Instance { pid, pidfd, control } = instance;
-    Ok(Guest { pid, pidfd, control: Channel::new(control), stdin, stdout, stderr, broker, remarks: None })
+    Ok(Guest {
+        pid,
+        pidfd,
+        control: Channel::new(control),
+        stdin,
+        stdout,
+        stderr,
+        broker,
+        relay: None,
+        remarks: None,
+    })
 }
 
 fn duplicate(socket: &OwnedFd) -> Result<OwnedFd, StartError> {

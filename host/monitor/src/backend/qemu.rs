@@ -3,9 +3,10 @@
 //! What the instance is told comes as the initial RAM disk, never on the command line: that is bounded and visible
 //! to everybody. Its standard streams and the control channel are named virtio console ports.
 
+use super::relay::{GUEST_ADDRESS, GUEST_MAC, Relay};
 use super::{Channel, Guest, Start, StartError, blob, host};
 use crate::grants::Grants;
-use crate::options::{Net, protocol_name};
+use crate::options::Net;
 use kernlet_wire::boot::{Address, NicConfig, Protocol};
 use kernlet_wire::control::PORT_NAME;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -25,8 +26,7 @@ const PROGRAM: &str = "KERNLET_QEMU";
 const MACHINE: &str = "KERNLET_QEMU_MACHINE";
 /// Another accelerator than tcg: `kvm`, where it is known to work. A /dev/kvm that opens may still fail.
 const ACCELERATOR: &str = "KERNLET_QEMU_ACCEL";
-/// The guest's address in QEMU's user network, and the host's.
-const GUEST_ADDRESS: [u8; 4] = [10, 0, 2, 15];
+/// The host's address in QEMU's user network.
 const GATEWAY: [u8; 4] = [10, 0, 2, 2];
 /// The kernel's filter on QEMU's own system calls.
 const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
@@ -102,11 +102,18 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         .map(|volume| Ok(pass(volume.descriptor.try_clone().map_err(host("cannot duplicate a volume"))?)))
         .collect::<Result<_, StartError>>()?;
 
+    let relay = match plan.options.net {
+        Net::Auto => Relay::open(&plan.grants.ports).map_err(host("cannot carry datagrams"))?,
+        Net::None | Net::Tap(_) => None,
+    };
+    let (relay, frames) = relay.map(|(relay, frames)| (relay, pass(frames))).unzip();
+
     let mut line = CommandLine::default();
     line.machine(machine, plan.options.memory).kernel(image, told).ports(machine, &theirs);
-    line.network(machine, plan.grants, &plan.options.net)?.volumes(machine, plan.grants, &volumes)?;
-    // QEMU binds published ports itself: let them go just before it does.
-    plan.grants.ports.iter_mut().for_each(|port| port.socket = None);
+    line.network(machine, plan.grants, &plan.options.net, frames)?.volumes(machine, plan.grants, &volumes)?;
+    // QEMU binds the TCP ports itself: let them go just before it does.
+    let streams = plan.grants.ports.iter_mut().filter(|port| port.protocol == Protocol::Tcp);
+    streams.for_each(|port| port.socket = None);
 
     let (remarks, complaints) = pipe_with(PipeFlags::CLOEXEC).map_err(host("cannot make a pipe"))?;
     for descriptor in &inherited {
@@ -139,6 +146,7 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         stdout,
         stderr,
         broker: None,
+        relay,
         remarks: Some(remarks),
     })
 }
@@ -211,27 +219,54 @@ impl CommandLine {
         self
     }
 
-    fn network(&mut self, machine: Machine, grants: &Grants, net: &Net) -> Result<&mut Self, StartError> {
-        let backend = match net {
-            Net::Tap(tap) => format!("tap,id=net,ifname={},script=no,downscript=no,vhost=off", tap.interface),
-            Net::Auto if !grants.ports.is_empty() => {
-                let mut user = "user,id=net,restrict=on".to_string();
-                for port in &grants.ports {
-                    let forward = forward(port.protocol, port.host, port.port)?;
-                    user.push_str(&forward);
-                }
-                user
+    /// One device. TCP ports are forwarded by QEMU's user network, datagrams carried by the relay; who needs both
+    /// has a hub between them.
+    fn network(
+        &mut self,
+        machine: Machine,
+        grants: &Grants,
+        net: &Net,
+        relay: Option<i32>,
+    ) -> Result<&mut Self, StartError> {
+        let mut mac = GUEST_MAC;
+        if let Net::Tap(tap) = net {
+            if !grants.ports.is_empty() {
+                let problem =
+                    "-p: an instance on the backend qemu has published ports or a tap, not both".into();
+                let mend =
+                    "leave out -p: on a tap the instance has an address of its own, with all its ports";
+                return Err(StartError::Unsupported(problem, mend));
             }
-            Net::Auto | Net::None => return Ok(self),
-        };
-        let mac = match net {
-            Net::Tap(tap) => tap.nic.mac.map(|m| {
-                format!(",mac={:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", m[0], m[1], m[2], m[3], m[4], m[5])
-            }),
-            _ => None,
-        };
-        let device = format!("{},netdev=net{}", machine.device("net"), mac.unwrap_or_default());
-        Ok(self.add(["-netdev".into(), backend, "-device".into(), device]))
+            let backend = format!("tap,id=net,ifname={},script=no,downscript=no", tap.interface);
+            self.add(["-netdev".into(), backend]);
+            mac = tap.nic.mac.unwrap_or(mac);
+        } else {
+            let mut user = "user,restrict=on,ipv6=off".to_string();
+            let streams = grants.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+            for port in streams.clone() {
+                user.push_str(&forward(port.host, port.port)?);
+            }
+            let datagrams = relay.map(|descriptor| format!("socket,fd={descriptor}"));
+            match (streams.count() > 0, datagrams) {
+                (false, None) => return Ok(self),
+                (true, None) => drop(self.add(["-netdev".into(), format!("{user},id=net")])),
+                (false, Some(datagrams)) => drop(self.add(["-netdev".into(), format!("{datagrams},id=net")])),
+                (true, Some(datagrams)) => {
+                    for (index, backend) in [user, datagrams].into_iter().enumerate() {
+                        self.add(["-netdev".into(), format!("{backend},id=side{index}")]);
+                        let side = format!("hubport,id=hub{index},hubid=0,netdev=side{index}");
+                        self.add(["-netdev".into(), side]);
+                    }
+                    self.add(["-netdev".into(), "hubport,id=net,hubid=0".into()]);
+                }
+            }
+        }
+        let [a, b, c, d, e, f] = mac;
+        let device = format!(
+            "{},netdev=net,mac={a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}",
+            machine.device("net")
+        );
+        Ok(self.add(["-device".into(), device]))
     }
 
     fn volumes(&mut self, machine: Machine, grants: &Grants, fds: &[i32]) -> Result<&mut Self, StartError> {
@@ -258,17 +293,17 @@ impl CommandLine {
     }
 }
 
-/// A forwarded port of QEMU's user network.
-fn forward(protocol: Protocol, outside: std::net::SocketAddr, inside: u16) -> Result<String, StartError> {
+/// A TCP port that QEMU's user network forwards.
+fn forward(outside: std::net::SocketAddr, inside: u16) -> Result<String, StartError> {
     let [a, b, c, d] = GUEST_ADDRESS;
     if outside.is_ipv6() {
-        let problem = format!("-p {outside}:{inside}: QEMU forwards no IPv6 ports");
+        let problem = format!("-p {outside}:{inside}: QEMU forwards no TCP ports of IPv6 addresses");
         return Err(StartError::Unsupported(
             problem,
             "publish on an IPv4 address, or use the backend process",
         ));
     }
-    Ok(format!(",hostfwd={}:{outside}-{a}.{b}.{c}.{d}:{inside}", protocol_name(protocol)))
+    Ok(format!(",hostfwd=tcp:{outside}-{a}.{b}.{c}.{d}:{inside}"))
 }
 
 #[cfg(test)]
@@ -284,29 +319,36 @@ mod tests {
     fn nothing_that_was_not_granted_is_on_the_command_line() {
         let mut line = CommandLine::default();
         line.machine(Machine::Microvm, 64 << 20).kernel(5, 6).ports(Machine::Microvm, &[7, 8, 9, 10]);
-        line.network(Machine::Microvm, &Grants::default(), &Net::Auto).unwrap();
+        line.network(Machine::Microvm, &Grants::default(), &Net::Auto, None).unwrap();
         let text = joined(&line);
         assert!(text.contains("-m 65536k") && text.contains("-kernel /proc/self/fd/5"), "{text}");
         assert!(text.contains("-chardev socket,id=port3,fd=10"), "{text}");
         assert!(!text.contains("-netdev") && !text.contains("-fsdev"), "{text}");
     }
 
+    fn port(protocol: Protocol, host: &str) -> BoundPort {
+        BoundPort { protocol, port: 53, host: host.parse().unwrap(), socket: None }
+    }
+
     #[test]
-    fn a_published_port_is_forwarded_and_the_rest_restricted() {
-        let port = |host: &str| BoundPort {
-            protocol: Protocol::Udp,
-            port: 53,
-            host: host.parse().unwrap(),
-            socket: None,
+    fn streams_are_forwarded_datagrams_carried_and_the_rest_restricted() {
+        let line = |ports: Vec<BoundPort>, relay| {
+            let grants = Grants { ports, ..Grants::default() };
+            let mut line = CommandLine::default();
+            line.network(Machine::Q35, &grants, &Net::Auto, relay).map(|line| joined(line))
         };
-        let grants = Grants { ports: vec![port("127.0.0.1:5353")], ..Grants::default() };
-        let mut line = CommandLine::default();
-        line.network(Machine::Q35, &grants, &Net::Auto).unwrap();
+        let stream = || port(Protocol::Tcp, "127.0.0.1:5353");
+        let device = " -device virtio-net-pci,netdev=net,mac=52:54:00:12:34:56";
         assert_eq!(
-            joined(&line),
-            "-netdev user,id=net,restrict=on,hostfwd=udp:127.0.0.1:5353-10.0.2.15:53 -device virtio-net-pci,netdev=net"
+            line(vec![stream()], None).unwrap(),
+            format!(
+                "-netdev user,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:5353-10.0.2.15:53,id=net{device}"
+            )
         );
-        let grants = Grants { ports: vec![port("[::1]:5353")], ..Grants::default() };
-        assert!(CommandLine::default().network(Machine::Q35, &grants, &Net::Auto).is_err());
+        let datagram = || port(Protocol::Udp, "[::1]:5353");
+        assert_eq!(line(vec![datagram()], Some(9)).unwrap(), format!("-netdev socket,fd=9,id=net{device}"));
+        let both = line(vec![stream(), datagram()], Some(9)).unwrap();
+        assert!(both.contains("hubid=0,netdev=side1 -netdev hubport,id=net,hubid=0 -device"), "{both}");
+        assert!(line(vec![port(Protocol::Tcp, "[::1]:5353")], None).is_err());
     }
 }

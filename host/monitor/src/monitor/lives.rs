@@ -23,6 +23,7 @@ impl Monitor<'_> {
         self.drain();
         self.guest = None;
         self.broker = None;
+        self.relay = None;
         let backend = self.options.backend;
         if backend == Backend::Process
             && !self.life.entered

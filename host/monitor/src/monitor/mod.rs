@@ -7,7 +7,7 @@ mod outlet;
 mod serve;
 mod wait;
 
-use crate::backend::{Guest, Plan, Starter};
+use crate::backend::{Guest, Plan, Relay, Starter};
 use crate::end::End;
 use crate::error::Error;
 use crate::grants::Grants;
@@ -106,6 +106,7 @@ struct Monitor<'r> {
     means: Means,
     guest: Option<Guest>,
     broker: Option<Service>,
+    relay: Option<Relay>,
     life: Life,
     backoff: crate::options::Backoff,
     /// Somebody asked for the end: no new start.
@@ -196,6 +197,7 @@ impl<'r> Monitor<'r> {
             outlets,
             guest: None,
             broker: None,
+            relay: None,
             life,
             backoff: crate::options::Backoff::new(),
             stopping: false,
@@ -226,6 +228,7 @@ impl<'r> Monitor<'r> {
             }
             None => None,
         };
+        self.relay = guest.relay.take();
         self.guest = Some(guest);
         Ok(())
     }
@@ -252,6 +255,9 @@ impl<'r> Monitor<'r> {
             if happened.broker && self.broker.as_mut().is_some_and(|broker| broker.drive() == Status::Closed)
             {
                 self.broker = None;
+            }
+            if happened.relay {
+                self.relay.iter_mut().for_each(Relay::drive);
             }
             self.serve_messages();
             let now = Instant::now();

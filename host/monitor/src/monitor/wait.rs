@@ -11,6 +11,7 @@ pub(super) struct Happened {
     pub clients: bool,
     pub ended: bool,
     pub broker: bool,
+    pub relay: bool,
     pub outlets: [bool; 3],
     pub readers: [bool; 3],
     pub source: bool,
@@ -23,6 +24,7 @@ enum What {
     Client,
     Ended,
     Broker,
+    Relay,
     Outlet(usize),
     Reader(usize),
     Source,
@@ -57,6 +59,7 @@ impl Monitor<'_> {
                 add(guest.control.as_fd(), PollFlags::IN, What::Wake);
             }
         }
+        self.relay.iter().for_each(|relay| add(relay.as_fd(), PollFlags::IN, What::Relay));
         self.broker.iter().for_each(|broker| add(broker.as_fd(), PollFlags::IN, What::Broker));
         self.input.readable().into_iter().for_each(|fd| add(fd, PollFlags::IN, What::Source));
         self.input.writable().into_iter().for_each(|fd| add(fd, PollFlags::OUT, What::Sink));
@@ -77,6 +80,7 @@ impl Monitor<'_> {
             match what {
                 What::Wake => {}
                 What::Client => happened.clients = true,
+                What::Relay => happened.relay = true,
                 What::Broker => happened.broker = true,
                 What::Ended => happened.ended = true,
                 What::Outlet(index) => happened.outlets[index] = true,
