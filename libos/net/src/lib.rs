@@ -1,11 +1,11 @@
 //! Sockets: one interface over three providers at once.
 //!
-//! 1. *Loopback* ([`loopback`](crate) inside the instance) is always there: 127.0.0.0/8, `::1` and the instance's
+//! 1. *Loopback* inside the instance is always there: 127.0.0.0/8, `::1` and the instance's
 //!    own addresses. *Host sockets* are the ports that the monitor published on the process door. The *own stack*
 //!    speaks TCP/IP on the Ethernet device. A socket bound to `0.0.0.0` or `[::]` is served by all of them.
 //! 2. Each provider offers attempts that never wait (EAGAIN) and a way to leave a waker. Waiting is composed of
 //!    these in one place, the socket. Readiness is confirmed by an attempt, never only remembered.
-//! 3. One task at a time waits in each direction of a socket; others queue before it ([`turn`](crate)). A task that
+//! 3. One task at a time waits in each direction of a socket; others queue before it. A task that
 //!    never has to wait lets others run now and then.
 //! 4. Everything starts when a socket is first used. A program without sockets links none of this.
 //! 5. Every queue is bounded, and what comes from outside is parsed into checked types at the edge.

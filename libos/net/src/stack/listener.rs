@@ -2,7 +2,8 @@
 //! comes; how many may be half open and how many may wait is bounded.
 
 use super::Stack;
-use super::tcp::{Connection, Stream, Tuple};
+use super::connection::{Connection, Tuple};
+use super::stream::Stream;
 use crate::addr;
 use crate::turn::Waiter;
 use alloc::collections::VecDeque;

@@ -2,8 +2,9 @@
 //! many at once, so the stack asks for itself, and smoltcp learns from the answers.
 
 use super::checksum::Sum;
+use super::inner::{Inner, is_group};
 use super::packet::ETHERNET;
-use super::{Inner, slaac};
+use super::slaac;
 use alloc::collections::BTreeMap;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
@@ -57,7 +58,7 @@ impl Inner {
 
     fn next_hop(&self, to: IpAddr) -> Option<IpAddr> {
         let wanted = IpAddress::from(to);
-        if super::is_group(&self.iface, to) {
+        if is_group(&self.iface, to) {
             return None;
         }
         if self.iface.ip_addrs().iter().any(|cidr| cidr.contains_addr(&wanted)) {

@@ -2,150 +2,40 @@
 //! never looks through sockets. A received segment finds its connection in a map; a connection is polled when a
 //! segment came for it, when its user did something, or when its timer is due.
 
-use super::build::Ends;
+use super::connection::{Connection, Tuple};
 use super::listener::Backlog;
 use super::packet::Segment;
-use super::{Inner, Stack, instant, moment};
-use crate::Shutdown;
-use crate::ports::Bound;
+use super::time_wait::TimeWait;
+use super::{Inner, instant, moment};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
-use core::net::{IpAddr, SocketAddr};
-use core::task::{Context, Poll};
+use core::cell::RefCell;
+use core::net::SocketAddr;
 use core::time::Duration;
-use kernlet_platform::{Errno, boot};
 use kernlet_time::Instant;
-use smoltcp::iface::{PollResult, SocketHandle, SocketSet};
-use smoltcp::socket::tcp::{self, RecvError, SocketBuffer, State};
-use smoltcp::wire::{IpAddress, IpEndpoint, IpListenEndpoint};
+use smoltcp::iface::PollResult;
+use smoltcp::socket::tcp::{self, State};
+use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
 
 /// Segments that one connection may send in one turn.
 const BURST: usize = 64;
-/// How long a silent peer is waited for while it owes an acknowledgement: how long a segment is repeated (RFC 9293, 3.8.3 asks for at least 100 seconds), and how long a
-/// connection may take to come about.
-const DEAD: Duration = Duration::from_secs(120);
-const CONNECTING: Duration = Duration::from_secs(30);
 /// How long a dropped connection waits for the other end to close its side, too.
 const LINGER: Duration = Duration::from_secs(60);
-/// How long segments of a closed connection may still come (smoltcp's figure; RFC 9293 has four minutes).
-const TIME_WAIT: Duration = Duration::from_secs(10);
-/// Dropped connections that still close, and closed ones that are remembered; the oldest go first.
+/// Dropped connections that still close; the oldest go first.
 const MOST_ORPHANS: usize = 1024;
-const MOST_REMEMBERED: usize = 8192;
-
-/// The two ends of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tuple {
-    pub local: SocketAddr,
-    pub remote: SocketAddr,
-}
-
-/// A connection.
-pub struct Connection {
-    tuple: Tuple,
-    pub(super) set: RefCell<SocketSet<'static>>,
-    handle: SocketHandle,
-    /// Stands in [`Table::dirty`].
-    dirty: Cell<bool>,
-    /// Its entry in [`Table::timers`].
-    timer: Cell<Option<Instant>>,
-    /// The listener that has not seen it established yet.
-    pub(super) backlog: RefCell<Option<Weak<Backlog>>>,
-    /// Since when the other end owes an acknowledgement and is silent. smoltcp's own timeout would break off
-    /// connections that are merely idle.
-    waits: Cell<Option<Instant>>,
-    /// The other end broke it off.
-    reset: Cell<bool>,
-    /// Nothing is read any more.
-    deaf: Cell<bool>,
-    /// When its user dropped it.
-    dropped: Cell<Option<Instant>>,
-    /// The port that it was opened from.
-    #[expect(dead_code, reason = "held so that nobody else gets the port")]
-    bound: Option<Bound>,
-}
 
 /// The connections of a stack.
 #[derive(Default)]
 pub struct Table {
-    connections: RefCell<BTreeMap<Tuple, Rc<Connection>>>,
+    pub(super) connections: RefCell<BTreeMap<Tuple, Rc<Connection>>>,
     pub(super) listeners: RefCell<BTreeMap<u16, Vec<Rc<Backlog>>>>,
     dirty: RefCell<VecDeque<Rc<Connection>>>,
     timers: RefCell<BTreeSet<(Instant, Tuple)>>,
     /// Those that had something to send and could not: the neighbour was unknown, or the link full.
     stalled: RefCell<BTreeSet<Tuple>>,
     orphans: RefCell<VecDeque<Weak<Connection>>>,
-    /// Connections in TIME-WAIT that nobody holds any more, and in which order they came.
-    remembered: RefCell<BTreeMap<Tuple, Instant>>,
-    order: RefCell<VecDeque<(Instant, Tuple)>>,
-}
-
-/// The size of a connection's buffers: 64 KiB, less where memory is scarce.
-fn buffer_size() -> usize {
-    let memory = boot::blob().memory().unwrap_or(u64::MAX);
-    usize::try_from(memory / 1024).unwrap_or(usize::MAX).clamp(8 * 1024, 64 * 1024)
-}
-
-impl Connection {
-    pub(super) fn new(tuple: Tuple, backlog: Option<&Rc<Backlog>>, bound: Option<Bound>) -> Rc<Self> {
-        let size = buffer_size();
-        let buffer = || SocketBuffer::new(alloc::vec![0; size]);
-        let mut set = SocketSet::new(Vec::with_capacity(1));
-        let handle = set.add(tcp::Socket::new(buffer(), buffer()));
-        Rc::new(Self {
-            tuple,
-            set: RefCell::new(set),
-            handle,
-            dirty: Cell::new(false),
-            timer: Cell::new(None),
-            backlog: RefCell::new(backlog.map(Rc::downgrade)),
-            waits: Cell::new(None),
-            reset: Cell::new(false),
-            deaf: Cell::new(false),
-            dropped: Cell::new(None),
-            bound,
-        })
-    }
-
-    pub(super) fn with<R>(&self, use_it: impl FnOnce(&mut tcp::Socket<'static>) -> R) -> R {
-        use_it(self.set.borrow_mut().get_mut::<tcp::Socket<'_>>(self.handle))
-    }
-
-    /// Which connection it is.
-    pub fn tuple(&self) -> Tuple {
-        self.tuple
-    }
-
-    /// How long its peer may be silent when it owes an acknowledgement.
-    fn patience(&self) -> Duration {
-        if self.backlog.borrow().is_some() {
-            return super::listener::HALF_OPEN;
-        }
-        if self.with(|s| s.state()) == State::SynSent { CONNECTING } else { DEAD }
-    }
-
-    /// Whether the other end has owed an acknowledgement for too long.
-    fn is_given_up(&self, now: Instant) -> bool {
-        let owes = self.with(|socket| match socket.state() {
-            State::SynSent | State::SynReceived | State::FinWait1 | State::Closing | State::LastAck => true,
-            State::Established | State::CloseWait => socket.send_queue() > 0,
-            State::Closed | State::Listen | State::FinWait2 | State::TimeWait => false,
-        });
-        if !owes {
-            self.waits.set(None);
-            return false;
-        }
-        let since = self.waits.get().unwrap_or(now);
-        self.waits.set(Some(since));
-        now.since(since) >= self.patience()
-    }
-
-    /// Why there is nothing more to read or write.
-    fn error(&self) -> Errno {
-        if self.reset.get() { Errno::ECONNRESET } else { Errno::ETIMEDOUT }
-    }
+    time_wait: RefCell<TimeWait>,
 }
 
 impl Table {
@@ -157,7 +47,7 @@ impl Table {
             self.feed(inner, &connection, segment, frame, now);
             return true;
         }
-        if self.is_remembered(inner, &tuple, segment, now) {
+        if self.time_wait.borrow_mut().answers(inner, &tuple, segment, now) {
             return true;
         }
         if !segment.flags.opens() || !inner.is_own(segment.destination.ip()) {
@@ -211,42 +101,6 @@ impl Table {
         if !connection.dirty.replace(true) {
             self.dirty.borrow_mut().push_back(connection.clone());
         }
-    }
-
-    /// Whether the segment belongs to a connection in TIME-WAIT. A repeated end is acknowledged again; a new
-    /// connection may take the place (RFC 9293, 3.10.7.4).
-    fn is_remembered(&self, inner: &mut Inner, tuple: &Tuple, segment: &Segment, now: Instant) -> bool {
-        let mut remembered = self.remembered.borrow_mut();
-        let Some(&until) = remembered.get(tuple) else { return false };
-        if until <= now || segment.flags.opens() {
-            remembered.remove(tuple);
-            return false;
-        }
-        if segment.flags.fin() {
-            let facts = inner.link.facts();
-            let ends = Ends { from_mac: facts.mac, to_mac: segment.mac, from: tuple.local, to: tuple.remote };
-            let write = &mut |frame: &mut [u8]| {
-                ends.write_acknowledgement(frame, segment.acknowledged, segment.next, facts.checksums)
-            };
-            // When there is no room the other end repeats it once more.
-            let _ = inner.link.transmit(ends.acknowledgement_length(), write);
-        }
-        true
-    }
-
-    fn remember(&self, tuple: Tuple, now: Instant) {
-        let (mut remembered, mut order) = (self.remembered.borrow_mut(), self.order.borrow_mut());
-        while let Some(&(until, oldest)) = order.front()
-            && (until <= now || order.len() >= MOST_REMEMBERED)
-        {
-            order.pop_front();
-            // It may have been replaced by a newer one.
-            if remembered.get(&oldest) == Some(&until) {
-                remembered.remove(&oldest);
-            }
-        }
-        remembered.insert(tuple, now + TIME_WAIT);
-        order.push_back((now + TIME_WAIT, tuple));
     }
 
     /// Polls the connections that need it; tells whether some need it again at once.
@@ -365,7 +219,7 @@ impl Table {
         }
         let Some(dropped) = connection.dropped.get() else { return true };
         if state == State::TimeWait {
-            self.remember(connection.tuple, now);
+            self.time_wait.borrow_mut().remember(connection.tuple, now);
             self.remove(connection);
             return false;
         }
@@ -424,132 +278,6 @@ impl Table {
 
     /// How many are in TIME-WAIT.
     pub fn remembered(&self) -> usize {
-        self.remembered.borrow().len()
-    }
-}
-
-/// A connection in its user's hands.
-pub struct Stream {
-    stack: Rc<Stack>,
-    connection: Rc<Connection>,
-}
-
-impl Stream {
-    pub(super) fn new(stack: Rc<Stack>, connection: Rc<Connection>) -> Self {
-        Self { stack, connection }
-    }
-
-    /// Opens a connection from the port `bound`, which it keeps.
-    ///
-    /// # Errors
-    /// EADDRNOTAVAIL when this stack has no address to speak from, EADDRINUSE when there is such a connection.
-    pub fn open(stack: &Rc<Stack>, bound: Bound, to: SocketAddr) -> Result<Self, Errno> {
-        let mut inner = stack.inner.borrow_mut();
-        let from: IpAddr =
-            inner.iface.get_source_address(&IpAddress::from(to.ip())).ok_or(Errno::EADDRNOTAVAIL)?.into();
-        let local = SocketAddr::new(from, bound.address().port());
-        let tuple = Tuple { local, remote: to };
-        if stack.tcp.connections.borrow().contains_key(&tuple) {
-            return Err(Errno::EADDRINUSE);
-        }
-        let connection = Connection::new(tuple, None, Some(bound));
-        connection
-            .with(|socket| {
-                socket.connect(inner.iface.context(), IpEndpoint::from(to), IpEndpoint::from(local))
-            })
-            .map_err(|_| Errno::EADDRNOTAVAIL)?;
-        drop(inner);
-        stack.tcp.connections.borrow_mut().insert(tuple, connection.clone());
-        let stream = Self::new(stack.clone(), connection);
-        stream.touch();
-        Ok(stream)
-    }
-
-    fn touch(&self) {
-        self.stack.tcp.touch(&self.connection);
-        self.stack.kick();
-    }
-
-    /// Ready when the connection has come about.
-    pub fn poll_connected(&self, context: &Context<'_>) -> Poll<Result<(), Errno>> {
-        self.connection.with(|socket| match socket.state() {
-            State::SynSent | State::SynReceived => {
-                socket.register_send_waker(context.waker());
-                Poll::Pending
-            }
-            State::Closed if self.connection.reset.get() => Poll::Ready(Err(Errno::ECONNREFUSED)),
-            State::Closed => Poll::Ready(Err(Errno::ETIMEDOUT)),
-            _ => Poll::Ready(Ok(())),
-        })
-    }
-
-    /// Reads what is there; 0 bytes at the end.
-    pub fn poll_read(&self, context: &Context<'_>, into: &mut [u8]) -> Poll<Result<usize, Errno>> {
-        if self.connection.deaf.get() || into.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        let result = self.connection.with(|socket| match socket.recv_slice(into) {
-            Ok(0) => {
-                socket.register_recv_waker(context.waker());
-                Poll::Pending
-            }
-            Ok(length) => Poll::Ready(Ok(length)),
-            Err(RecvError::Finished) => Poll::Ready(Ok(0)),
-            Err(RecvError::InvalidState) => Poll::Ready(Err(self.connection.error())),
-        });
-        if matches!(result, Poll::Ready(Ok(1..))) {
-            // The other end may have to be told of the room.
-            self.touch();
-        }
-        result
-    }
-
-    /// Writes what fits.
-    pub fn poll_write(&self, context: &Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Errno>> {
-        let result = self.connection.with(|socket| match socket.send_slice(bytes) {
-            Ok(0) if !bytes.is_empty() => {
-                socket.register_send_waker(context.waker());
-                Poll::Pending
-            }
-            Ok(length) => Poll::Ready(Ok(length)),
-            Err(_) if socket.state() == State::Closed => Poll::Ready(Err(self.connection.error())),
-            Err(_) => Poll::Ready(Err(Errno::EPIPE)),
-        });
-        if result.is_ready() {
-            self.touch();
-        }
-        result
-    }
-
-    /// Ends one or both directions.
-    pub fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
-        if self.connection.with(|s| s.state()) == State::Closed {
-            return Err(Errno::ENOTCONN);
-        }
-        if how != Shutdown::Write {
-            self.connection.deaf.set(true);
-        }
-        if how != Shutdown::Read {
-            self.connection.with(tcp::Socket::close);
-        }
-        self.touch();
-        Ok(())
-    }
-
-    /// Sends small segments at once.
-    pub fn set_nodelay(&self, on: bool) {
-        self.connection.with(|s| s.set_nagle_enabled(!on));
-    }
-
-    /// The two ends.
-    pub fn tuple(&self) -> Tuple {
-        self.connection.tuple
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.stack.tcp.orphan(&self.connection, self.stack.now());
-        self.stack.kick();
+        self.time_wait.borrow().len()
     }
 }

@@ -16,7 +16,7 @@ pub enum Provider {
     /// The host's TCP.
     Host(host::tcp::Stream),
     /// The own stack.
-    Stack(stack::tcp::Stream),
+    Stack(stack::stream::Stream),
 }
 
 /// A TCP connection, as `std::net::TcpStream`, but asynchronous. All methods take `&self`: one task may read while
@@ -54,7 +54,7 @@ impl TcpStream {
         if !stack.leads_to(to.ip()).await {
             return Err(Errno::ENETUNREACH);
         }
-        let stream = stack::tcp::Stream::open(stack, bind()?, to)?;
+        let stream = stack::stream::Stream::open(stack, bind()?, to)?;
         poll_fn(|context| stream.poll_connected(context)).await?;
         Ok(Self::new(Provider::Stack(stream)))
     }

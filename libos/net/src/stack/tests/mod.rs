@@ -7,7 +7,8 @@ mod tcp;
 mod udp;
 
 use super::link::{Fill, Link};
-use super::{Stack, packet, tcp::Stream};
+use super::stream::Stream;
+use super::{Stack, packet};
 use crate::ports::{self, Bound};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

@@ -134,7 +134,7 @@ fn an_unknown_neighbour_costs_no_more_than_a_round_trip() {
 
 #[test]
 fn many_unknown_neighbours_are_asked_for_at_once() {
-    let mut net = Net::new(true);
+    let net = Net::new(true);
     let _streams: Vec<_> = (10..60)
         .map(|last| Stream::open(&net.a, ephemeral(), SocketAddr::from(([10, 0, 0, last], 80))).unwrap())
         .collect();
