@@ -118,6 +118,8 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
     let child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
         .arg0("kernlet-instance")
         .env_clear()
+        // Out of the reach of the terminal's keys: signals are the monitor's to pass on.
+        .process_group(0)
         .spawn()
         .map_err(LaunchError::Execute);
     // The image and the epoll instance are used again by a restart, so they must not reach another program by accident.

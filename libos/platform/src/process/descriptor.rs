@@ -10,7 +10,7 @@ pub struct Descriptor(i32);
 impl Descriptor {
     /// Takes over a descriptor that the loader granted or the host just made.
     pub fn own(descriptor: i32) -> Option<Self> {
-        (descriptor >= 0).then_some(Self(descriptor))
+        (descriptor >= 0).then(|| Self(descriptor))
     }
 
     /// Its number.

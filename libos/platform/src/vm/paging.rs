@@ -13,6 +13,7 @@ pub const DEVICE: u64 = WRITE | UNCACHED | NO_EXECUTE;
 const LARGE: u64 = 0x80;
 pub const NO_EXECUTE: u64 = 1 << 63;
 const LARGE_PAGE: usize = 2 << 20;
+const TABLE_ENTRIES: usize = 512;
 /// The end of the lower half of the address space.
 const HALF: usize = 1 << 47;
 
@@ -106,18 +107,22 @@ pub unsafe fn map(mut address: usize, mut physical: usize, length: usize, flags:
 
 /// Whether `address` is mapped.
 pub fn is_mapped(address: usize) -> bool {
-    unmapped(address) == 0
+    unmapped(address, 1) == 0
 }
 
-/// How many bytes from `address` on are surely not mapped: up to the end of what the first missing entry covers; 0 when
-/// `address` is mapped.
-fn unmapped(address: usize) -> usize {
+/// How many bytes from `address` on are surely not mapped, as far as the table that tells so reaches, or `limit` bytes;
+/// 0 when `address` is mapped.
+fn unmapped(address: usize, limit: usize) -> usize {
     for level in [4, 3, 2, 1] {
+        let place = entry(address, level);
         // SAFETY: the tables above were found present, so this entry lies in a table.
-        let value = unsafe { entry(address, level).read_volatile() };
+        let value = unsafe { place.read_volatile() };
         if value & PRESENT == 0 {
             let covered = PAGE << (9 * (level - 1));
-            return covered - address % covered;
+            let rest = (TABLE_ENTRIES - address / covered % TABLE_ENTRIES).min(limit.div_ceil(covered));
+            // SAFETY: the entries up to the end of the same table.
+            let run = (1..rest).find(|&i| unsafe { place.add(i).read_volatile() } & PRESENT != 0);
+            return run.unwrap_or(rest.max(1)) * covered - address % covered;
         }
         if level == 2 && value & LARGE != 0 {
             return 0;
@@ -146,7 +151,7 @@ pub unsafe fn window(physical: usize, length: usize, flags: u64) -> Option<usize
     while page <= last {
         let mut stop = page;
         while stop <= last {
-            let free = unmapped(base + stop);
+            let free = unmapped(base + stop, last + 1 - stop);
             if free == 0 {
                 break;
             }
