@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use kernlet::Error;
-use kernlet::net::{Batch, TcpListener, TcpStream, UdpSocket};
+use kernlet::net::{Batch, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 use kernlet::task::spawn;
 
 /// Datagrams that are taken at once, and the largest, in bytes.
@@ -19,7 +19,7 @@ async fn main() -> Result<u8, Error> {
             return Ok(2);
         }
     };
-    let any = ([0u8, 0, 0, 0], port);
+    let any = (Ipv6Addr::UNSPECIFIED, port);
     let datagrams = UdpSocket::bind(any).await?;
     let listener = TcpListener::bind(any).await?;
     kernlet::println!("echo: serving on port {port}");
@@ -46,7 +46,7 @@ async fn main() -> Result<u8, Error> {
     }
 }
 
-async fn connection(mut stream: TcpStream) -> Result<(), Error> {
+async fn connection(stream: TcpStream) -> Result<(), Error> {
     let mut buffer = kernlet::alloc::vec![0; 16 << 10];
     loop {
         let length = stream.read(&mut buffer).await?;

@@ -55,10 +55,8 @@ fn read(base: usize, register: usize) -> u32 {
     unsafe { ((base + register) as *const u32).read_volatile() }
 }
 
-/// The device type behind the registers at a physical address.
-fn probe(address: usize) -> Option<u16> {
-    // SAFETY: device registers, which this module alone uses.
-    let base = unsafe { window(address, LENGTH, DEVICE)? };
+/// The device type behind mapped registers.
+fn kind(base: usize) -> Option<u16> {
     let kind = (read(base, register::MAGIC) == MAGIC).then(|| read(base, register::DEVICE_ID) as u16);
     kind.filter(|&kind| kind != 0)
 }
@@ -71,7 +69,9 @@ pub fn scan(mut found: impl FnMut(u16, usize, u32)) {
             continue;
         };
         told = true;
-        if let Some(kind) = probe(address) {
+        // SAFETY: device registers, which this module alone uses.
+        let base = unsafe { window(address, LENGTH, DEVICE) };
+        if let Some(kind) = base.and_then(kind) {
             found(kind, address, line);
         }
     }
@@ -80,10 +80,12 @@ pub fn scan(mut found: impl FnMut(u16, usize, u32)) {
     }
     let second = apic::has_second_io_apic();
     let (slots, lines) = if second { (apic::LINES, apic::LINES) } else { (MICROVM_SLOTS, MICROVM_LINES) };
+    // SAFETY: as above.
+    let Some(base) = (unsafe { window(MICROVM, slots as usize * LENGTH, DEVICE) }) else { return };
     for slot in 0..slots {
-        let address = MICROVM + slot as usize * LENGTH;
-        if let Some(kind) = probe(address) {
-            found(kind, address, lines + slot);
+        let offset = slot as usize * LENGTH;
+        if let Some(kind) = kind(base + offset) {
+            found(kind, MICROVM + offset, lines + slot);
         }
     }
 }
@@ -106,7 +108,7 @@ fn number(digits: &[u8], radix: u32) -> Option<usize> {
 
 impl Mmio {
     pub fn open(address: usize) -> Option<Self> {
-        // SAFETY: as in `probe`.
+        // SAFETY: device registers, which this module alone uses.
         let base = unsafe { window(address, LENGTH, DEVICE)? };
         match read(base, register::VERSION) {
             LEGACY => Some(Self { base, legacy: true }),
