@@ -12,6 +12,7 @@ pub mod number {
     pub const POLL: usize = 7;
     pub const MMAP: usize = 9;
     pub const MPROTECT: usize = 10;
+    #[cfg(kernlet_image)]
     pub const RT_SIGACTION: usize = 13;
     pub const PREAD64: usize = 17;
     pub const PWRITE64: usize = 18;
@@ -22,6 +23,7 @@ pub mod number {
     pub const GETSOCKNAME: usize = 51;
     pub const SETSOCKOPT: usize = 54;
     pub const FTRUNCATE: usize = 77;
+    #[cfg(kernlet_image)]
     pub const SIGALTSTACK: usize = 131;
     pub const GETDENTS64: usize = 217;
     pub const CLOCK_GETTIME: usize = 228;
