@@ -85,10 +85,9 @@ pub(crate) fn listen() {
     spawn("control", async move {
         loop {
             while let Some(message) = control::receive() {
-                match message {
-                    Message::Signal(number) => deliver(number),
-                    // What only goes the other way is not for us.
-                    _ => {}
+                // Other messages only go the other way.
+                if let Message::Signal(number) = message {
+                    deliver(number);
                 }
             }
             source.clear_readable();
