@@ -30,8 +30,8 @@ unsafe impl Source for Platform {
         let (start, length) = heap::grow(least).ok_or(())?;
         let old = talc.source.end.take();
         let end = match old {
-            // SAFETY: the new piece lies right behind the heap, and is ours alone.
             Some(end) if end == start => {
+                // SAFETY: the new piece lies right behind the heap, and is ours alone.
                 Some(unsafe { talc.extend(end, start.as_ptr().wrapping_add(length)) })
             }
             // SAFETY: the platform hands each piece out once, mapped and writable, for good.

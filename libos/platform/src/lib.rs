@@ -1,7 +1,7 @@
 //! The two doors of an image, behind one safe interface.
 //!
-//! An image is one ELF file with two entries: a PVH note by which a virtual machine monitor starts it ([`vm`]),
-//! and an ordinary ELF entry by which the trusted loader starts it as a sandboxed Linux process ([`process`]).
+//! An image is one ELF file with two entries: a PVH note by which a virtual machine monitor starts it (`vm`),
+//! and an ordinary ELF entry by which the trusted loader starts it as a sandboxed Linux process (`process`).
 //! Everything above this crate is the same code in both. Rules:
 //!
 //! 1. `unsafe` and `core::arch` live here (and in `memory`), in small modules behind safe functions.
