@@ -94,7 +94,8 @@ pub fn seal(
     draft.segments = program.digests(|_| unknown);
     draft.root = plan.is_some().then_some(Root { offset: PAGE, len: root_len, digest: unknown });
     let manifest_len = draft.encode()?.len() as u64;
-    let root_offset = manifest_len.next_multiple_of(PAGE);
+    // The file ends with the manifest, unless there is a root.
+    let root_offset = if plan.is_some() { manifest_len.next_multiple_of(PAGE) } else { manifest_len };
 
     let (contents, sealed_at) = program.contents(manifest_len, root_offset + root_len)?;
     draft.segments = program.digests(|segment| digest(segment.bytes(&contents)));

@@ -21,7 +21,7 @@
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use kernlet_exec::{Source, spawn};
 use kernlet_platform::control::{self, Message};
 use kernlet_platform::cpu::CpuLocal;
@@ -54,6 +54,8 @@ struct Handler {
 }
 
 static HANDLERS: CpuLocal<RefCell<Vec<Weak<Handler>>>> = CpuLocal::new(RefCell::default);
+/// What hands a signal to the handlers, once there was one: a program without any does not link it.
+static OFFER: CpuLocal<Cell<Option<fn(u8) -> bool>>> = CpuLocal::new(Cell::default);
 
 /// A stream of signals. While it lives, the signals that it takes have no default effect.
 pub struct Signals(Rc<Handler>);
@@ -67,6 +69,7 @@ impl Signals {
             arrived: WaitQueue::new(),
         });
         HANDLERS.get().borrow_mut().push(Rc::downgrade(&handler));
+        OFFER.get().set(Some(offer));
         Self(handler)
     }
 
@@ -96,7 +99,8 @@ pub(crate) fn listen() {
     });
 }
 
-fn deliver(number: u8) {
+/// Hands a signal to those who want it; `false` when nobody does.
+fn offer(number: u8) -> bool {
     let mut handlers = HANDLERS.get().borrow_mut();
     handlers.retain(|h| h.strong_count() > 0);
     let mut taken = false;
@@ -108,9 +112,12 @@ fn deliver(number: u8) {
         }
         handler.arrived.wake_one();
     }
-    drop(handlers);
+    taken
+}
+
+fn deliver(number: u8) {
     match number {
-        _ if taken => {}
+        _ if OFFER.get().get().is_some_and(|offer| offer(number)) => {}
         SIGQUIT => dump_soon(),
         SIGCHLD | SIGCONT | SIGURG | SIGWINCH => {}
         _ => crate::exit(128u8.saturating_add(number)),

@@ -99,11 +99,36 @@ impl Executor {
         }
     }
 
+    /// A new task, which is ready. Apart from [`spawn`], of which there is a copy for each kind of future.
+    fn start(&self, name: &'static str, spawned: &'static Location<'static>, body: Body) -> (usize, u64) {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        let slot = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            self.tasks.borrow_mut().push(None);
+            self.tasks.borrow().len() - 1
+        });
+        let identity = Arc::new(Identity { slot, number, name, spawned, queued: AtomicBool::new(false) });
+        self.tasks.borrow_mut()[slot] = Some(Entry { identity: identity.clone(), body: Some(body) });
+        identity.wake();
+        (slot, number)
+    }
+
     /// Polls what is ready.
     fn turn(&self) {
         for _ in 0..TURNS {
             let Some(identity) = self.ready.borrow_mut().pop_front() else { break };
             self.poll(&identity);
+        }
+    }
+
+    /// Runs tasks until `ended` is set.
+    fn run(&self, ended: &Cell<bool>) {
+        loop {
+            self.turn();
+            if ended.get() {
+                break;
+            }
+            self.wait();
         }
     }
 
@@ -164,9 +189,6 @@ impl<T> Task<T> {
 /// Starts a task under a name that task listings show.
 #[track_caller]
 pub fn spawn<T: 'static>(name: &'static str, future: impl Future<Output = T> + 'static) -> Task<T> {
-    let executor = EXECUTOR.get();
-    let number = executor.next.get();
-    executor.next.set(number + 1);
     let outcome =
         Rc::new(Outcome { value: RefCell::new(None), ended: Cell::new(false), done: WaitQueue::new() });
     let ending = Ending(outcome.clone());
@@ -174,15 +196,7 @@ pub fn spawn<T: 'static>(name: &'static str, future: impl Future<Output = T> + '
         let value = future.await;
         *ending.0.value.borrow_mut() = Some(value);
     };
-    let slot = executor.free.borrow_mut().pop().unwrap_or_else(|| {
-        executor.tasks.borrow_mut().push(None);
-        executor.tasks.borrow().len() - 1
-    });
-    let spawned = Location::caller();
-    let identity = Arc::new(Identity { slot, number, name, spawned, queued: AtomicBool::new(false) });
-    executor.tasks.borrow_mut()[slot] =
-        Some(Entry { identity: identity.clone(), body: Some(Box::pin(body)) });
-    identity.wake();
+    let (slot, number) = EXECUTOR.get().start(name, Location::caller(), Box::pin(body));
     Task { slot, number, outcome }
 }
 
@@ -190,13 +204,7 @@ pub fn spawn<T: 'static>(name: &'static str, future: impl Future<Output = T> + '
 #[track_caller]
 pub fn block_on<T: 'static>(main: impl Future<Output = T> + 'static) -> T {
     let task = spawn("main", main);
-    loop {
-        EXECUTOR.get().turn();
-        if task.is_finished() {
-            break;
-        }
-        EXECUTOR.get().wait();
-    }
+    EXECUTOR.get().run(&task.outcome.ended);
     let value = task.outcome.value.borrow_mut().take();
     value.expect("nobody else holds the handle by which main could be cancelled")
 }

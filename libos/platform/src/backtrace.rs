@@ -55,7 +55,7 @@ pub struct Frames {
 impl Frames {
     /// The addresses, innermost first.
     pub fn addresses(&self) -> &[usize] {
-        &self.addresses[..self.count]
+        self.addresses.get(..self.count).unwrap_or_default()
     }
 }
 

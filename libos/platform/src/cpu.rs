@@ -7,11 +7,22 @@
 pub struct CpuLocal<T: 'static> {
     init: fn() -> T,
     #[cfg(kernlet_image)]
-    cell: core::cell::OnceCell<T>,
+    state: core::cell::Cell<State>,
+    #[cfg(kernlet_image)]
+    value: core::cell::UnsafeCell<core::mem::MaybeUninit<T>>,
     #[cfg(not(kernlet_image))]
     cells: std::sync::Mutex<alloc::collections::BTreeMap<u64, usize>>,
     #[cfg(not(kernlet_image))]
     _value: core::marker::PhantomData<fn() -> T>,
+}
+
+/// Less code than a `OnceCell` takes, which would have to drop a value that was made in vain.
+#[cfg(kernlet_image)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Unmade,
+    Making,
+    Made,
 }
 
 // SAFETY: inside an image exactly one vCPU runs the library OS, which is not preempted, and interrupt and signal
@@ -23,7 +34,8 @@ impl<T: 'static> CpuLocal<T> {
     /// A value that `init` makes on each vCPU when it is first used there.
     #[cfg(kernlet_image)]
     pub const fn new(init: fn() -> T) -> Self {
-        Self { init, cell: core::cell::OnceCell::new() }
+        let value = core::cell::UnsafeCell::new(core::mem::MaybeUninit::uninit());
+        Self { init, state: core::cell::Cell::new(State::Unmade), value }
     }
 
     /// A value that `init` makes on each vCPU when it is first used there.
@@ -40,18 +52,24 @@ impl<T: 'static> CpuLocal<T> {
     #[cfg(kernlet_image)]
     #[inline]
     pub fn get(&'static self) -> &'static T {
-        match self.cell.get() {
-            Some(value) => value,
-            None => self.make(),
+        if self.state.get() != State::Made {
+            self.make();
         }
+        // SAFETY: made, and from then on never written to.
+        unsafe { (*self.value.get()).assume_init_ref() }
     }
 
     /// Apart from [`Self::get`], which stands in many places.
     #[cfg(kernlet_image)]
     #[cold]
     #[inline(never)]
-    fn make(&'static self) -> &'static T {
-        self.cell.get_or_init(self.init)
+    fn make(&'static self) {
+        // While it is made it cannot be used: that would make it twice.
+        assert!(self.state.replace(State::Making) == State::Unmade, "a value needs itself");
+        let value = (self.init)();
+        // SAFETY: nobody was given a reference yet.
+        unsafe { (*self.value.get()).write(value) };
+        self.state.set(State::Made);
     }
 
     /// This vCPU's value.

@@ -16,16 +16,22 @@ impl Report {
     pub fn new() -> Self {
         Self { buffer: [0; 256], used: 0 }
     }
+
+    fn flush(&mut self) {
+        write(Stream::Err, self.buffer.get(..self.used).unwrap_or_default());
+        self.used = 0;
+    }
 }
 
 impl Write for Report {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         for &byte in text.as_bytes() {
-            self.buffer[self.used] = byte;
+            if let Some(place) = self.buffer.get_mut(self.used) {
+                *place = byte;
+            }
             self.used += 1;
             if byte == b'\n' || self.used == self.buffer.len() {
-                write(Stream::Err, &self.buffer[..self.used]);
-                self.used = 0;
+                self.flush();
             }
         }
         Ok(())
@@ -34,7 +40,7 @@ impl Write for Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        write(Stream::Err, &self.buffer[..self.used]);
+        self.flush();
     }
 }
 

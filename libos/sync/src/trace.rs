@@ -21,12 +21,19 @@ const MOST: usize = 8;
 pub fn leaf() -> bool {
     let tracing = TRACING.get().get();
     if tracing {
-        let mut found = FOUND.get().borrow_mut();
-        if found.len() < MOST {
-            found.push(capture());
-        }
+        note();
     }
     tracing
+}
+
+/// Apart from [`leaf`], which stands in many places.
+#[cold]
+#[inline(never)]
+fn note() {
+    let mut found = FOUND.get().borrow_mut();
+    if found.len() < MOST {
+        found.push(capture());
+    }
 }
 
 /// Runs `poll` with tracing on, and returns the backtraces of the places that it waits at.

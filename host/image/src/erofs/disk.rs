@@ -13,6 +13,11 @@ pub(crate) const NAME_MAX: usize = 255;
 const MAGIC: u32 = 0xe0f5_e1e2;
 const COMPAT_CHECKSUM: u32 = 1;
 
+/// The first field of an inode: its form, and where its data are.
+const EXTENDED: u16 = 1;
+const FLAT_PLAIN: u16 = 0;
+const FLAT_INLINE: u16 = 2 << 1;
+
 /// File type bits of a mode.
 pub(crate) const S_IFMT: u16 = 0o170_000;
 pub(crate) const S_IFDIR: u16 = 0o040_000;
@@ -69,13 +74,16 @@ impl Super {
     }
 }
 
-/// What an inode says; its data are `FLAT_PLAIN` at `block`.
+/// What an inode says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Inode {
     pub mode: u16,
     pub links: u32,
     pub len: u64,
+    /// Its data stand in whole blocks from this one on (`FLAT_PLAIN`)...
     pub block: u32,
+    /// ... unless they are less than a block and stand behind the inode (`FLAT_INLINE`).
+    pub inline: bool,
     /// The inode number that 32-bit programs see: counted from 1.
     pub serial: u32,
     pub uid: u32,
@@ -90,7 +98,14 @@ impl Inode {
         if compact { SLOT } else { 2 * SLOT }
     }
 
+    /// Where its data begin, if its number is `nid`.
+    pub(crate) fn data_at(&self, nid: u64) -> u64 {
+        if self.inline { nid * SLOT + self.disk_len() } else { u64::from(self.block) * BLOCK }
+    }
+
     pub(crate) fn write(&self, out: &mut [u8]) {
+        let layout = if self.inline { FLAT_INLINE } else { FLAT_PLAIN };
+        put(out, 0, &layout.to_le_bytes());
         put(out, 4, &self.mode.to_le_bytes());
         put(out, 16, &self.block.to_le_bytes());
         put(out, 20, &self.serial.to_le_bytes());
@@ -100,7 +115,7 @@ impl Inode {
             put(out, 24, &(self.uid as u16).to_le_bytes());
             put(out, 26, &(self.gid as u16).to_le_bytes());
         } else {
-            put(out, 0, &1u16.to_le_bytes());
+            put(out, 0, &(layout | EXTENDED).to_le_bytes());
             put(out, 8, &self.len.to_le_bytes());
             put(out, 24, &self.uid.to_le_bytes());
             put(out, 28, &self.gid.to_le_bytes());
@@ -108,32 +123,42 @@ impl Inode {
         }
     }
 
-    /// Reads an inode of either form from at least 64 bytes, if its data are `FLAT_PLAIN`.
+    /// Reads an inode of either form from at least 64 bytes, if its data lie as [`Inode::write`] has them.
     pub(crate) fn read(bytes: &[u8; 64]) -> Option<Self> {
         let short = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let long = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let (mode, block, serial) = (short(4), long(16), long(20));
-        match short(0) {
-            0 => Some(Self {
+        let inline = match short(0) & !EXTENDED {
+            FLAT_PLAIN => false,
+            FLAT_INLINE => true,
+            _ => return None,
+        };
+        let inode = if short(0) & EXTENDED == 0 {
+            Self {
                 mode,
                 links: short(6).into(),
                 len: long(8).into(),
                 block,
+                inline,
                 serial,
                 uid: short(24).into(),
                 gid: short(26).into(),
-            }),
-            1 => Some(Self {
+            }
+        } else {
+            Self {
                 mode,
                 links: long(44),
                 len: u64::from(long(8)) | u64::from(long(12)) << 32,
                 block,
+                inline,
                 serial,
                 uid: long(24),
                 gid: long(28),
-            }),
-            _ => None,
-        }
+            }
+        };
+        // A form that is larger than it had to be would have its data elsewhere.
+        let expected = if short(0) & EXTENDED == 0 { SLOT } else { 2 * SLOT };
+        (!inline || (inode.len < BLOCK && inode.disk_len() == expected)).then_some(inode)
     }
 }
 
@@ -159,8 +184,25 @@ mod tests {
 
     #[test]
     fn inodes_of_both_forms_are_read_back() {
-        let small = Inode { mode: S_IFREG | 0o644, links: 1, len: 7, block: 3, serial: 9, uid: 1, gid: 2 };
-        for inode in [small, Inode { len: 5 << 32, ..small }, Inode { uid: 100_000, ..small }] {
+        let small = Inode {
+            mode: S_IFREG | 0o644,
+            links: 1,
+            len: 7,
+            block: 3,
+            inline: false,
+            serial: 9,
+            uid: 1,
+            gid: 2,
+        };
+        let inline = Inode { inline: true, ..small };
+        let all = [
+            small,
+            Inode { len: 5 << 32, ..small },
+            Inode { uid: 100_000, ..small },
+            inline,
+            Inode { uid: 100_000, ..inline },
+        ];
+        for inode in all {
             let mut bytes = [0; 64];
             inode.write(&mut bytes);
             assert_eq!(Inode::read(&bytes), Some(inode));

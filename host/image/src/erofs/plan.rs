@@ -8,12 +8,11 @@ use std::io::Write;
 
 /// A tree with every inode and block in its place: its length is known, nothing is written yet.
 ///
-/// First come the superblock and all inodes, then directories and links, then the files; each group in the
-/// order of a walk through the sorted tree.
+/// First come the superblock and all inodes, those of less than a block with their data behind them, then larger
+/// directories, then larger files, on blocks of their own; each group in the order of a walk through the sorted tree.
 #[derive(Debug)]
 pub struct Plan<'a> {
     inodes: Vec<Planned<'a>>,
-    metadata_blocks: u64,
     blocks: u32,
 }
 
@@ -45,22 +44,24 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// [`TreeError::TooLarge`].
     pub fn new(tree: &'a Tree) -> Result<Self, TreeError> {
-        let mut plan = Self { inodes: Vec::new(), metadata_blocks: 0, blocks: 0 };
+        let mut plan = Self { inodes: Vec::new(), blocks: 0 };
         plan.walk(&tree.root, 0, tree);
         let mut at = (SUPER_OFFSET + SUPER_LEN) as u64;
         for planned in &mut plan.inodes {
-            let len = planned.inode.disk_len();
+            let whole = planned.inode.disk_len() + planned.inode.len;
+            planned.inode.inline = planned.inode.len > 0 && whole <= BLOCK;
+            let len = if planned.inode.inline { whole } else { planned.inode.disk_len() };
+            // Neither an inode nor its data may cross into another block.
             if at / BLOCK != (at + len - 1) / BLOCK {
                 at = at.next_multiple_of(BLOCK);
             }
             planned.nid = at / SLOT;
-            at += len;
+            at = (at + len).next_multiple_of(SLOT);
         }
-        plan.metadata_blocks = at.div_ceil(BLOCK);
-        let mut block = plan.metadata_blocks;
+        let mut block = at.div_ceil(BLOCK);
         for files in [false, true] {
             let group = plan.inodes.iter_mut().filter(|p| matches!(p.content, Content::File(_)) == files);
-            for planned in group.filter(|p| p.inode.len > 0) {
+            for planned in group.filter(|p| p.inode.len > 0 && !p.inode.inline) {
                 planned.inode.block = u32::try_from(block).map_err(|_| TreeError::TooLarge)?;
                 block = block.saturating_add(planned.inode.len.div_ceil(BLOCK));
             }
@@ -80,19 +81,23 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// A host file cannot be read, or changed; or `out` cannot be written.
     pub fn write(&self, out: &mut impl Write) -> Result<(), TreeError> {
-        out.write_all(&self.metadata())?;
+        self.write_metadata(out)?;
         for files in [false, true] {
-            for planned in &self.inodes {
-                match &planned.content {
-                    Content::Dir(entries) if !files => out.write_all(&self.dir_blocks(entries))?,
-                    Content::Symlink(target) if !files => write_padded(out, target)?,
-                    Content::File(file) if files => {
-                        file.read(|piece| out.write_all(piece))?;
-                        write_zeros(out, file.len)?;
-                    }
-                    _ => {}
+            for planned in self.inodes.iter().filter(|p| p.inode.len > 0 && !p.inode.inline) {
+                if matches!(planned.content, Content::File(_)) == files {
+                    self.write_content(planned, out)?;
+                    write_zeros(out, planned.inode.len)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn write_content(&self, planned: &Planned<'_>, out: &mut impl Write) -> Result<(), TreeError> {
+        match &planned.content {
+            Content::Dir(entries) => out.write_all(&self.dir_blocks(entries))?,
+            Content::Symlink(target) => out.write_all(target)?,
+            Content::File(file) => file.read(|piece| out.write_all(piece))?,
         }
         Ok(())
     }
@@ -125,24 +130,46 @@ impl<'a> Plan<'a> {
     fn push(&mut self, mode: u16, len: u64, tree: &Tree, content: Content<'a>) -> usize {
         let index = self.inodes.len();
         let serial = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let inode = Inode { mode, links: 1, len, block: 0, serial, uid: tree.uid, gid: tree.gid };
+        let inode =
+            Inode { mode, links: 1, len, block: 0, inline: false, serial, uid: tree.uid, gid: tree.gid };
         self.inodes.push(Planned { inode, nid: 0, content });
         index
     }
 
-    fn metadata(&self) -> Vec<u8> {
-        let mut out = vec![0; (self.metadata_blocks * BLOCK) as usize];
+    /// Writes the inodes with what stands behind them, a block at a time: there may be much of it.
+    fn write_metadata(&self, out: &mut impl Write) -> Result<(), TreeError> {
+        let (mut block, mut start) = (vec![0; SUPER_OFFSET + SUPER_LEN], 0);
         for planned in &self.inodes {
-            planned.inode.write(&mut out[(planned.nid * SLOT) as usize..]);
+            let at = planned.nid * SLOT;
+            if at >= start + BLOCK {
+                self.finish_block(&mut block, start, out)?;
+                start += BLOCK;
+            }
+            block.resize((at - start) as usize, 0);
+            block.resize(block.len() + planned.inode.disk_len() as usize, 0);
+            planned.inode.write(&mut block[(at - start) as usize..]);
+            if planned.inode.inline {
+                self.write_content(planned, &mut block)?;
+            }
         }
-        let root_nid = self.inodes[0].nid as u16;
-        Super { root_nid, inodes: self.inodes.len() as u64, blocks: self.blocks }.write(&mut out);
-        out
+        self.finish_block(&mut block, start, out)
+    }
+
+    fn finish_block(&self, block: &mut Vec<u8>, start: u64, out: &mut impl Write) -> Result<(), TreeError> {
+        block.resize(BLOCK as usize, 0);
+        if start == 0 {
+            let root_nid = self.inodes[0].nid as u16;
+            Super { root_nid, inodes: self.inodes.len() as u64, blocks: self.blocks }.write(block);
+        }
+        out.write_all(block)?;
+        block.clear();
+        Ok(())
     }
 
     fn dir_blocks(&self, entries: &[Dirent<'_>]) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out: Vec<u8> = Vec::new();
         for group in dir_groups(entries) {
+            out.resize(out.len().next_multiple_of(BLOCK as usize), 0);
             let mut name_at = group.len() * DIRENT_LEN;
             for entry in group {
                 let target = &self.inodes[entry.target];
@@ -152,7 +179,6 @@ impl<'a> Plan<'a> {
                 name_at += entry.name.len();
             }
             group.iter().for_each(|entry| out.extend(entry.name));
-            out.resize(out.len().next_multiple_of(BLOCK as usize), 0);
         }
         out
     }
@@ -178,11 +204,6 @@ fn dir_len(entries: &[Dirent<'_>]) -> u64 {
         (blocks + 1, group.iter().map(|entry| DIRENT_LEN + entry.name.len()).sum::<usize>() as u64)
     });
     (blocks - 1) * BLOCK + last
-}
-
-fn write_padded(out: &mut impl Write, bytes: &[u8]) -> Result<(), TreeError> {
-    out.write_all(bytes)?;
-    write_zeros(out, bytes.len() as u64)
 }
 
 /// Fills the last block of `len` bytes.

@@ -67,17 +67,18 @@ pub fn list(file: &File, offset: u64, len: u64) -> Result<Vec<Entry>, ReadError>
     // An inode takes 32 bytes at least: more entries than that can only be a circle.
     let most = usize::try_from(len / SLOT).unwrap_or(usize::MAX);
     let mut entries = Vec::new();
-    let mut todo = vec![(Vec::new(), disk.inode(superblock.root_nid.into())?)];
-    while let Some((path, dir)) = todo.pop() {
-        for (name, nid) in disk.dirents(&dir)? {
+    let root = u64::from(superblock.root_nid);
+    let mut todo = vec![(Vec::new(), root, disk.inode(root)?)];
+    while let Some((path, nid, dir)) = todo.pop() {
+        for (name, nid) in disk.dirents(nid, &dir)? {
             let inode = disk.inode(nid)?;
             let path = [&path[..], b"/", &name].concat();
             if entries.len() >= most || path.len() > PATH_MAX {
                 return Err(ReadError::Damaged("its directories form a circle"));
             }
-            entries.push(disk.entry(&path, &inode)?);
+            entries.push(disk.entry(&path, nid, &inode)?);
             if inode.mode & S_IFMT == S_IFDIR {
-                todo.push((path, inode));
+                todo.push((path, nid, inode));
             }
         }
     }
@@ -110,8 +111,8 @@ impl Disk<'_> {
     }
 
     /// The names in a directory with the numbers of their inodes, without `.` and `..`.
-    fn dirents(&self, dir: &Inode) -> Result<Vec<(Vec<u8>, u64)>, ReadError> {
-        let bytes = self.read(u64::from(dir.block) * BLOCK, dir.len)?;
+    fn dirents(&self, nid: u64, dir: &Inode) -> Result<Vec<(Vec<u8>, u64)>, ReadError> {
+        let bytes = self.read(dir.data_at(nid), dir.len)?;
         let mut names = Vec::new();
         for block in bytes.chunks(BLOCK as usize) {
             block_dirents(block, &mut names).ok_or(ReadError::Damaged("a directory is malformed"))?;
@@ -119,13 +120,13 @@ impl Disk<'_> {
         Ok(names)
     }
 
-    fn entry(&self, path: &[u8], inode: &Inode) -> Result<Entry, ReadError> {
+    fn entry(&self, path: &[u8], nid: u64, inode: &Inode) -> Result<Entry, ReadError> {
         let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (kind, target) = match inode.mode & S_IFMT {
             S_IFDIR => (EntryKind::Directory, None),
             S_IFREG => (EntryKind::File, None),
             S_IFLNK if inode.len < BLOCK => {
-                let target = self.read(u64::from(inode.block) * BLOCK, inode.len)?;
+                let target = self.read(inode.data_at(nid), inode.len)?;
                 (EntryKind::Symlink, Some(lossy(&target)))
             }
             _ => return Err(ReadError::Damaged("a file has an unknown type")),

@@ -8,6 +8,7 @@ use super::apic::{self, Count};
 use super::port::{cpuid, rdtsc};
 use super::single::Single;
 use super::{kvmclock, rtc, start};
+use core::num::NonZero;
 
 /// How long the counter's rate is measured: 250 ms against a reading error below 1 us.
 const MEASURE: u64 = 250_000_000;
@@ -68,7 +69,7 @@ impl Clock {
             Source::Kvm
         } else if let Some(hertz) = counter_rate() {
             self.base_tsc = start::entry_tsc();
-            self.rate = ((1_000_000_000u128 << 32) / u128::from(hertz)) as u64;
+            self.rate = ((1_000_000_000u128 << 32) / NonZero::<u128>::from(hertz)) as u64;
             Source::Counter
         } else {
             self.start_round(0, Count::Silent, u32::MAX, COARSE);
@@ -105,7 +106,7 @@ impl Clock {
         let length = (u64::from(self.initial) + 1) << self.shift;
         // How often the timer went round: the counter knows well enough.
         let rough = if self.rate == 0 { 0 } else { self.by_counter(tsc).saturating_sub(self.round) };
-        let rounds = rough.saturating_sub(phase).saturating_add(length / 2) / length;
+        let rounds = rough.saturating_sub(phase).saturating_add(length / 2).checked_div(length).unwrap_or(0);
         let now = self.round + phase + rounds * length;
         let ticks = tsc.saturating_sub(self.start_tsc);
         if now > 0 && ticks > 0 {
@@ -140,18 +141,18 @@ impl Clock {
 }
 
 /// The counter's rate in Hz, as CPUID tells it.
-fn counter_rate() -> Option<u64> {
+fn counter_rate() -> Option<NonZero<u64>> {
     let [most, ..] = cpuid(0, 0);
     if most >= 0x15 {
         let [denominator, numerator, crystal, _] = cpuid(0x15, 0).map(u64::from);
-        if denominator != 0 && numerator != 0 && crystal != 0 {
-            return Some(crystal * numerator / denominator);
+        if let Some(rate) = (crystal * numerator).checked_div(denominator).and_then(NonZero::new) {
+            return Some(rate);
         }
     }
     // The hypervisor's leaf for it, which VMware, KVM and others have.
     if cpuid(1, 0)[2] & 1 << 31 != 0 && cpuid(0x4000_0000, 0)[0] >= 0x4000_0010 {
         let kilohertz = u64::from(cpuid(0x4000_0010, 0)[0]);
-        return (kilohertz != 0).then_some(kilohertz * 1000);
+        return NonZero::new(kilohertz * 1000);
     }
     None
 }

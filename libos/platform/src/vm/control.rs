@@ -21,7 +21,7 @@ pub fn send(message: Message) {
 pub fn receive() -> Option<Message> {
     let partial = &mut *PARTIAL.lock();
     loop {
-        match Message::decode(&partial.bytes[..partial.length]) {
+        match Message::decode(partial.bytes.get(..partial.length)?) {
             Ok(Some((message, used))) => {
                 partial.bytes.copy_within(used..partial.length, 0);
                 partial.length -= used;
@@ -30,7 +30,7 @@ pub fn receive() -> Option<Message> {
             // Without meaning from here on: forget it.
             Err(_) => partial.length = 0,
             Ok(None) => {
-                let got = ports::read(Role::Control, &mut partial.bytes[partial.length..])?.ok()?;
+                let got = ports::read(Role::Control, partial.bytes.get_mut(partial.length..)?)?.ok()?;
                 if got == 0 {
                     return None;
                 }

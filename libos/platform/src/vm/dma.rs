@@ -35,7 +35,7 @@ impl Dma {
 
     /// A pointer to the byte at `offset`, behind which `length` bytes lie.
     pub fn pointer(&self, offset: usize, length: usize) -> *mut u8 {
-        assert!(offset <= self.length && length <= self.length - offset);
+        assert!(offset <= self.length && length <= self.length - offset, "beyond a device's memory");
         (self.address + offset) as *mut u8
     }
 

@@ -92,9 +92,9 @@ pub fn wait(deadline: Option<u64>, report: &mut dyn FnMut(Ready)) {
 /// Acknowledges and reports the lines of `struck`.
 fn tell(struck: u32, report: &mut dyn FnMut(Ready)) {
     let mut at = 0;
-    for line in 0..LINES as u8 {
+    for (line, status) in TABLE.lock().status.into_iter().enumerate() {
         if struck >> line & 1 != 0 {
-            acknowledge(TABLE.lock().status[usize::from(line)]);
+            acknowledge(status);
         }
     }
     // The table is not held while `report` runs: it may watch more.
@@ -103,7 +103,7 @@ fn tell(struck: u32, report: &mut dyn FnMut(Ready)) {
     }
     loop {
         let table = TABLE.lock();
-        let Some(&(line, token)) = table.watches[..table.watched].get(at) else { break };
+        let Some(&(line, token)) = table.watches.iter().take(table.watched).nth(at) else { break };
         drop(table);
         if struck >> line & 1 != 0 {
             report(Ready { token, readable: true, writable: true });

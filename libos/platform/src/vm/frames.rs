@@ -36,11 +36,9 @@ impl Ram {
         // Page 0 stays unused: a device address of 0 means "none".
         let start = start.max(PAGE).next_multiple_of(PAGE);
         let end = end & !(PAGE - 1);
-        if start >= end || self.count == RANGES {
-            return;
-        }
         let mut at = self.count;
-        self.ranges[at] = Range { start, end };
+        let Some(place) = self.ranges.get_mut(at).filter(|_| start < end) else { return };
+        *place = Range { start, end };
         self.count += 1;
         while at > 0 && start >= ONE_MIB && self.ranges[at - 1].start < ONE_MIB {
             self.ranges.swap(at, at - 1);
@@ -54,13 +52,13 @@ impl Ram {
         let end = end.next_multiple_of(PAGE);
         let mut i = 0;
         // What is added on the way may move later ranges one place up, never past the loop's end.
-        while i < self.count {
-            let range = self.ranges[i];
+        while let Some(place) = self.ranges.get_mut(i).filter(|_| i < self.count) {
+            let range = *place;
             if start < range.end && range.start < end {
-                self.ranges[i].end = start.max(range.start);
-                if self.ranges[i].len() == 0 {
-                    self.ranges[i] = Range { start: end.min(range.end), end: range.end };
+                if start <= range.start {
+                    place.start = end.min(range.end);
                 } else {
+                    place.end = start;
                     self.add(end, range.end);
                 }
             }
@@ -68,22 +66,27 @@ impl Ram {
         }
     }
 
+    /// Those that were added, in their order; the rest are empty.
+    fn used(&mut self) -> impl DoubleEndedIterator<Item = &mut Range> {
+        self.ranges.iter_mut().take(self.count)
+    }
+
     /// Takes `pages` contiguous pages from the back; returns their physical address.
     pub fn take_back(&mut self, pages: usize) -> Option<usize> {
         let length = pages.checked_mul(PAGE)?;
-        let range = self.ranges[..self.count].iter_mut().rev().find(|r| r.len() >= length)?;
+        let range = self.used().rev().find(|r| r.len() >= length)?;
         range.end -= length;
         Some(range.end)
     }
 
     /// The range from whose front the heap grows next.
     pub fn front(&mut self) -> Option<&mut Range> {
-        self.ranges[..self.count].iter_mut().find(|r| r.len() > 0)
+        self.used().find(|r| r.len() > 0)
     }
 
     /// Free bytes in all.
     pub fn free(&self) -> usize {
-        self.ranges[..self.count].iter().map(Range::len).sum()
+        self.ranges.iter().map(Range::len).sum()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::dma::Dma;
 use super::event;
-use super::single::Single;
+use super::single::{Later, Single};
 use super::virtio::{Device, Part, Queue, kind};
 use crate::Errno;
 
@@ -36,7 +36,7 @@ struct Transport {
     slots: [Slot; SLOTS],
 }
 
-static TRANSPORTS: Single<[Option<Transport>; MAX_DEVICES]> = Single::new([const { None }; MAX_DEVICES]);
+static TRANSPORTS: Single<[Later<Transport>; MAX_DEVICES]> = Single::new([const { Later::new() }; MAX_DEVICES]);
 
 impl Transport {
     fn open(nth: usize) -> Option<Self> {
@@ -74,10 +74,10 @@ fn room(place: &mut Option<Dma>, length: usize) -> Option<&mut Dma> {
 pub fn open(tag: &str) -> Option<usize> {
     let transports = &mut *TRANSPORTS.lock();
     for (nth, place) in transports.iter_mut().enumerate() {
-        if place.is_none() {
-            *place = Some(Transport::open(nth)?);
+        if place.get().is_none() {
+            place.set(Transport::open(nth)?);
         }
-        if place.as_ref().is_some_and(|t| t.has_tag(tag)) {
+        if place.get().is_some_and(|t| t.has_tag(tag)) {
             return Some(nth);
         }
     }
@@ -86,7 +86,7 @@ pub fn open(tag: &str) -> Option<usize> {
 
 /// See [`crate::p9::watch`].
 pub fn watch(device: usize, token: u32) {
-    let line = TRANSPORTS.lock().get(device).and_then(|t| t.as_ref()?.device.line());
+    let line = TRANSPORTS.lock().get(device).and_then(|t| t.get()?.device.line());
     if let Some(line) = line {
         event::watch(line, token);
     }
@@ -95,7 +95,7 @@ pub fn watch(device: usize, token: u32) {
 /// See [`crate::p9::submit`].
 pub fn submit(device: usize, request: &[u8], reply: usize) -> Result<u16, Errno> {
     let mut guard = TRANSPORTS.lock();
-    let transport = guard.get_mut(device).and_then(Option::as_mut).ok_or(Errno::ENODEV)?;
+    let transport = guard.get_mut(device).and_then(Later::get_mut).ok_or(Errno::ENODEV)?;
     if request.is_empty() || request.len() > MAX_MESSAGE || reply == 0 || reply > MAX_MESSAGE {
         return Err(Errno::EMSGSIZE);
     }
@@ -117,7 +117,7 @@ pub fn submit(device: usize, request: &[u8], reply: usize) -> Result<u16, Errno>
 /// See [`crate::p9::take`].
 pub fn take(device: usize, slot: u16, consume: &mut dyn FnMut(&[u8])) -> bool {
     let mut guard = TRANSPORTS.lock();
-    let Some(transport) = guard.get_mut(device).and_then(Option::as_mut) else { return false };
+    let Some(transport) = guard.get_mut(device).and_then(Later::get_mut) else { return false };
     transport.collect();
     let Some(slot) = transport.slots.get_mut(usize::from(slot)) else { return false };
     let (State::Done(length), Some(reply)) = (slot.state, &slot.reply) else { return false };

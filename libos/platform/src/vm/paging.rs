@@ -118,11 +118,14 @@ fn unmapped(address: usize, limit: usize) -> usize {
         // SAFETY: the tables above were found present, so this entry lies in a table.
         let value = unsafe { place.read_volatile() };
         if value & PRESENT == 0 {
-            let covered = PAGE << (9 * (level - 1));
-            let rest = (TABLE_ENTRIES - address / covered % TABLE_ENTRIES).min(limit.div_ceil(covered));
+            // Each entry covers 2^bits bytes.
+            let bits = PAGE.trailing_zeros() + 9 * (level - 1);
+            let covered = 1usize << bits;
+            let most = limit.saturating_add(covered - 1) >> bits;
+            let rest = (TABLE_ENTRIES - (address >> bits) % TABLE_ENTRIES).min(most);
             // SAFETY: the entries up to the end of the same table.
             let run = (1..rest).find(|&i| unsafe { place.add(i).read_volatile() } & PRESENT != 0);
-            return run.unwrap_or(rest.max(1)) * covered - address % covered;
+            return (run.unwrap_or(rest.max(1)) << bits) - (address & (covered - 1));
         }
         if level == 2 && value & LARGE != 0 {
             return 0;

@@ -5,7 +5,7 @@
 mod link;
 mod port;
 
-use super::single::Single;
+use super::single::{Later, Single};
 use crate::Errno;
 use link::Link;
 use port::Port;
@@ -31,13 +31,12 @@ struct Console {
 }
 
 #[expect(clippy::large_enum_variant, reason = "there is one of it, in a static")]
-enum State {
-    Unknown,
-    Absent,
-    Here(Console),
+struct State {
+    looked: bool,
+    console: Later<Console>,
 }
 
-static CONSOLE: Single<State> = Single::new(State::Unknown);
+static CONSOLE: Single<State> = Single::new(State { looked: false, console: Later::new() });
 
 impl Console {
     fn open() -> Option<Self> {
@@ -65,7 +64,7 @@ impl Console {
     }
 
     fn with_role(&mut self, role: Role) -> Option<&mut Port> {
-        self.ports[self.roles[role as usize]?].as_mut()
+        self.ports.get_mut(self.roles[role as usize]?)?.as_mut()
     }
 }
 
@@ -73,13 +72,13 @@ impl Console {
 /// then a fault or panic happened in this very code.
 fn with<R>(f: impl FnOnce(&mut Console) -> Option<R>) -> Option<R> {
     let mut state = CONSOLE.try_lock()?;
-    if let State::Unknown = *state {
-        *state = Console::open().map_or(State::Absent, State::Here);
+    if !state.looked {
+        state.looked = true;
+        if let Some(console) = Console::open() {
+            state.console.set(console);
+        }
     }
-    match &mut *state {
-        State::Here(console) => f(console),
-        _ => None,
-    }
+    f(state.console.get_mut()?)
 }
 
 /// Writes all of `bytes` to the port of `role`; `false` when there is no such port.
@@ -118,7 +117,7 @@ pub fn watch(role: Role, token: u32) -> bool {
 /// Waits until the host has taken everything that was written.
 pub fn drain() {
     if let Some(mut state) = CONSOLE.try_lock()
-        && let State::Here(console) = &mut *state
+        && let Some(console) = state.console.get_mut()
     {
         console.ports.iter_mut().flatten().for_each(Port::drain);
     }

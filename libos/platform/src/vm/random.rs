@@ -33,6 +33,7 @@ impl Layout {
     }
 
     /// A number below `bound`.
+    #[inline(never)]
     pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

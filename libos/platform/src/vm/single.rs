@@ -24,3 +24,32 @@ impl<T> Single<T> {
         self.0.try_borrow_mut().ok()
     }
 }
+
+/// A value that is made later. Unlike an `Option`, which may mark "none" by any bits, it is all zeros until then, so
+/// that a static of it takes no room in the image.
+pub struct Later<T> {
+    made: bool,
+    value: core::mem::MaybeUninit<T>,
+}
+
+impl<T> Later<T> {
+    pub const fn new() -> Self {
+        Self { made: false, value: core::mem::MaybeUninit::uninit() }
+    }
+
+    /// Makes the value. Statics keep theirs for good, so one that was made before is forgotten, not dropped.
+    pub fn set(&mut self, value: T) {
+        self.made = true;
+        self.value.write(value);
+    }
+
+    pub fn get(&self) -> Option<&T> {
+        // SAFETY: `made` says that it was written.
+        self.made.then(|| unsafe { self.value.assume_init_ref() })
+    }
+
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        // SAFETY: as above.
+        self.made.then(|| unsafe { self.value.assume_init_mut() })
+    }
+}

@@ -66,7 +66,8 @@ pub fn command_line() -> &'static [u8] {
     unsafe {
         let Some(start) = paging::window(physical, MAX_COMMAND_LINE, NO_EXECUTE) else { return &[] };
         let bytes = core::slice::from_raw_parts(start as *const u8, MAX_COMMAND_LINE);
-        &bytes[..bytes.iter().position(|&b| b == 0).unwrap_or(0)]
+        // One without an end is none.
+        bytes.iter().position(|&b| b == 0).and_then(|end| bytes.get(..end)).unwrap_or_default()
     }
 }
 
@@ -86,6 +87,7 @@ fn enough<T>(value: Option<T>) -> T {
 }
 
 /// Makes `length` bytes of physical memory at `address` readable at the same address, for the time of booting.
+#[inline(never)]
 fn reach(address: u64, length: usize) {
     let mut page = address as usize & !(LARGE_PAGE - 1);
     while page < address as usize + length {
@@ -175,16 +177,17 @@ fn find_memory(start_info: u64, info: &StartInfo, module: Option<&Module>) {
             exclude(header.address, header.memory_size as usize);
         }
     }
-    exclude(start_info, size_of::<StartInfo>());
-    exclude(info.memory_map, info.memory_map_entries as usize * size_of::<Memory>());
-    if let Some(module) = module {
-        exclude(info.module_list, info.modules as usize * size_of::<Module>());
-        exclude(module.address, module.size as usize);
-    }
-    if info.command_line != 0 {
-        exclude(info.command_line, MAX_COMMAND_LINE);
-        COMMAND_LINE.store(info.command_line as usize, Ordering::Relaxed);
-    }
+    let command_line = if info.command_line == 0 { 0 } else { MAX_COMMAND_LINE };
+    let modules = if module.is_some() { info.modules as usize * size_of::<Module>() } else { 0 };
+    let taken = [
+        (start_info, size_of::<StartInfo>()),
+        (info.memory_map, info.memory_map_entries as usize * size_of::<Memory>()),
+        (info.command_line, command_line),
+        (info.module_list, modules),
+        module.map_or((0, 0), |m| (m.address, m.size as usize)),
+    ];
+    taken.into_iter().filter(|(_, length)| *length != 0).for_each(|(start, length)| exclude(start, length));
+    COMMAND_LINE.store(info.command_line as usize, Ordering::Relaxed);
 }
 
 /// Maps every part of the image with what it needs and no more; what was sealed behind it read-only.
@@ -199,10 +202,13 @@ fn map_image(slide: usize) {
         // writes to the read-only data before CR0.WP is set.
         enough(unsafe { paging::map(from + slide, from, (to - from).next_multiple_of(PAGE), flags) });
     };
-    part(header, text, NO_EXECUTE);
-    part(text, data, 0);
-    part(data, writable, NO_EXECUTE);
-    part(writable, end, NO_EXECUTE | WRITE);
+    let parts = [
+        (header, text, NO_EXECUTE),
+        (text, data, 0),
+        (data, writable, NO_EXECUTE),
+        (writable, end, NO_EXECUTE | WRITE),
+    ];
+    parts.into_iter().for_each(|(from, to, flags)| part(from, to, flags));
     for header in entry::headers() {
         let (from, length) = (header.address as usize, header.memory_size as usize);
         if header.kind == entry::PT_LOAD && from >= end {

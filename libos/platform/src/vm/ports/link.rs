@@ -99,7 +99,7 @@ impl Link {
                 }
                 event::NAME => {
                     known |= bit;
-                    let name = &name[..length];
+                    let name = name.get(..length).unwrap_or_default();
                     let name = name.strip_suffix(b"\0").unwrap_or(name);
                     if let Some(role) = names.iter().position(|n| n.as_bytes() == name) {
                         found.named[role] = Some(port);

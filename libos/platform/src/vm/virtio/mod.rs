@@ -75,8 +75,7 @@ fn place(kind: u16, nth: usize) -> Option<Place> {
         }
         mmio::scan(|kind, address, line| found.add(kind, Place::Mmio(address, line)));
     }
-    let mut all = found.devices[..found.count].iter();
-    all.by_ref().filter(|(k, _)| *k == kind).nth(nth).map(|(_, place)| *place)
+    found.devices.iter().take(found.count).filter(|(k, _)| *k == kind).nth(nth).map(|(_, place)| *place)
 }
 
 enum Transport {
@@ -123,10 +122,14 @@ impl Device {
         device.negotiate(wanted | feature::VERSION_1).then_some(device)
     }
 
-    fn negotiate(&mut self, wanted: u64) -> bool {
-        transport!(self.set_status(0));
-        let mut status = status::ACKNOWLEDGE | status::DRIVER;
+    fn set_status(&self, status: u8) {
         transport!(self.set_status(status));
+    }
+
+    fn negotiate(&mut self, wanted: u64) -> bool {
+        self.set_status(0);
+        let mut status = status::ACKNOWLEDGE | status::DRIVER;
+        self.set_status(status);
         let mut offered = transport!(self.features());
         if self.is_legacy() {
             offered &= u64::from(u32::MAX);
@@ -139,7 +142,7 @@ impl Device {
             return true;
         }
         status |= status::FEATURES_OK;
-        transport!(self.set_status(status));
+        self.set_status(status);
         transport!(self.status()) & status::FEATURES_OK != 0
     }
 
@@ -177,7 +180,7 @@ impl Device {
         if !self.is_legacy() {
             status |= status::FEATURES_OK;
         }
-        transport!(self.set_status(status));
+        self.set_status(status);
     }
 
     /// A byte of the device's configuration; 0 behind its end.
