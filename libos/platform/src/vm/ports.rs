@@ -30,7 +30,6 @@ struct Console {
     roles: [Option<usize>; 4],
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one of it, in a static")]
 struct State {
     looked: bool,
     console: Later<Console>,
