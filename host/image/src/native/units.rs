@@ -2,65 +2,28 @@
 
 use super::cargo;
 use super::package::Package;
-use serde::Deserialize;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::process::Command;
-
-#[derive(Deserialize)]
-struct Metadata {
-    resolve: Resolve,
-}
-
-#[derive(Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<Dependency>,
-}
-
-#[derive(Deserialize)]
-struct Dependency {
-    pkg: String,
-    dep_kinds: Vec<DependencyKind>,
-}
-
-#[derive(Deserialize)]
-struct DependencyKind {
-    kind: Option<String>,
-}
 
 /// Counts the packages that the program is built from, itself included; 0 when cargo does not tell. The arguments
 /// are those by which the build, too, finds the native API.
+///
+/// `cargo tree` knows which optional dependencies are in use; `cargo metadata` lists more than are built.
 pub(crate) fn count(package: &Package, arguments: &[String]) -> usize {
     let mut command: Command = cargo::command(&package.folder);
     command
-        .args(["metadata", "--format-version=1", "--filter-platform", cargo::TARGET, "--manifest-path"])
+        .args(["tree", "--quiet", "--edges", "no-dev", "--prefix", "none", "--target", cargo::TARGET])
+        .args(["--package", &package.id, "--manifest-path"])
         .arg(package.folder.join("Cargo.toml"))
         .args(arguments);
     let output = command.output().ok().filter(|output| output.status.success());
-    let metadata: Option<Metadata> = output.and_then(|output| serde_json::from_slice(&output.stdout).ok());
-    metadata.map_or(0, |metadata| reachable(&metadata.resolve.nodes, &package.id))
+    output.map_or(0, |output| distinct(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// How many packages there are from `root` on, over dependencies that are not for tests.
-fn reachable(nodes: &[Node], root: &str) -> usize {
-    let nodes: HashMap<&str, &Node> = nodes.iter().map(|node| (node.id.as_str(), node)).collect();
-    let mut seen = HashSet::from([root]);
-    let mut todo = vec![root];
-    while let Some(id) = todo.pop() {
-        let deps = nodes.get(id).map_or(&[][..], |node| &node.deps);
-        let built = deps.iter().filter(|d| d.dep_kinds.iter().any(|k| k.kind.as_deref() != Some("dev")));
-        for dependency in built {
-            if seen.insert(&dependency.pkg) {
-                todo.push(&dependency.pkg);
-            }
-        }
-    }
-    seen.len()
+/// How many packages a tree names: each a line, with a mark behind those that stand in it again.
+fn distinct(tree: &str) -> usize {
+    let lines = tree.lines().map(|line| line.trim_end_matches(" (*)")).filter(|line| !line.is_empty());
+    lines.collect::<HashSet<_>>().len()
 }
 
 #[cfg(test)]
@@ -68,14 +31,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_only_tests_need_is_not_counted() {
-        let json = r#"[
-            {"id": "app", "deps": [{"pkg": "a", "dep_kinds": [{"kind": null}]}, {"pkg": "t", "dep_kinds": [{"kind": "dev"}]}]},
-            {"id": "a", "deps": [{"pkg": "b", "dep_kinds": [{"kind": "dev"}, {"kind": "build"}]}]},
-            {"id": "b", "deps": [{"pkg": "a", "dep_kinds": [{"kind": null}]}]},
-            {"id": "t", "deps": []}
-        ]"#;
-        let nodes: Vec<Node> = serde_json::from_str(json).unwrap();
-        assert_eq!(reachable(&nodes, "app"), 3);
+    fn a_package_counts_once_however_often_it_is_needed() {
+        let tree = "app v0.1.0 (/app)\na v1.0.0\nb v2.0.0\nb v2.0.0 (*)\nb v3.0.0\nm v1.0.0 (proc-macro)\n";
+        assert_eq!(distinct(tree), 5);
     }
 }
