@@ -1,5 +1,9 @@
 //! Opening what an instance is granted, once: a restarted instance gets the same sockets and volumes.
 
+mod tap;
+
+pub use tap::TapError;
+
 use crate::home::Home;
 use crate::options::{Net, Options, Publish, protocol_name};
 use crate::state::PortState;
@@ -9,13 +13,16 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use thiserror::Error;
 
 /// How many connections may wait to be accepted; the host's own limit (somaxconn) cuts it down.
 const BACKLOG: i32 = 4096;
+
+/// How many bytes of datagrams may wait, each way; the host's own limits (rmem_max, wmem_max) cut it down.
+const DATAGRAM_BUFFER: usize = 1 << 20;
 
 /// Why something cannot be granted.
 #[derive(Debug, Error, Diagnostic)]
@@ -81,16 +88,10 @@ pub enum GrantError {
         /// Why not.
         source: io::Error,
     },
-    /// There is no such interface.
-    #[error("the tap {0} does not exist")]
-    #[diagnostic(help(
-        "make it first: sudo ip tuntap add {0} mode tap user $USER && sudo ip link set {0} up"
-    ))]
-    NoSuchTap(String),
-    /// The interface is something else.
-    #[error("the interface {0} is no tap")]
-    #[diagnostic(help("`ip tuntap` lists the taps; ip tuntap add NAME mode tap user $USER makes one"))]
-    NotATap(String),
+    /// The Ethernet device cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Tap(#[from] TapError),
     /// Only files and directories can be volumes.
     #[error("the volume {} is neither a file nor a directory", .0.display())]
     #[diagnostic(help("name a directory, or a regular file"))]
@@ -122,6 +123,7 @@ pub(crate) struct OpenVolume {
 pub(crate) struct Grants {
     pub ports: Vec<BoundPort>,
     pub volumes: Vec<OpenVolume>,
+    pub tap: Option<OwnedFd>,
 }
 
 impl Grants {
@@ -140,7 +142,7 @@ impl Grants {
             grants.ports.push(bind(publish, home)?);
         }
         if let Net::Tap(tap) = &options.net {
-            check_tap(&tap.interface)?;
+            grants.tap = Some(tap::open(&tap.interface)?);
         }
         for volume in &options.volumes {
             grants.volumes.push(open_volume(volume)?);
@@ -167,6 +169,9 @@ fn bind(publish: &Publish, home: &Home) -> Result<BoundPort, GrantError> {
         if publish.host.is_ipv6() {
             sockopt::set_ipv6_v6only(&socket, true)?;
         }
+        if publish.protocol == Protocol::Udp {
+            prepare_for_datagrams(&socket, publish.host.ip())?;
+        }
         rustix::net::bind(&socket, &publish.host)?;
         if publish.protocol == Protocol::Tcp {
             rustix::net::listen(&socket, BACKLOG)?;
@@ -179,6 +184,22 @@ fn bind(publish: &Publish, home: &Home) -> Result<BoundPort, GrantError> {
     };
     let (socket, host) = bound().map_err(|error| explain(publish, error, home))?;
     Ok(BoundPort { protocol: publish.protocol, port: publish.port, host, socket: Some(socket) })
+}
+
+/// Room for bursts; and with a wildcard address each datagram tells which address was asked, so that the answer can
+/// leave from there.
+fn prepare_for_datagrams(socket: &OwnedFd, address: IpAddr) -> Result<(), Errno> {
+    use nix::sys::socket::{setsockopt, sockopt as more};
+    sockopt::set_socket_recv_buffer_size(socket, DATAGRAM_BUFFER)?;
+    sockopt::set_socket_send_buffer_size(socket, DATAGRAM_BUFFER)?;
+    let set = match address {
+        IpAddr::V4(address) if address.is_unspecified() => setsockopt(socket, more::Ipv4PacketInfo, &true),
+        IpAddr::V6(address) if address.is_unspecified() => {
+            setsockopt(socket, more::Ipv6RecvPacketInfo, &true)
+        }
+        _ => Ok(()),
+    };
+    set.map_err(|error| Errno::from_raw_os_error(error as i32))
 }
 
 fn explain(publish: &Publish, error: Errno, home: &Home) -> GrantError {
@@ -216,20 +237,6 @@ fn holder(publish: &Publish, home: &Home) -> String {
             let letter = if publish.protocol == Protocol::Tcp { 't' } else { 'u' };
             format!("`ss -ln{letter}p 'sport = :{number}'` shows which program has it")
         }
-    }
-}
-
-/// Taps must exist: making one needs a privilege, and one that was made in passing would not be connected.
-fn check_tap(interface: &str) -> Result<(), GrantError> {
-    let device = std::path::Path::new("/sys/class/net").join(interface);
-    if !device.exists() {
-        return Err(GrantError::NoSuchTap(interface.into()));
-    }
-    // IFF_TAP of linux/if_tun.h, in hexadecimal.
-    let flags = std::fs::read_to_string(device.join("tun_flags")).unwrap_or_default();
-    match u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16) {
-        Ok(flags) if flags & 2 != 0 => Ok(()),
-        _ => Err(GrantError::NotATap(interface.into())),
     }
 }
 
@@ -302,15 +309,6 @@ mod tests {
         let mut none = options(&["0:80"], &[]);
         none.net = Net::None;
         assert!(Grants::open(&none, &home()).is_err());
-    }
-
-    #[test]
-    fn a_tap_must_be_there_and_be_one() {
-        let with = |net: &str| Options { net: net.parse().unwrap(), ..options(&[], &[]) };
-        let error = Grants::open(&with("tap=no-such-tap"), &home()).unwrap_err();
-        assert!(matches!(error, GrantError::NoSuchTap(_)), "{error}");
-        let error = Grants::open(&with("tap=lo"), &home()).unwrap_err();
-        assert!(matches!(error, GrantError::NotATap(_)), "{error}");
     }
 
     #[test]

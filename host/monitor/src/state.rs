@@ -83,6 +83,7 @@ pub struct State {
     /// Its arguments, the program's name not among them.
     pub args: Vec<String>,
     /// Where it is in its life.
+    #[serde(rename = "state")]
     pub phase: Phase,
     /// The status by which it ended last.
     pub exit_code: Option<u8>,

@@ -7,10 +7,14 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// TUNSETIFF and TUNSETOFFLOAD (linux/if_tun.h).
 const TUNSETIFF: u64 = 0x4004_54ca;
 const TUNSETOFFLOAD: u64 = 0x4004_54d0;
+/// Sets the length of the header, which a tap keeps from whoever had it open before.
+const TUNSETVNETHDRSZ: u64 = 0x4004_54d8;
 /// IFF_TAP, IFF_NO_PI, IFF_VNET_HDR: Ethernet frames, each with a virtio-net header in front.
 const TAP: i16 = 0x0002 | 0x1000 | 0x4000;
 /// TUN_F_CSUM: frames whose checksum is still to be computed may come.
 const CHECKSUMS: usize = 1;
+/// The length of struct virtio_net_hdr.
+static HEADER: libc::c_int = 10;
 /// The length of an interface's name, with its zero.
 const NAME: usize = 16;
 
@@ -39,6 +43,8 @@ pub fn open_tap(name: &str) -> io::Result<OwnedFd> {
     let tap = rustix::fs::open("/dev/net/tun", flags, rustix::fs::Mode::empty())?;
     // SAFETY: the kernel reads and writes one ifreq of 40 bytes, which is a live local.
     check(unsafe { libc::ioctl(tap.as_raw_fd(), TUNSETIFF, &raw mut request) })?;
+    // SAFETY: the kernel reads an int, which is a static.
+    check(unsafe { libc::ioctl(tap.as_raw_fd(), TUNSETVNETHDRSZ, &raw const HEADER) })?;
     // SAFETY: the argument is a number, no address.
     check(unsafe { libc::ioctl(tap.as_raw_fd(), TUNSETOFFLOAD, CHECKSUMS) })?;
     Ok(tap)

@@ -154,6 +154,9 @@ fn detach(request: &Request, image: &Path) -> Result<u8, Failure> {
     let failed =
         |error: std::io::Error| Failure::bare(format!("cannot start a monitor in the background: {error}"));
     let (mut answer, ready) = std::io::pipe().map_err(failed)?;
+    // Whoever gave this process a pipe waits for its end. Kernels before 5.11 cannot do it; the instance is closed to
+    // what was inherited all the same.
+    let _ = kernlet_monitor::keep_descriptors_to_ourselves();
     let run = request.head.iter().position(|word| word == "run").map_or(0, |at| at + 1);
     let (before, after) = request.head.split_at(run);
     let mut monitor = Command::new("/proc/self/exe")

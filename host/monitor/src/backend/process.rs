@@ -9,10 +9,6 @@ use std::os::fd::OwnedFd;
 
 pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     let blob = blob(&plan)?;
-    if let Net::Tap(_) = plan.options.net {
-        let problem = "--net tap: this kernlet opens no Ethernet device for the backend process".into();
-        return Err(StartError::Unsupported(problem, "add `-b qemu`, or publish ports with -p"));
-    }
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(host("cannot make a pipe"));
     let (stdin, stdout, stderr);
     let stdio = match plan.terminal {
@@ -46,6 +42,13 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
             if last { port.socket.take() } else { port.socket.as_ref().map(duplicate).transpose()? };
         published.extend(socket.map(|socket| (port.protocol, port.port, socket)));
     }
+    let nic = match (&plan.options.net, &plan.grants.tap) {
+        (Net::Tap(tap), Some(opened)) => Some((tap.nic.clone(), duplicate(opened)?)),
+        _ => None,
+    };
+    if last {
+        plan.grants.tap = None;
+    }
     let (broker, inside) = if plan.grants.volumes.is_empty() && plan.options.connect.is_empty() {
         (None, None)
     } else {
@@ -61,7 +64,7 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         blob,
         stdio,
         published,
-        nic: None,
+        nic,
         broker: inside,
         memory: plan.options.memory,
     })
@@ -80,8 +83,8 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     })
 }
 
-fn duplicate(socket: &OwnedFd) -> Result<OwnedFd, StartError> {
-    socket.try_clone().map_err(host("cannot duplicate a socket"))
+fn duplicate(granted: &OwnedFd) -> Result<OwnedFd, StartError> {
+    granted.try_clone().map_err(host("cannot duplicate a descriptor"))
 }
 
 fn segment(segment: &Segment) -> kernlet_sandbox::Segment {

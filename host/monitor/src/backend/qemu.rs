@@ -108,9 +108,16 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     };
     let (relay, frames) = relay.map(|(relay, frames)| (relay, pass(frames))).unzip();
 
+    let tap = plan.grants.tap.as_ref().map(|tap| tap.try_clone().map(&mut pass)).transpose();
+    let ethernet = frames.or(tap.map_err(host("cannot duplicate a tap"))?);
+
     let mut line = CommandLine::default();
     line.machine(machine, plan.options.memory).kernel(image, told).ports(machine, &theirs);
-    line.network(machine, plan.grants, &plan.options.net, frames)?.volumes(machine, plan.grants, &volumes)?;
+    line.network(machine, plan.grants, &plan.options.net, ethernet)?.volumes(
+        machine,
+        plan.grants,
+        &volumes,
+    )?;
     // QEMU binds the TCP ports itself: let them go just before it does.
     let streams = plan.grants.ports.iter_mut().filter(|port| port.protocol == Protocol::Tcp);
     streams.for_each(|port| port.socket = None);
@@ -219,14 +226,15 @@ impl CommandLine {
         self
     }
 
-    /// One device. TCP ports are forwarded by QEMU's user network, datagrams carried by the relay; who needs both
-    /// has a hub between them.
+    /// One device: a tap, or a network of the machine's own. There TCP ports are forwarded by QEMU's user network,
+    /// datagrams carried by the relay; who needs both has a hub between them. `ethernet` is the tap's descriptor, or
+    /// the relay's.
     fn network(
         &mut self,
         machine: Machine,
         grants: &Grants,
         net: &Net,
-        relay: Option<i32>,
+        ethernet: Option<i32>,
     ) -> Result<&mut Self, StartError> {
         let mut mac = GUEST_MAC;
         if let Net::Tap(tap) = net {
@@ -237,8 +245,8 @@ impl CommandLine {
                     "leave out -p: on a tap the instance has an address of its own, with all its ports";
                 return Err(StartError::Unsupported(problem, mend));
             }
-            let backend = format!("tap,id=net,ifname={},script=no,downscript=no", tap.interface);
-            self.add(["-netdev".into(), backend]);
+            let descriptor = ethernet.unwrap_or(-1);
+            self.add(["-netdev".into(), format!("tap,id=net,fd={descriptor},vhost=off")]);
             mac = tap.nic.mac.unwrap_or(mac);
         } else {
             let mut user = "user,restrict=on,ipv6=off".to_string();
@@ -246,7 +254,7 @@ impl CommandLine {
             for port in streams.clone() {
                 user.push_str(&forward(port.host, port.port)?);
             }
-            let datagrams = relay.map(|descriptor| format!("socket,fd={descriptor}"));
+            let datagrams = ethernet.map(|descriptor| format!("socket,fd={descriptor}"));
             match (streams.count() > 0, datagrams) {
                 (false, None) => return Ok(self),
                 (true, None) => drop(self.add(["-netdev".into(), format!("{user},id=net")])),

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::grants::Grants;
 use crate::home::{Home, Owned};
 use crate::log::{Stream, Writer};
-use crate::options::{Connect, Options};
+use crate::options::{Connect, Net, Options};
 use crate::signals::Signals;
 use crate::state::{About, State};
 use crate::symbolise::Symboliser;
@@ -49,7 +49,15 @@ pub trait Ready {
 ///
 /// # Errors
 /// The instance could not be started; nothing is left behind.
-pub fn run(home: &Home, image: Image, options: Options, ready: Option<&mut dyn Ready>) -> Result<u8, Error> {
+pub fn run(
+    home: &Home,
+    image: Image,
+    mut options: Options,
+    ready: Option<&mut dyn Ready>,
+) -> Result<u8, Error> {
+    if let Net::Tap(tap) = &mut options.net {
+        tap.name_hardware(random()?);
+    }
     let signals =
         Signals::catch(options.terminal && ready.is_none()).map_err(Error::host("cannot catch signals"))?;
     let owned = make_directory(home, &options)?;

@@ -19,6 +19,16 @@ pub struct Tap {
     pub nic: NicConfig,
 }
 
+impl Tap {
+    /// Gives the program's side a locally administered hardware address, unless one was asked for.
+    pub(crate) fn name_hardware(&mut self, random: [u8; 8]) {
+        self.nic.mac.get_or_insert_with(|| {
+            let [_, second, third, fourth, fifth, sixth, ..] = random;
+            [2, second, third, fourth, fifth, sixth]
+        });
+    }
+}
+
 /// An instance's network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Net {

@@ -16,7 +16,11 @@ const FRAME: usize = MTU + 14;
 const NEEDS_CSUM: u8 = 1;
 const DATA_VALID: u8 = 2;
 
-static BUFFER: CpuLocal<RefCell<[u8; HEADER + FRAME]>> = CpuLocal::new(|| RefCell::new([0; HEADER + FRAME]));
+type Buffer = CpuLocal<RefCell<[u8; HEADER + FRAME]>>;
+
+/// One each way: smoltcp answers a frame while it reads it.
+static INPUT: Buffer = CpuLocal::new(|| RefCell::new([0; HEADER + FRAME]));
+static OUTPUT: Buffer = CpuLocal::new(|| RefCell::new([0; HEADER + FRAME]));
 
 fn tap() -> Option<i32> {
     boot::blob().nic().map(|nic| nic.descriptor).filter(|&d| d >= 0)
@@ -38,7 +42,7 @@ pub fn watch(token: u32) {
 
 /// See [`crate::nic::receive`].
 pub fn receive(consume: &mut dyn FnMut(&[u8], Offload)) -> bool {
-    let mut buffer = BUFFER.get().borrow_mut();
+    let mut buffer = INPUT.get().borrow_mut();
     let arguments = [*TAP.get() as usize, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0];
     // SAFETY: the host writes at most `len` bytes into the buffer.
     let Ok(length) = (unsafe { retried(number::READ, arguments) }) else { return false };
@@ -55,7 +59,7 @@ pub fn can_transmit() -> bool {
 
 /// See [`crate::nic::transmit`].
 pub fn transmit(length: usize, fill: &mut dyn FnMut(&mut [u8]) -> Offload) -> Result<(), Errno> {
-    let mut buffer = BUFFER.get().borrow_mut();
+    let mut buffer = OUTPUT.get().borrow_mut();
     let frame = buffer.get_mut(HEADER..HEADER + length).ok_or(Errno::EMSGSIZE)?;
     let offload = fill(frame);
     buffer[..HEADER].fill(0);
