@@ -30,6 +30,9 @@ const ACCELERATOR: &str = "KERNLET_QEMU_ACCEL";
 const GATEWAY: [u8; 4] = [10, 0, 2, 2];
 /// The kernel's filter on QEMU's own system calls.
 const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+/// Standard input comes through QEMU's own, a pipe: what was written before it closed still arrives, which a socket that
+/// closes before the guest has opened its port would lose.
+const INPUT: &str = "stdio,signal=off";
 /// Names of the ports, in the order of their descriptors.
 const PORTS: [&str; 4] = ["kernlet.stdin", "kernlet.stdout", "kernlet.stderr", PORT_NAME];
 
@@ -80,20 +83,28 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     };
     let image = plan.image.file().as_fd().try_clone_to_owned().map_err(host("cannot duplicate the image"))?;
     let (image, told) = (pass(image), pass(told));
+    let (input, sink) = pipe_with(PipeFlags::CLOEXEC).map_err(host("cannot make a pipe"))?;
+    rustix::io::ioctl_fionbio(&sink, true).map_err(host("cannot set up a pipe"))?;
     let mut ours = Vec::with_capacity(PORTS.len());
     let mut theirs = Vec::with_capacity(PORTS.len());
-    for (index, _) in PORTS.iter().enumerate() {
-        let (inner, outer) = match plan.terminal {
-            Some(pty) if index < 2 => (pty.inside().map_err(host("cannot open the terminal"))?, None),
+    for index in 0..PORTS.len() {
+        let (backend, end) = match (index, plan.terminal) {
+            (0, None) => (INPUT.to_string(), None),
+            (0 | 1, Some(pty)) => {
+                let side = pass(pty.inside().map_err(host("cannot open the terminal"))?);
+                // The device `pipe` opens a path both ways, `file` for writing: neither touches the terminal's modes.
+                let device = if index == 0 { "pipe" } else { "file" };
+                (format!("{device},path=/proc/self/fd/{side}"), None)
+            }
             _ => {
                 let pair = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
                 let (inner, outer) = pair.map_err(host("cannot make a socket pair"))?;
                 rustix::io::ioctl_fionbio(&outer, true).map_err(host("cannot set up a socket"))?;
-                (inner, Some(outer))
+                (format!("socket,fd={}", pass(inner)), Some(outer))
             }
         };
-        theirs.push(pass(inner));
-        ours.push(outer);
+        theirs.push(backend);
+        ours.push(end);
     }
     let volumes: Vec<i32> = plan
         .grants
@@ -130,8 +141,8 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         .args(["--pdeathsig", "KILL", "--"])
         .arg(program)
         .args(line.0)
-        .stdin(Stdio::null())
-        .stdout(complaints.try_clone().map_err(host("cannot duplicate a pipe"))?)
+        .stdin(input)
+        .stdout(Stdio::null())
         .stderr(complaints)
         .process_group(0)
         .spawn()
@@ -142,9 +153,10 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(host("cannot watch QEMU"))?;
     let mut ours = ours.into_iter();
     let mut next = || ours.next().flatten();
-    let (stdin, stdout, stderr, control) = (next(), next(), next(), next());
+    let (_, stdout, stderr, control) = (next(), next(), next(), next());
     let control = control.ok_or_else(|| StartError::Qemu("there is no control channel".into()))?;
-    let stdin = stdin.filter(|_| plan.options.interactive);
+    let connected = plan.options.interactive && plan.terminal.is_none();
+    let stdin = connected.then_some(sink);
     Ok(Guest {
         pid,
         pidfd,
@@ -217,10 +229,10 @@ impl CommandLine {
             .add(["-initrd".into(), format!("/proc/self/fd/{told}")])
     }
 
-    fn ports(&mut self, machine: Machine, descriptors: &[i32]) -> &mut Self {
+    fn ports(&mut self, machine: Machine, backends: &[String]) -> &mut Self {
         self.add(["-device".into(), machine.device("serial")]);
-        for (index, (name, descriptor)) in PORTS.iter().zip(descriptors).enumerate() {
-            self.add(["-chardev".into(), format!("socket,id=port{index},fd={descriptor}")])
+        for (index, (name, backend)) in PORTS.iter().zip(backends).enumerate() {
+            self.add(["-chardev".into(), format!("{backend},id=port{index}")])
                 .add(["-device".into(), format!("virtserialport,chardev=port{index},name={name}")]);
         }
         self
@@ -326,11 +338,12 @@ mod tests {
     #[test]
     fn nothing_that_was_not_granted_is_on_the_command_line() {
         let mut line = CommandLine::default();
-        line.machine(Machine::Microvm, 64 << 20).kernel(5, 6).ports(Machine::Microvm, &[7, 8, 9, 10]);
+        let ports = [INPUT, "socket,fd=8", "socket,fd=9", "socket,fd=10"].map(String::from);
+        line.machine(Machine::Microvm, 64 << 20).kernel(5, 6).ports(Machine::Microvm, &ports);
         line.network(Machine::Microvm, &Grants::default(), &Net::Auto, None).unwrap();
         let text = joined(&line);
         assert!(text.contains("-m 65536k") && text.contains("-kernel /proc/self/fd/5"), "{text}");
-        assert!(text.contains("-chardev socket,id=port3,fd=10"), "{text}");
+        assert!(text.contains("-chardev socket,fd=10,id=port3"), "{text}");
         assert!(!text.contains("-netdev") && !text.contains("-fsdev"), "{text}");
     }
 
