@@ -6,18 +6,21 @@
 //!    image. It needs no privilege; started by root it becomes an unprivileged identity.
 //! 3. The filter holds alone: nothing else that happens inside is relied on.
 //!
-//! `unsafe` is confined to one module, for system calls that have no safe interface.
+//! `unsafe` is confined to two modules, for system calls that have no safe interface.
 #![deny(unsafe_code)]
 
 #[allow(dead_code, missing_docs)]
 #[path = "../../loader/src/config.rs"]
 mod config;
 mod filter;
+#[allow(unsafe_code)]
+mod kvm;
 mod launch;
 #[allow(unsafe_code)]
 mod system;
 pub mod table;
 
 pub use config::Segment;
+pub use kvm::kvm_works;
 pub use launch::{Instance, Launch, LaunchError, launch, start_failure};
 pub use system::{keep_descriptors_to_ourselves, open_tap};

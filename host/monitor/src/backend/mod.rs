@@ -20,6 +20,7 @@ use rustix::process::Pid;
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 use thiserror::Error;
@@ -46,6 +47,17 @@ pub enum StartError {
     /// QEMU was not started or ended at once.
     #[error("QEMU did not start: {0}")]
     Qemu(String),
+    /// A single file cannot be handed over.
+    #[error("the volume {path} cannot be copied for the virtual machine: {source}")]
+    #[diagnostic(help(
+        "the user who runs kernlet must be able to read it, and the state directory needs room for it"
+    ))]
+    Volume {
+        /// On the host.
+        path: String,
+        /// What the host said.
+        source: io::Error,
+    },
     /// A combination of options that this kernlet cannot serve.
     #[error("{0}")]
     #[diagnostic(help("{1}"))]
@@ -77,6 +89,8 @@ pub(crate) struct Plan {
     pub options: Rc<Options>,
     pub grants: Rc<RefCell<Grants>>,
     pub name: String,
+    /// The instance's own folder.
+    pub folder: PathBuf,
 }
 
 /// A started instance: its process, and the monitor's ends of what leads to it.
@@ -113,7 +127,14 @@ impl Starter for Plan {
             Backend::Process => process::start,
             Backend::Qemu => qemu::start,
         };
-        start(Start { image: &self.image, options: &self.options, grants, name: &self.name, terminal })
+        start(Start {
+            image: &self.image,
+            options: &self.options,
+            grants,
+            name: &self.name,
+            folder: &self.folder,
+            terminal,
+        })
     }
 }
 
@@ -123,12 +144,13 @@ struct Start<'a> {
     options: &'a Options,
     grants: &'a mut Grants,
     name: &'a str,
+    folder: &'a Path,
     terminal: Option<&'a Pty>,
 }
 
 /// What the instance is told, but for the backend's own part.
 fn blob(plan: &Start<'_>) -> Result<BlobWriter, StartError> {
-    let Start { image, options, grants, name, terminal } = plan;
+    let Start { image, options, grants, name, terminal, .. } = plan;
     let manifest = image.manifest();
     let mut blob = BlobWriter::new();
     blob.argument(manifest.name.as_bytes());

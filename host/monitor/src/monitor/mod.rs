@@ -67,7 +67,13 @@ pub fn run(
         let grants = Rc::new(RefCell::new(Grants::open(&options, home)?));
         let name = owned.dir.name().to_string();
         let options = Rc::new(options);
-        let plan = Plan { image, options: Rc::clone(&options), grants: Rc::clone(&grants), name };
+        let plan = Plan {
+            image,
+            options: Rc::clone(&options),
+            grants: Rc::clone(&grants),
+            name,
+            folder: directory.clone(),
+        };
         Monitor::start(home, about, options, grants, Box::new(plan), ready, signals, owned)
     };
     let mut monitor = started().inspect_err(|_| {
