@@ -55,7 +55,9 @@ struct Handler {
 
 static HANDLERS: CpuLocal<RefCell<Vec<Weak<Handler>>>> = CpuLocal::new(RefCell::default);
 /// What hands a signal to the handlers, once there was one: a program without any does not link it.
-static OFFER: CpuLocal<Cell<Option<fn(u8) -> bool>>> = CpuLocal::new(Cell::default);
+static OFFER: CpuLocal<Cell<Option<Offer>>> = CpuLocal::new(Cell::default);
+/// Takes a signal; `false` when nobody wants it.
+type Offer = fn(u8) -> bool;
 
 /// A stream of signals. While it lives, the signals that it takes have no default effect.
 pub struct Signals(Rc<Handler>);

@@ -4,7 +4,7 @@
 //! One task receives the replies and hands each to the request that waits for it. A request that is cancelled is
 //! forgotten when its reply comes, and what came with it is closed.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::future::Future;
@@ -13,7 +13,7 @@ use core::task::{Context, Poll, Waker};
 use kernlet_exec::{Source, spawn};
 use kernlet_platform::broker::{self as socket, Granted};
 use kernlet_platform::{Errno, boot};
-use kernlet_sync::{CpuLocal, WaitQueue, poll_fn, trace};
+use kernlet_sync::{CpuLocal, SmallMap, WaitQueue, poll_fn, trace};
 use kernlet_wire::broker::{MAX_MESSAGE, MAX_OUTSTANDING};
 
 pub use kernlet_wire::broker::{At, OpenFlags, Reply, Request, Stat};
@@ -56,7 +56,7 @@ enum Slot {
 #[derive(Default)]
 struct State {
     next: u32,
-    slots: BTreeMap<u32, Slot>,
+    slots: SmallMap<u32, Slot>,
     /// How many of the slots belong to a request that waits or has yet to look.
     wanted: usize,
     /// Messages that found no room in the socket.

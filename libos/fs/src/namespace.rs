@@ -11,11 +11,10 @@ use crate::memory::MemoryNode;
 use crate::metadata::{Metadata, S_IFDIR};
 use crate::volume::Volume;
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use kernlet_platform::{Errno, boot};
-use kernlet_sync::CpuLocal;
+use kernlet_sync::{CpuLocal, SmallMap};
 
 /// Where memory files are.
 const MEMORY: [&[u8]; 3] = [b"/tmp", b"/var/tmp", b"/run"];
@@ -63,7 +62,7 @@ impl Place {
 /// All mount points of an instance.
 pub(crate) struct Namespace {
     root: Option<Erofs<'static>>,
-    mounts: BTreeMap<Vec<u8>, Node>,
+    mounts: SmallMap<Vec<u8>, Node>,
 }
 
 static NAMESPACE: CpuLocal<Namespace> = CpuLocal::new(Namespace::new);
@@ -75,7 +74,7 @@ pub(crate) fn namespace() -> &'static Namespace {
 
 impl Namespace {
     fn new() -> Self {
-        let mut this = Self { root: crate::root::root().ok(), mounts: BTreeMap::new() };
+        let mut this = Self { root: crate::root::root().ok(), mounts: SmallMap::new() };
         for path in MEMORY {
             this.mounts.insert(path.to_vec(), Node::Memory(MemoryNode::directory(0o1777)));
         }

@@ -70,7 +70,7 @@ pub async fn read_dir(path: impl AsRef<[u8]>) -> Result<Vec<DirEntry>, Errno> {
             entries.push(DirEntry::new(name.to_vec(), kind, 0));
         }
     }
-    entries.sort_by(|a, b| a.name_bytes().cmp(b.name_bytes()));
+    entries.sort_unstable_by(|a, b| a.name_bytes().cmp(b.name_bytes()));
     entries.iter_mut().for_each(|entry| entry.set_folder(path));
     Ok(entries)
 }

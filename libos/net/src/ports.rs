@@ -1,19 +1,18 @@
 //! Who bound which port.
 
 use crate::addr;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::net::{IpAddr, SocketAddr};
 use kernlet_platform::{Errno, clock, entropy};
-use kernlet_sync::CpuLocal;
+use kernlet_sync::{CpuLocal, SmallMap};
 
 /// Where ports that nobody asked for by number begin (RFC 6335: dynamic ports).
 const EPHEMERAL: u16 = 49152;
 
 #[derive(Default)]
 struct Table {
-    bound: BTreeMap<u16, Vec<IpAddr>>,
+    bound: SmallMap<u16, Vec<IpAddr>>,
     /// State of the choice of ephemeral ports; 0: not seeded yet.
     random: u64,
 }
@@ -44,7 +43,7 @@ impl Ports {
         } else if !table.is_free(address) {
             return Err(Errno::EADDRINUSE);
         }
-        table.bound.entry(address.port()).or_default().push(address.ip());
+        table.bound.get_or_insert_with(address.port(), Vec::new).push(address.ip());
         Ok(Bound { ports: self, address })
     }
 }

@@ -11,9 +11,11 @@
 extern crate alloc;
 
 mod channel;
+mod small_map;
 pub mod trace;
 mod wait;
 
 pub use channel::{Receiver, Sender, channel};
 pub use kernlet_platform::cpu::CpuLocal;
+pub use small_map::SmallMap;
 pub use wait::{WaitQueue, poll_fn};

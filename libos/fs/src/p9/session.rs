@@ -1,13 +1,12 @@
 //! One connection to one server.
 
 use super::message::{Message, Qid, Reader, kind, reply};
-use alloc::collections::BTreeSet;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use kernlet_exec::{Source, Task, spawn};
 use kernlet_platform::{Errno, p9};
-use kernlet_sync::WaitQueue;
+use kernlet_sync::{SmallMap, WaitQueue};
 
 /// The largest message that is asked for: 64 KiB of data with the longest header.
 const MESSAGE: u32 = (64 << 10) + 24;
@@ -26,7 +25,8 @@ pub const STEP: usize = 16;
 #[derive(Default)]
 struct State {
     next_tag: u16,
-    tags: BTreeSet<u16>,
+    /// Those in use.
+    tags: SmallMap<u16, ()>,
     next_fid: u32,
     free_fids: Vec<u32>,
     /// Fids that the server is to be told to forget, when its queue has room.
@@ -96,8 +96,24 @@ impl Session {
         &self,
         message: Message,
         room: usize,
-        mut read: impl FnMut(&mut Reader<'_>) -> Result<T, Errno> + Unpin,
+        mut read: impl FnMut(&mut Reader<'_>) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
+        let mut value = None;
+        let mut keep = |body: &mut Reader<'_>| {
+            value = Some(read(body)?);
+            Ok(())
+        };
+        self.exchange(message, room, &mut keep).await?;
+        value.ok_or(Errno::EIO)
+    }
+
+    /// One copy of what [`Self::call`] does for every kind of reply.
+    async fn exchange(
+        &self,
+        message: Message,
+        room: usize,
+        read: &mut dyn FnMut(&mut Reader<'_>) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
         self.sweep();
         let kind = message.kind();
         let tag = self.tag();
@@ -134,7 +150,7 @@ impl Session {
             state.next_tag = if tag + 1 == NO_TAG { 0 } else { tag + 1 };
             // There are never more requests than the device has slots, and those that wait for one are tasks: memory
             // ends before 65 thousand of them.
-            if state.tags.insert(tag) {
+            if state.tags.insert(tag, ()).is_none() {
                 return tag;
             }
         }

@@ -3,13 +3,13 @@
 
 use super::Watched;
 use super::connect::connect_datagram;
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 use kernlet_platform::Errno;
 use kernlet_platform::socket::HostDatagram;
+use kernlet_sync::SmallMap;
 
 /// How many destinations one socket keeps; with one more all are forgotten, as one that is still used is soon made
 /// again.
@@ -17,7 +17,7 @@ const MOST: usize = 32;
 
 /// The host sockets of one socket.
 #[derive(Default)]
-pub struct Outgoing(RefCell<BTreeMap<SocketAddr, Rc<Watched<HostDatagram>>>>);
+pub struct Outgoing(RefCell<SmallMap<SocketAddr, Rc<Watched<HostDatagram>>>>);
 
 impl Outgoing {
     /// The socket towards `to`.

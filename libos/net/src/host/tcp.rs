@@ -2,14 +2,13 @@
 
 use super::{Watch, Watched};
 use crate::{Shutdown, addr};
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 use kernlet_platform::Errno;
 use kernlet_platform::socket::{self, HostListener, HostStream};
-use kernlet_sync::CpuLocal;
+use kernlet_sync::{CpuLocal, SmallMap};
 
 impl Watch for HostListener {
     fn watch(&self, token: u32) -> Result<(), Errno> {
@@ -26,13 +25,13 @@ impl Watch for HostStream {
 /// The host listener of a published port.
 pub type Listener = Watched<HostListener>;
 
-type Listeners = RefCell<BTreeMap<u16, Option<Rc<Listener>>>>;
+type Listeners = RefCell<SmallMap<u16, Option<Rc<Listener>>>>;
 pub(super) static LISTENERS: CpuLocal<Listeners> = CpuLocal::new(RefCell::default);
 
 /// The host's listener for `port`, if the port is published.
 pub fn published(port: u16) -> Option<Rc<Listener>> {
     let mut all = LISTENERS.get().borrow_mut();
-    all.entry(port).or_insert_with(|| socket::listener(port).map(|l| Rc::new(Watched::new(l)))).clone()
+    all.get_or_insert_with(port, || socket::listener(port).map(|l| Rc::new(Watched::new(l)))).clone()
 }
 
 impl Listener {

@@ -2,14 +2,13 @@
 
 use super::{Watch, Watched};
 use crate::addr;
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 use kernlet_platform::Errno;
 use kernlet_platform::socket::{self, Batch, HostDatagram};
-use kernlet_sync::CpuLocal;
+use kernlet_sync::{CpuLocal, SmallMap};
 
 /// The host socket of a published port.
 pub struct Published {
@@ -24,13 +23,13 @@ impl Watch for HostDatagram {
     }
 }
 
-type Sockets = RefCell<BTreeMap<u16, Option<Rc<Published>>>>;
+type Sockets = RefCell<SmallMap<u16, Option<Rc<Published>>>>;
 pub(super) static SOCKETS: CpuLocal<Sockets> = CpuLocal::new(RefCell::default);
 
 /// The host's socket for `port`, if the port is published.
 pub fn published(port: u16) -> Option<Rc<Published>> {
     let mut all = SOCKETS.get().borrow_mut();
-    all.entry(port).or_insert_with(|| socket::datagram(port).map(|s| Rc::new(Published::new(s)))).clone()
+    all.get_or_insert_with(port, || socket::datagram(port).map(|s| Rc::new(Published::new(s)))).clone()
 }
 
 impl Published {

@@ -4,14 +4,14 @@ use super::pipe::Pipe;
 use crate::ports::Bound;
 use crate::turn::Waiter;
 use crate::{Shutdown, addr};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 use kernlet_platform::Errno;
-use kernlet_sync::{CpuLocal, WaitQueue};
+use kernlet_sync::{CpuLocal, SmallMap, WaitQueue};
 
 /// How many connections wait for `accept` at most.
 pub const BACKLOG: usize = 128;
@@ -28,7 +28,7 @@ struct Shared {
     room: WaitQueue,
 }
 
-type Listeners = RefCell<BTreeMap<u16, Vec<Rc<Shared>>>>;
+type Listeners = RefCell<SmallMap<u16, Vec<Rc<Shared>>>>;
 static LISTENERS: CpuLocal<Listeners> = CpuLocal::new(RefCell::default);
 
 impl Listener {
@@ -41,7 +41,7 @@ impl Listener {
             waiter: Waiter::default(),
             room: WaitQueue::new(),
         });
-        LISTENERS.get().borrow_mut().entry(bound.port()).or_default().push(shared.clone());
+        LISTENERS.get().borrow_mut().get_or_insert_with(bound.port(), Vec::new).push(shared.clone());
         Self(shared)
     }
 

@@ -3,14 +3,14 @@
 use crate::addr;
 use crate::turn::Waiter;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::task::Context;
 use kernlet_platform::Errno;
-use kernlet_sync::CpuLocal;
+use kernlet_sync::{CpuLocal, SmallMap};
 
 /// What a receiver holds at most, in datagrams and in bytes; more is dropped, as UDP may.
 const MOST: usize = 1024;
@@ -26,7 +26,7 @@ pub struct Endpoint {
     waiter: Waiter,
 }
 
-type Endpoints = RefCell<BTreeMap<u16, Vec<Weak<Endpoint>>>>;
+type Endpoints = RefCell<SmallMap<u16, Vec<Weak<Endpoint>>>>;
 static ENDPOINTS: CpuLocal<Endpoints> = CpuLocal::new(RefCell::default);
 
 impl Endpoint {
@@ -39,7 +39,7 @@ impl Endpoint {
             waiter: Waiter::default(),
         });
         let mut all = ENDPOINTS.get().borrow_mut();
-        all.entry(bound.port()).or_default().push(Rc::downgrade(&endpoint));
+        all.get_or_insert_with(bound.port(), Vec::new).push(Rc::downgrade(&endpoint));
         endpoint
     }
 

@@ -8,6 +8,7 @@ use crate::addr;
 use crate::turn::Waiter;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::net::{IpAddr, SocketAddr};
 use core::task::{Context, Poll};
@@ -79,7 +80,7 @@ impl Listener {
             ready: RefCell::default(),
             waiter: Waiter::default(),
         });
-        stack.tcp.listeners.borrow_mut().entry(bound.port()).or_default().push(backlog.clone());
+        stack.tcp.listeners.borrow_mut().get_or_insert_with(bound.port(), Vec::new).push(backlog.clone());
         Self { stack: stack.clone(), backlog }
     }
 

@@ -5,10 +5,10 @@ use super::checksum::Sum;
 use super::inner::{Inner, is_group};
 use super::packet::ETHERNET;
 use super::slaac;
-use alloc::collections::BTreeMap;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use kernlet_platform::nic::Offload;
+use kernlet_sync::SmallMap;
 use kernlet_time::Instant;
 use smoltcp::wire::IpAddress;
 
@@ -19,7 +19,7 @@ const MOST: usize = 256;
 
 /// Which neighbours were asked for lately.
 #[derive(Default)]
-pub struct Neighbours(BTreeMap<IpAddr, Instant>);
+pub struct Neighbours(SmallMap<IpAddr, Instant>);
 
 impl Neighbours {
     /// Whether to ask for `address` now; counts it as asked for.

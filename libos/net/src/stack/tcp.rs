@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::time::Duration;
+use kernlet_sync::SmallMap;
 use kernlet_time::Instant;
 use smoltcp::iface::PollResult;
 use smoltcp::socket::tcp::{self, State};
@@ -29,7 +30,7 @@ const MOST_ORPHANS: usize = 1024;
 #[derive(Default)]
 pub struct Table {
     pub(super) connections: RefCell<BTreeMap<Tuple, Rc<Connection>>>,
-    pub(super) listeners: RefCell<BTreeMap<u16, Vec<Rc<Backlog>>>>,
+    pub(super) listeners: RefCell<SmallMap<u16, Vec<Rc<Backlog>>>>,
     dirty: RefCell<VecDeque<Rc<Connection>>>,
     timers: RefCell<BTreeSet<(Instant, Tuple)>>,
     /// Those that had something to send and could not: the neighbour was unknown, or the link full.

@@ -7,7 +7,6 @@ use super::packet::Datagram;
 use super::{Inner, Stack, instant};
 use crate::addr;
 use crate::turn::Waiter;
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
@@ -16,6 +15,7 @@ use core::ops::Deref;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use kernlet_platform::Errno;
+use kernlet_sync::SmallMap;
 use kernlet_time::Instant;
 use smoltcp::iface::{PollResult, SocketHandle, SocketSet};
 use smoltcp::socket::udp;
@@ -67,7 +67,7 @@ pub struct Endpoint {
 /// The endpoints of a stack.
 #[derive(Default)]
 pub struct Table {
-    ports: RefCell<BTreeMap<u16, Vec<Rc<Endpoint>>>>,
+    ports: RefCell<SmallMap<u16, Vec<Rc<Endpoint>>>>,
     /// Those with something unsent.
     pending: RefCell<Vec<Rc<Endpoint>>>,
 }
@@ -127,7 +127,7 @@ impl Socket {
             progress: Cell::new(Instant::from_nanoseconds(0)),
             writer: Waiter::default(),
         });
-        stack.udp.ports.borrow_mut().entry(bound.port()).or_default().push(endpoint.clone());
+        stack.udp.ports.borrow_mut().get_or_insert_with(bound.port(), Vec::new).push(endpoint.clone());
         Self(endpoint)
     }
 }

@@ -1,10 +1,10 @@
 //! Who came by which provider, where the address alone does not tell: 127.0.0.1 is a client on the host as well as
 //! one inside the instance, and a tap and a published port may lead to the same network.
 
-use alloc::collections::BTreeMap;
 use core::cell::RefCell;
 use core::mem;
 use core::net::SocketAddr;
+use kernlet_sync::SmallMap;
 
 /// The provider by which a datagram came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ const GENERATION: usize = 512;
 
 /// The ways by which recent peers came, in two generations: the older is forgotten when the newer is full.
 #[derive(Default)]
-pub struct Peers(RefCell<[BTreeMap<SocketAddr, Way>; 2]>);
+pub struct Peers(RefCell<[SmallMap<SocketAddr, Way>; 2]>);
 
 impl Peers {
     /// `peer` came by `way`.
