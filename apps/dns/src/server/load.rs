@@ -4,7 +4,6 @@ use super::Shared;
 use dns::{Name, Zone, ZoneErrors};
 use kernlet::alloc::borrow::Cow;
 use kernlet::alloc::boxed::Box;
-use kernlet::alloc::collections::BTreeMap;
 use kernlet::alloc::format;
 use kernlet::alloc::string::String;
 use kernlet::alloc::vec::Vec;
@@ -62,10 +61,14 @@ pub async fn all(shared: &Shared, directory: &str) {
 /// Reads one zone. The parser asks for files without waiting: what it asks for and is not there yet is read, and the
 /// zone is begun anew, so that a zone of N files is read N times; zones of several files are few and small.
 async fn load(shared: &Shared, origin: &Name, directory: &str, file: &str) -> Result<Zone, ZoneErrors> {
-    let mut files: BTreeMap<String, Result<Vec<u8>, Box<str>>> = BTreeMap::new();
+    let mut files: Vec<(String, Result<Vec<u8>, Box<str>>)> = Vec::new();
     loop {
         let mut wanted = None;
-        let result = shared.zones.borrow().load(origin, file, &mut |name| match files.get(name) {
+        let result = shared.zones.borrow().load(origin, file, &mut |name| match files
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, content)| content)
+        {
             Some(Ok(bytes)) => Ok(Cow::Borrowed(&bytes[..])),
             Some(Err(problem)) => Err(problem.clone()),
             None => {
@@ -80,7 +83,7 @@ async fn load(shared: &Shared, origin: &Name, directory: &str, file: &str) -> Re
             }
             None => Err(format!("{name}: a zone may include only what lies in {directory}").into()),
         };
-        files.insert(name, content);
+        files.push((name, content));
     }
 }
 

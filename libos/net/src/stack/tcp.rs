@@ -34,7 +34,7 @@ pub struct Table {
     dirty: RefCell<VecDeque<Rc<Connection>>>,
     timers: RefCell<BTreeSet<(Instant, Tuple)>>,
     /// Those that had something to send and could not: the neighbour was unknown, or the link full.
-    stalled: RefCell<BTreeSet<Tuple>>,
+    stalled: RefCell<SmallMap<Tuple, ()>>,
     orphans: RefCell<VecDeque<Weak<Connection>>>,
     time_wait: RefCell<TimeWait>,
 }
@@ -130,7 +130,7 @@ impl Table {
     pub(super) fn unstall(&self) {
         let stalled = core::mem::take(&mut *self.stalled.borrow_mut());
         let connections = self.connections.borrow();
-        stalled.iter().filter_map(|tuple| connections.get(tuple)).for_each(|c| self.touch(c));
+        stalled.iter().filter_map(|(tuple, ())| connections.get(tuple)).for_each(|c| self.touch(c));
     }
 
     /// When the first timer is due.
@@ -149,7 +149,7 @@ impl Table {
         drop(set);
         if wants && sent == 0 && connection.with(|s| s.send_queue() > 0 || s.state() != State::Established) {
             inner.ask_for_neighbour(connection.tuple.remote.ip(), now);
-            self.stalled.borrow_mut().insert(connection.tuple);
+            self.stalled.borrow_mut().insert(connection.tuple, ());
         }
         if connection.is_given_up(now) {
             connection.with(tcp::Socket::abort);
