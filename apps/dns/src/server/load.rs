@@ -9,6 +9,9 @@ use kernlet::alloc::string::String;
 use kernlet::alloc::vec::Vec;
 use kernlet::log;
 
+/// The bytes of a file, or why there are none.
+type Content = Result<Vec<u8>, Box<str>>;
+
 /// What a zone file is called: NAME and this.
 const SUFFIX: &str = ".zone";
 
@@ -61,7 +64,7 @@ pub async fn all(shared: &Shared, directory: &str) {
 /// Reads one zone. The parser asks for files without waiting: what it asks for and is not there yet is read, and the
 /// zone is begun anew, so that a zone of N files is read N times; zones of several files are few and small.
 async fn load(shared: &Shared, origin: &Name, directory: &str, file: &str) -> Result<Zone, ZoneErrors> {
-    let mut files: Vec<(String, Result<Vec<u8>, Box<str>>)> = Vec::new();
+    let mut files: Vec<(String, Content)> = Vec::new();
     loop {
         let mut wanted = None;
         let result = shared.zones.borrow().load(origin, file, &mut |name| match files
