@@ -53,6 +53,13 @@ pub struct Frames {
 }
 
 impl Frames {
+    /// These frames without the outer ones that they share with `outer`.
+    pub fn inside(mut self, outer: &Self) -> Self {
+        let shared = self.addresses().iter().rev().zip(outer.addresses().iter().rev());
+        self.count -= shared.take_while(|(a, b)| a == b).count();
+        self
+    }
+
     /// The addresses, innermost first.
     pub fn addresses(&self) -> &[usize] {
         self.addresses.get(..self.count).unwrap_or_default()

@@ -36,10 +36,13 @@ fn note() {
     }
 }
 
-/// Runs `poll` with tracing on, and returns the backtraces of the places that it waits at.
+/// Runs `poll` with tracing on, and returns the backtraces of the places that it waits at, up to here: what lies
+/// further out is of whoever traces.
 pub fn trace(poll: impl FnOnce()) -> alloc::vec::Vec<Frames> {
+    let here = capture();
     TRACING.get().set(true);
     poll();
     TRACING.get().set(false);
-    core::mem::take(&mut *FOUND.get().borrow_mut())
+    let found = core::mem::take(&mut *FOUND.get().borrow_mut());
+    found.into_iter().map(|frames| frames.inside(&here)).collect()
 }

@@ -3,6 +3,7 @@
 use core::hint::black_box;
 use kernlet::alloc::vec::Vec;
 
+#[inline(never)]
 pub fn panic() {
     let numbers: Vec<u32> = Vec::new();
     let at = black_box(3);
