@@ -20,12 +20,33 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests have a folder of their own")
 }
 
+/// A folder that every user may read, for what instances of an ordinary user need; the repository may lie where only
+/// its owner looks.
+pub fn public() -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("kernlet-tests-{}", rustix::process::geteuid().as_raw()));
+    std::fs::create_dir_all(folder.join("symbols")).expect("the temporary folder is writable");
+    folder
+}
+
+/// Puts a copy of a file into the [`public`] folder, whole or not at all, and returns its path.
+pub fn publish(file: &Path, name: &str) -> PathBuf {
+    let target = public().join(name);
+    let fresh = public().join(format!("{name}.{}", std::process::id()));
+    std::fs::copy(file, &fresh).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    std::fs::rename(&fresh, &target).expect("both lie in one folder");
+    target
+}
+
 /// The command under test: `$KERNLET`, else what `cargo build --release` makes.
 pub fn binary() -> PathBuf {
-    let path = std::env::var_os("KERNLET")
-        .map_or_else(|| repository().join("target/release/kernlet"), PathBuf::from);
-    assert!(path.exists(), "{} is missing: run `cargo build --release` first", path.display());
-    path
+    static PUBLISHED: OnceLock<PathBuf> = OnceLock::new();
+    let publish = || {
+        let built = std::env::var_os("KERNLET")
+            .map_or_else(|| repository().join("target/release/kernlet"), PathBuf::from);
+        assert!(built.exists(), "{} is missing: run `cargo build --release` first", built.display());
+        publish(&built, "kernlet")
+    };
+    PUBLISHED.get_or_init(publish).clone()
 }
 
 /// Whether the tests run as root.
@@ -43,22 +64,25 @@ pub fn image(folder: &'static str) -> PathBuf {
     if let Some(path) = built.get(folder) {
         return path.clone();
     }
-    let images = repository().join("target/test-images");
-    std::fs::create_dir_all(&images).expect("the target folder is writable");
-    let image = images.join(format!("{}-{}.img", folder.replace('/', "-"), std::process::id()));
+    let home = repository().join("target/test-home");
+    std::fs::create_dir_all(&home).expect("the target folder is writable");
+    let image = home.join(format!("{}-{}.img", folder.replace('/', "-"), std::process::id()));
     let output = Command::new(binary())
-        .env("KERNLET_HOME", repository().join("target/test-home"))
+        .env("KERNLET_HOME", &home)
         .args(["build", "-q", "-o"])
         .arg(&image)
         .arg(repository().join(folder))
         .output()
         .expect("kernlet runs");
     assert!(output.status.success(), "building {folder}: {}", text(&output.stderr));
-    // Readable for the user whom root becomes.
-    let public = std::env::temp_dir().join(image.file_name().expect("it has one"));
-    std::fs::rename(&image, &public)
-        .or_else(|_| std::fs::copy(&image, &public).map(drop))
-        .expect("the temporary folder is writable");
+    let public = publish(&image, &format!("{}.img", folder.replace('/', "-")));
+    std::fs::remove_file(&image).expect("it was just built");
+    for symbols in std::fs::read_dir(home.join("symbols")).into_iter().flatten().flatten() {
+        let name = format!("symbols/{}", symbols.file_name().to_string_lossy());
+        if !self::public().join(&name).exists() {
+            publish(&symbols.path(), &name);
+        }
+    }
     built.insert(folder, public.clone());
     public
 }
@@ -90,8 +114,8 @@ impl User {
     /// Lets the user's kernlet find the symbols of the images that the tests built.
     fn know_symbols(&self) {
         let state = self.folder("state");
-        let built = repository().join("target/test-home/symbols");
-        std::os::unix::fs::symlink(built, state.join("symbols")).expect("the state is new");
+        std::os::unix::fs::symlink(public().join("symbols"), state.join("symbols"))
+            .expect("the state is new");
     }
 
     /// The user who runs the tests; for those that must be root.

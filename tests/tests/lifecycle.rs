@@ -37,7 +37,10 @@ fn a_flood_of_output_keeps_the_log_bounded_and_its_end() {
     let name = user.detached([&probe(), "log", "300000"]);
     assert_eq!(user.ok(["wait", &name]), "0");
     assert!(user.ok(["logs", "--tail", "1", &name]).contains("line 299999 "));
-    let size: u64 = walk(&user.state().join("instances")).iter().map(|p| std::fs::metadata(p).map_or(0, |m| m.len())).sum();
+    let size: u64 = walk(&user.state().join("instances"))
+        .iter()
+        .map(|p| std::fs::metadata(p).map_or(0, |m| m.len()))
+        .sum();
     assert!(size < 16 << 20, "{size} bytes of state for 24 MB of output");
 }
 
@@ -75,7 +78,9 @@ fn quit_prints_the_backtrace_of_every_task_and_the_program_goes_on() {
         eventually("the backtraces come", || user.logs(&name).contains("`waits-for-a-value`"));
         let enough = || {
             let log = user.logs(&name);
-            ["`main`", "probe/src/main.rs:", "exec/src/timer.rs:", "sync/src/channel.rs:"].iter().all(|text| log.contains(text))
+            ["`main`", "probe/src/main.rs:", "exec/src/timer.rs:", "sync/src/channel.rs:"]
+                .iter()
+                .all(|text| log.contains(text))
         };
         eventually("they are symbolised", enough);
         assert_eq!(user.inspect(&name)["state"], "running", "{backend}");

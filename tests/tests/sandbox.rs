@@ -27,9 +27,7 @@ fn control() -> PathBuf {
                 .arg(&target);
             let finished = finish_slowly(&mut command);
             assert_eq!(finished.status, 0, "{finished:#?}");
-            let public = std::env::temp_dir().join(format!("hostile-control-{}", std::process::id()));
-            std::fs::copy(target.join("release/hostile"), &public).expect("the temporary folder is writable");
-            public
+            kernlet_tests::publish(&target.join("release/hostile"), "hostile-control")
         })
         .clone()
 }
