@@ -60,14 +60,17 @@ fn read_only_volumes_stay_as_they_are_in_both_doors() {
 }
 
 #[test]
-fn a_single_file_can_be_a_volume() {
+fn a_single_file_can_be_a_volume_in_both_doors() {
     let image = image("tests/programs/probe");
     let image = image.to_str().expect("UTF-8");
     let user = User::ordinary();
     let file = user.folder("folder").join("config");
     std::fs::write(&file, "settings").expect("writable");
     let mount = format!("{}:/etc/config:ro", file.display());
-    assert_eq!(user.run(["run", "-v", &mount, image, "read", "/etc/config"]).out, "settings");
+    for backend in ["process", "qemu"] {
+        let run = ["run", "-b", backend, "-v", &mount, image, "read", "/etc/config"];
+        assert_eq!(user.run(run).out, "settings", "{backend}");
+    }
 }
 
 #[test]
