@@ -5,7 +5,7 @@ mod tap;
 pub use tap::TapError;
 
 use crate::home::Home;
-use crate::options::{Net, Options, Publish, protocol_name};
+use crate::options::{Backend, Net, Options, Publish, protocol_name};
 use crate::state::PortState;
 use kernlet_wire::boot::Protocol;
 use miette::Diagnostic;
@@ -137,6 +137,13 @@ impl Grants {
             }
             if options.publish[..index].iter().any(|p| p == publish && p.host.port() != 0) {
                 let (what, mend) = ("it is published already", "leave out one of the two");
+                return Err(GrantError::Publish(publish.to_string(), what, mend));
+            }
+            let same = |p: &BoundPort| (p.protocol, p.port) == (publish.protocol, publish.port);
+            if options.backend == Backend::Process && grants.ports.iter().any(same) {
+                let what = "the backend process leads one port of the host to each port of the program";
+                let mend =
+                    "publish it once, at 0.0.0.0 or [::] for all addresses of its kind, or add `-b qemu`";
                 return Err(GrantError::Publish(publish.to_string(), what, mend));
             }
             grants.ports.push(bind(publish, home)?);
@@ -275,7 +282,7 @@ mod tests {
 
     #[test]
     fn port_0_picks_one_and_tells_which() {
-        let grants = Grants::open(&options(&["0:80", "0:53/udp", "[::1]:0:80"], &[]), &home()).unwrap();
+        let grants = Grants::open(&options(&["0:80", "0:53/udp", "[::1]:0:81"], &[]), &home()).unwrap();
         let ports = grants.port_states();
         assert!(ports.iter().all(|p| p.host.port() != 0), "{ports:?}");
         assert_eq!((ports[1].protocol.as_str(), ports[1].port), ("udp", 53));
@@ -304,8 +311,12 @@ mod tests {
     fn other_port_mistakes_are_explained() {
         let error = Grants::open(&options(&["203.0.113.1:0:80"], &[]), &home()).unwrap_err();
         assert!(matches!(error, GrantError::NoSuchAddress { .. }), "{error}");
-        let error = Grants::open(&options(&["0:80", "39271:80", "39271:80"], &[]), &home()).unwrap_err();
+        let error = Grants::open(&options(&["0:81", "39271:80", "39271:80"], &[]), &home()).unwrap_err();
         assert!(error.to_string().contains("published already"));
+        let mut twice = options(&["0:80", "[::1]:0:80"], &[]);
+        assert!(Grants::open(&twice, &home()).unwrap_err().to_string().contains("one port of the host"));
+        twice.backend = Backend::Qemu;
+        assert!(Grants::open(&twice, &home()).is_ok());
         let mut none = options(&["0:80"], &[]);
         none.net = Net::None;
         assert!(Grants::open(&none, &home()).is_err());
