@@ -36,7 +36,8 @@ struct Transport {
     slots: [Slot; SLOTS],
 }
 
-static TRANSPORTS: Single<[Later<Transport>; MAX_DEVICES]> = Single::new([const { Later::new() }; MAX_DEVICES]);
+static TRANSPORTS: Single<[Later<Transport>; MAX_DEVICES]> =
+    Single::new([const { Later::new() }; MAX_DEVICES]);
 
 impl Transport {
     fn open(nth: usize) -> Option<Self> {

@@ -104,7 +104,8 @@ impl Queue {
     /// Posts a request that lies in the descriptors from `head` on, which are not in flight. The device learns of
     /// it at the next [`Queue::kick`]. The memory of `parts` is the device's until `head` comes back.
     pub fn post(&mut self, head: u16, parts: &[Part]) {
-        let free = usize::from(head) + parts.len() <= usize::from(self.size) && self.in_flight >> head & 1 == 0;
+        let free =
+            usize::from(head) + parts.len() <= usize::from(self.size) && self.in_flight >> head & 1 == 0;
         assert!(free, "a descriptor in use");
         for (i, part) in parts.iter().enumerate() {
             let index = head + i as u16;
