@@ -153,3 +153,22 @@ fn published_ports_reach_the_program_in_both_doors() {
         assert_eq!(back, "over tcp", "{backend}");
     }
 }
+
+#[test]
+fn curl_gets_its_own_request_back_from_the_echo_server() {
+    need("curl", "curl");
+    let user = User::ordinary();
+    let image = image("apps/echo");
+    let image = image.to_str().expect("UTF-8");
+    for backend in ["process", "qemu"] {
+        let port = kernlet_tests::free_port();
+        user.detached(["-b", backend, "-p", &format!("{port}:7"), image]);
+        eventually("curl reads its request", || {
+            // The echo server waits for the end of the request, and curl for that of the answer: time ends it.
+            let mut curl = Command::new("curl");
+            let url = format!("http://127.0.0.1:{port}/some/path");
+            curl.args(["--silent", "--http0.9", "--max-time", "2", &url]);
+            finish(&mut curl).out.contains("GET /some/path HTTP/1.1")
+        });
+    }
+}
