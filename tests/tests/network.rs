@@ -172,3 +172,36 @@ fn curl_gets_its_own_request_back_from_the_echo_server() {
         });
     }
 }
+
+#[test]
+fn only_allowed_connections_are_made() {
+    use std::io::{Read, Write};
+    let user = User::ordinary();
+    let image = image("tests/programs/probe");
+    let image = image.to_str().expect("UTF-8");
+    let server = std::net::TcpListener::bind("127.0.0.1:0").expect("there are ports");
+    let port = server.local_addr().expect("it is bound").port().to_string();
+    std::thread::spawn(move || {
+        for mut client in server.incoming().flatten() {
+            let mut text = String::new();
+            let _ = client.read_to_string(&mut text);
+            let _ = client.write_all(format!("{text} yourself").as_bytes());
+        }
+    });
+    let host = "host.kernlet.internal";
+    let allowed = format!("{host}:{port}");
+    let finished = user.run(["run", "--allow-connect", &allowed, image, "connect", host, &port]);
+    assert_eq!((finished.status, finished.out.as_str()), (0, "hello yourself"), "{finished:?}");
+    // Another port, no grant at all, and the host's loopback by its address.
+    for (grant, host, to) in [(allowed.as_str(), host, "9"), ("", host, &port), ("*:*", "127.0.0.1", &port)] {
+        let mut arguments = vec!["run"];
+        if !grant.is_empty() {
+            arguments.extend(["--allow-connect", grant]);
+        }
+        arguments.extend([image, "connect", host, to]);
+        let finished = user.run(arguments);
+        assert_eq!(finished.status, 1, "{grant} {host}:{to}: {finished:?}");
+    }
+    let refused = user.run(["run", "-b", "qemu", "--allow-connect", &allowed, image, "exit", "0"]);
+    assert!(refused.status == 125 && refused.err.contains("--allow-connect"), "{refused:?}");
+}

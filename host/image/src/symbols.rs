@@ -251,7 +251,7 @@ fn demangled(name: &str) -> String {
 /// The name of an inlined function without its type parameters, which can be longer than the line.
 fn bare(name: &str) -> &str {
     match name.find('<') {
-        Some(at) if at > 0 => &name[..at],
+        Some(at) if at > 0 => name[..at].trim_end_matches("::"),
         _ => name,
     }
 }

@@ -38,6 +38,11 @@ const PORTS: [&str; 4] = ["kernlet.stdin", "kernlet.stdout", "kernlet.stderr", P
 
 pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     let machine = Machine::chosen()?;
+    if let Some(grant) = plan.options.connect.first() {
+        let problem = format!("--allow-connect {grant}: the backend qemu makes no outgoing connections");
+        let mend = "use `-b process`, or give the program a network of its own with --net tap=IFNAME";
+        return Err(StartError::Unsupported(problem, mend));
+    }
     let program = find_program()?;
     let told = tell(&plan)?;
 

@@ -60,10 +60,33 @@ async fn main() -> u8 {
                 println!("line {i} of a log that is long enough to need rotating before long");
             }
         }
+        ["connect", host, port] => return connect(host, port.parse().unwrap_or(0)).await,
         ["address"] => println!("{:#x}", end::null as *const () as usize),
         _ => return files::run(&arguments).await,
     }
     0
+}
+
+/// Says hello to a server and tells what it answers.
+async fn connect(host: &str, port: u16) -> u8 {
+    let talk = async {
+        let addresses = kernlet::net::resolve(host).await?;
+        let address = *addresses.first().ok_or(kernlet::Error::ENOENT)?;
+        let stream = kernlet::net::TcpStream::connect((address, port)).await?;
+        stream.write_all(b"hello").await?;
+        stream.shutdown(kernlet::net::Shutdown::Write)?;
+        let mut buffer = [0; 64];
+        let count = stream.read(&mut buffer).await?;
+        kernlet::io::write(kernlet::io::Stream::Out, &buffer[..count]);
+        Ok::<_, kernlet::Error>(())
+    };
+    match talk.await {
+        Ok(()) => 0,
+        Err(error) => {
+            println!("{error}");
+            1
+        }
+    }
 }
 
 /// Tells of each signal; ends with 0 at SIGTERM.
