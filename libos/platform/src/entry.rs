@@ -51,12 +51,14 @@ global_asm!(
 /// Where the image is linked: 1 MiB, because monitors refuse an entry below it.
 pub const LINKED_BASE: usize = 0x10_0000;
 
+// SAFETY: symbols of the linker script (image.ld); only their addresses are used.
 unsafe extern "C" {
     static __ehdr_start: u8;
     static __text: u8;
     static __etext: u8;
 }
 
+// SAFETY: the attribute defines it with this signature, once in each program.
 unsafe extern "Rust" {
     /// The program, defined by `#[kernlet::main]`.
     safe fn kernlet_main() -> !;

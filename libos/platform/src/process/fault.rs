@@ -27,6 +27,7 @@ struct Action {
     mask: u64,
 }
 
+// SAFETY: defined below; only its address is used.
 unsafe extern "C" {
     fn kernlet_no_return();
 }

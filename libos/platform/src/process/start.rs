@@ -41,6 +41,7 @@ global_asm!(
     ".popsection",
 );
 
+// SAFETY: symbols of the linker script (image.ld); only their addresses are used.
 unsafe extern "C" {
     static __relro: u8;
     static __erelro: u8;

@@ -21,6 +21,7 @@ const HALF: usize = 1 << 47;
 pub const POOL: usize = 12;
 const POOL_USED: usize = 3;
 
+// SAFETY: defined with this size in boot.rs.
 unsafe extern "C" {
     static mut kernlet_tables: [[u64; 512]; POOL];
 }

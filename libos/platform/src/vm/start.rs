@@ -29,6 +29,8 @@ const MAX_BLOB: u64 = 16 << 20;
 /// The command line is looked at up to this length.
 const MAX_COMMAND_LINE: usize = 4096;
 
+// SAFETY: the first is a word that boot.rs defines; the others are symbols of the linker script (image.ld), of
+// which only the addresses are used.
 unsafe extern "C" {
     static kernlet_entry_tsc: u64;
     static __ehdr_start: u8;

@@ -84,6 +84,7 @@ global_asm!(
     first_interrupt = const FIRST_INTERRUPT,
 );
 
+// SAFETY: defined below in assembly; only their addresses are used.
 unsafe extern "C" {
     static kernlet_vectors: u8;
     static kernlet_fault_stack: u8;
