@@ -122,7 +122,7 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
         .process_group(0)
         .spawn()
         .map_err(LaunchError::Execute);
-    // The image and the epoll instance are used again by a restart, so they must not reach another program by accident.
+    // The image is used again by a restart, so it must not reach another program by accident.
     let _ = rustix::io::fcntl_setfd(image, FdFlags::CLOEXEC);
     let child = child?;
     let pid = Pid::from_child(&child);

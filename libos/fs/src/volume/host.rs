@@ -10,6 +10,24 @@ use kernlet_platform::{Errno, broker as platform};
 /// Room for the names that one host call tells.
 const NAMES: usize = 16 << 10;
 
+impl From<broker::Stat> for Metadata {
+    /// Volumes get their number from whoever mounted them.
+    fn from(stat: broker::Stat) -> Self {
+        Self {
+            device: 0,
+            inode: stat.inode,
+            mode: stat.mode,
+            links: stat.links,
+            uid: stat.uid,
+            gid: stat.gid,
+            size: stat.size,
+            accessed: stat.accessed,
+            modified: stat.modified,
+            changed: stat.changed,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct HostVolume {
     id: u32,
@@ -45,18 +63,7 @@ impl HostVolume {
 
     pub async fn stat(&self, path: &[u8], follow: bool) -> Result<Metadata, Errno> {
         match ask(&Request::Stat { at: self.at(path), follow }).await?.reply()? {
-            Reply::Stat(s) => Ok(Metadata {
-                device: 0,
-                inode: s.inode,
-                mode: s.mode,
-                links: s.links,
-                uid: s.uid,
-                gid: s.gid,
-                size: s.size,
-                accessed: s.accessed,
-                modified: s.modified,
-                changed: s.changed,
-            }),
+            Reply::Stat(stat) => Ok(stat.into()),
             _ => Err(Errno::EIO),
         }
     }
@@ -177,19 +184,7 @@ impl HostFile {
     }
 
     pub async fn metadata(&self) -> Result<Metadata, Errno> {
-        let s = self.file.stat()?;
-        Ok(Metadata {
-            device: 0,
-            inode: s.inode,
-            mode: s.mode,
-            links: s.links,
-            uid: s.uid,
-            gid: s.gid,
-            size: s.size,
-            accessed: s.accessed,
-            modified: s.modified,
-            changed: s.changed,
-        })
+        Ok(self.file.stat()?.into())
     }
 
     pub async fn set_len(&self, length: u64) -> Result<(), Errno> {

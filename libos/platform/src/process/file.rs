@@ -3,29 +3,7 @@
 use super::call::{number, retried};
 use super::descriptor::Descriptor;
 use crate::Errno;
-
-/// What fstat(2) tells, as far as it is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stat {
-    /// Type and permission bits (inode(7)).
-    pub mode: u32,
-    /// How many names it has.
-    pub links: u32,
-    /// The owner.
-    pub uid: u32,
-    /// The group.
-    pub gid: u32,
-    /// Size in bytes.
-    pub size: u64,
-    /// Last reading, nanoseconds since 1970.
-    pub accessed: u64,
-    /// Last modification, nanoseconds since 1970.
-    pub modified: u64,
-    /// Last change of anything, nanoseconds since 1970.
-    pub changed: u64,
-    /// The inode's number.
-    pub inode: u64,
-}
+use kernlet_wire::broker::Stat;
 
 /// An open file or directory of a volume.
 #[derive(Debug)]

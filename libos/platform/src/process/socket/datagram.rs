@@ -113,13 +113,9 @@ impl Batch {
             let slot = self.queued * self.size;
             let length = answer(datagram, peer, &mut self.replies[slot..slot + self.size]).min(self.size);
             if length > 0 {
-                let header = &self.incoming[index];
-                self.outgoing[self.queued] = Header {
-                    control_length: if header.control_length > 0 { header.control_length } else { 0 },
-                    length: length as u32,
-                    flags: 0,
-                    ..*header
-                };
+                // Address and control message go back as they came.
+                self.outgoing[self.queued] =
+                    Header { length: length as u32, flags: 0, ..self.incoming[index] };
                 self.queued += 1;
             }
         }
