@@ -7,12 +7,11 @@ mod pages;
 
 use crate::directory::DirEntry;
 use crate::metadata::{FileType, Metadata, S_IFDIR, S_IFLNK, S_IFREG, Space};
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use kernlet_platform::{Errno, clock};
-use kernlet_sync::CpuLocal;
+use kernlet_sync::{CpuLocal, SmallMap};
 use pages::Pages;
 
 /// How many links to one file there can be, as in Linux' tmpfs.
@@ -30,7 +29,7 @@ pub(crate) struct MemoryNode {
     kind: Kind,
 }
 
-type Names = BTreeMap<Vec<u8>, Rc<MemoryNode>>;
+type Names = SmallMap<Vec<u8>, Rc<MemoryNode>>;
 
 #[derive(Debug)]
 enum Kind {

@@ -1,6 +1,6 @@
 //! What is done to names: looking, making, removing, moving.
 
-use crate::directory::DirEntry;
+use crate::directory::{self, DirEntry};
 use crate::memory::{self, MemoryNode};
 use crate::metadata::{FileType, Metadata, Space};
 use crate::namespace::{Node, ends_in_slash, namespace, way};
@@ -70,7 +70,7 @@ pub async fn read_dir(path: impl AsRef<[u8]>) -> Result<Vec<DirEntry>, Errno> {
             entries.push(DirEntry::new(name.to_vec(), kind, 0));
         }
     }
-    entries.sort_unstable_by(|a, b| a.name_bytes().cmp(b.name_bytes()));
+    let mut entries = directory::sorted(entries);
     entries.iter_mut().for_each(|entry| entry.set_folder(path));
     Ok(entries)
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 
-/// A map kept as a sorted vector: for up to about a thousand entries, where inserting (which moves those behind) costs
+/// A map kept as a sorted vector: for up to some thousand entries, where inserting (which moves those behind) costs
 /// little. Each kind of `BTreeMap` takes 5 KB of code, each kind of this a tenth.
 #[derive(Debug)]
 pub struct SmallMap<K, V>(Vec<(K, V)>);
@@ -41,6 +41,11 @@ impl<K, V> SmallMap<K, V> {
     }
 
     /// The values by ascending key.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
+    /// The values by ascending key, to change.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.0.iter_mut().map(|(_, value)| value)
     }
@@ -144,7 +149,9 @@ mod tests {
         assert!(map.iter().eq(&tree));
         map.retain(|key, _| key % 2 == 0);
         tree.retain(|key, _| key % 2 == 0);
-        assert!(map.iter().eq(&tree) && map.values_mut().eq(tree.values_mut()));
+        assert!(
+            map.iter().eq(&tree) && map.values().eq(tree.values()) && map.values_mut().eq(tree.values_mut())
+        );
         map.clear();
         assert!(map.is_empty());
     }

@@ -1,13 +1,14 @@
 //! The contents of one memory file.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use kernlet_platform::{Errno, boot};
-use kernlet_sync::CpuLocal;
+use kernlet_sync::{CpuLocal, SmallMap};
 
 const PAGE: usize = 4096;
+/// Pages are kept in groups of so many with successive numbers, so that one which is added between others moves few.
+const GROUP: u64 = 64;
 /// The longest file (`loff_t` is signed).
 const MOST_BYTES: u64 = i64::MAX as u64;
 /// What memory files may take where nobody said how much memory there is.
@@ -23,7 +24,7 @@ pub fn usage() -> (u64, u64) {
 
 /// A page's bytes, counted as long as it exists.
 #[derive(Debug)]
-struct Page(Box<[u8]>);
+struct Page(Box<[u8; PAGE]>);
 
 impl Page {
     fn new() -> Result<Self, Errno> {
@@ -33,8 +34,9 @@ impl Page {
             return Err(Errno::ENOSPC);
         }
         bytes.resize(PAGE, 0);
+        let bytes = bytes.into_boxed_slice().try_into().map_err(|_| Errno::ENOSPC)?;
         USED.get().set(USED.get().get() + 1);
-        Ok(Self(bytes.into_boxed_slice()))
+        Ok(Self(bytes))
     }
 }
 
@@ -48,7 +50,7 @@ impl Drop for Page {
 #[derive(Debug, Default)]
 pub struct Pages {
     length: u64,
-    pages: BTreeMap<u64, Page>,
+    groups: SmallMap<u64, Box<[Option<Page>; GROUP as usize]>>,
 }
 
 /// The page in which `at` lies, where in it, and how much of `rest` bytes fits there.
@@ -71,7 +73,7 @@ impl Pages {
         while done < total {
             let (number, within, count) = place(offset + done as u64, total - done);
             let to = &mut buffer[done..done + count];
-            match self.pages.get(&number) {
+            match self.groups.get(&(number / GROUP)).and_then(|g| g[(number % GROUP) as usize].as_ref()) {
                 Some(page) => to.copy_from_slice(&page.0[within..within + count]),
                 None => to.fill(0),
             }
@@ -90,15 +92,17 @@ impl Pages {
         let mut done = 0;
         while done < bytes.len() {
             let (number, within, count) = place(offset + done as u64, bytes.len() - done);
-            if let alloc::collections::btree_map::Entry::Vacant(vacant) = self.pages.entry(number) {
+            let group = self.groups.get_or_insert_with(number / GROUP, || Box::new([const { None }; _]));
+            let place = &mut group[(number % GROUP) as usize];
+            if place.is_none() {
                 match Page::new() {
-                    Ok(page) => drop(vacant.insert(page)),
+                    Ok(page) => *place = Some(page),
                     // What was written before the room ended stays written.
                     Err(error) if done == 0 => return Err(error),
                     Err(_) => break,
                 }
             }
-            if let Some(page) = self.pages.get_mut(&number) {
+            if let Some(page) = place {
                 page.0[within..within + count].copy_from_slice(&bytes[done..done + count]);
             }
             done += count;
@@ -113,10 +117,19 @@ impl Pages {
             return Err(Errno::EFBIG);
         }
         let (last, within, _) = place(length, 0);
-        drop(self.pages.split_off(&length.div_ceil(PAGE as u64)));
-        if let Some(page) = self.pages.get_mut(&last) {
-            page.0[within..].fill(0);
-        }
+        let end = length.div_ceil(PAGE as u64);
+        self.groups.retain(|&group, pages| {
+            let first = group * GROUP;
+            pages
+                .iter_mut()
+                .zip(first..)
+                .filter(|(_, number)| *number >= end)
+                .for_each(|(page, _)| *page = None);
+            if let Some(Some(page)) = last.checked_sub(first).and_then(|at| pages.get_mut(at as usize)) {
+                page.0[within..].fill(0);
+            }
+            first < end
+        });
         self.length = length;
         Ok(())
     }
@@ -130,7 +143,11 @@ mod tests {
     proptest! {
         #[test]
         fn pages_behave_like_a_vector(
-            steps in proptest::collection::vec((0u8..3, 0u64..20_000, 0usize..9000, any::<u8>()), 1..30)
+            steps in proptest::collection::vec(
+                // At the beginning, and where one group of pages ends.
+                (0u8..3, prop_oneof![0u64..20_000, 255_000u64..270_000], 0usize..9000, any::<u8>()),
+                1..30,
+            )
         ) {
             let (mut pages, mut model) = (Pages::default(), std::vec::Vec::<u8>::new());
             for (what, at, length, byte) in steps {

@@ -18,7 +18,7 @@ const DEAD: Duration = Duration::from_secs(120);
 const CONNECTING: Duration = Duration::from_secs(30);
 
 /// The two ends of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuple {
     pub local: SocketAddr,
     pub remote: SocketAddr,
@@ -31,8 +31,10 @@ pub struct Connection {
     pub(super) handle: SocketHandle,
     /// Stands in [`Table::dirty`].
     pub(super) dirty: Cell<bool>,
-    /// Its entry in [`Table::timers`].
-    pub(super) timer: Cell<Option<Instant>>,
+    /// Stands in [`Table::stalled`].
+    pub(super) stalled: Cell<bool>,
+    /// Where its timer stands in [`super::timers::Timers`].
+    pub(super) timer: Cell<Option<usize>>,
     /// The listener that has not seen it established yet.
     pub(super) backlog: RefCell<Option<Weak<Backlog>>>,
     /// Since when the other end owes an acknowledgement and is silent. smoltcp's own timeout would break off
@@ -66,6 +68,7 @@ impl Connection {
             set: RefCell::new(set),
             handle,
             dirty: Cell::new(false),
+            stalled: Cell::new(false),
             timer: Cell::new(None),
             backlog: RefCell::new(backlog.map(Rc::downgrade)),
             waits: Cell::new(None),

@@ -25,6 +25,8 @@ pub mod tcp;
 #[cfg(test)]
 mod tests;
 mod time_wait;
+mod timers;
+mod tuple_map;
 pub mod udp;
 
 use crate::turn::Waiter;

@@ -32,7 +32,7 @@ impl Stream {
             inner.iface.get_source_address(&IpAddress::from(to.ip())).ok_or(Errno::EADDRNOTAVAIL)?.into();
         let local = SocketAddr::new(from, bound.address().port());
         let tuple = Tuple { local, remote: to };
-        if stack.tcp.connections.borrow().contains_key(&tuple) {
+        if stack.tcp.connections.borrow().get(&tuple).is_some() {
             return Err(Errno::EADDRINUSE);
         }
         let connection = Connection::new(tuple, None, Some(bound));

@@ -6,8 +6,10 @@ use super::connection::{Connection, Tuple};
 use super::listener::Backlog;
 use super::packet::Segment;
 use super::time_wait::TimeWait;
+use super::timers::Timers;
+use super::tuple_map::TupleMap;
 use super::{Inner, instant, moment};
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -29,12 +31,12 @@ const MOST_ORPHANS: usize = 1024;
 /// The connections of a stack.
 #[derive(Default)]
 pub struct Table {
-    pub(super) connections: RefCell<BTreeMap<Tuple, Rc<Connection>>>,
+    pub(super) connections: RefCell<TupleMap<Rc<Connection>>>,
     pub(super) listeners: RefCell<SmallMap<u16, Vec<Rc<Backlog>>>>,
     dirty: RefCell<VecDeque<Rc<Connection>>>,
-    timers: RefCell<BTreeSet<(Instant, Tuple)>>,
+    timers: RefCell<Timers>,
     /// Those that had something to send and could not: the neighbour was unknown, or the link full.
-    stalled: RefCell<SmallMap<Tuple, ()>>,
+    stalled: RefCell<Vec<Rc<Connection>>>,
     orphans: RefCell<VecDeque<Weak<Connection>>>,
     time_wait: RefCell<TimeWait>,
 }
@@ -107,14 +109,9 @@ impl Table {
     /// Polls the connections that need it; tells whether some need it again at once.
     pub(super) fn egress(&self, inner: &mut Inner, now: Instant) -> bool {
         loop {
-            let first = self.timers.borrow().first().copied().filter(|(at, _)| *at <= now);
-            let Some((_, tuple)) = first else { break };
-            self.timers.borrow_mut().pop_first();
-            let due = self.connections.borrow().get(&tuple).cloned();
-            if let Some(connection) = due {
-                connection.timer.set(None);
-                self.touch(&connection);
-            }
+            let due = self.timers.borrow_mut().pop(now);
+            let Some(connection) = due else { break };
+            self.touch(&connection);
         }
         // Those that want another turn wait for the next call.
         let count = self.dirty.borrow().len();
@@ -129,13 +126,15 @@ impl Table {
     /// A neighbour has become known: those that waited try again.
     pub(super) fn unstall(&self) {
         let stalled = core::mem::take(&mut *self.stalled.borrow_mut());
-        let connections = self.connections.borrow();
-        stalled.iter().filter_map(|(tuple, ())| connections.get(tuple)).for_each(|c| self.touch(c));
+        for connection in stalled {
+            connection.stalled.set(false);
+            self.touch(&connection);
+        }
     }
 
     /// When the first timer is due.
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.borrow().first().map(|(at, _)| *at)
+        self.timers.borrow().first()
     }
 
     fn poll(&self, inner: &mut Inner, connection: &Rc<Connection>, now: Instant) {
@@ -149,7 +148,9 @@ impl Table {
         drop(set);
         if wants && sent == 0 && connection.with(|s| s.send_queue() > 0 || s.state() != State::Established) {
             inner.ask_for_neighbour(connection.tuple.remote.ip(), now);
-            self.stalled.borrow_mut().insert(connection.tuple, ());
+            if !connection.stalled.replace(true) {
+                self.stalled.borrow_mut().push(connection.clone());
+            }
         }
         if connection.is_given_up(now) {
             connection.with(tcp::Socket::abort);
@@ -168,22 +169,7 @@ impl Table {
         let linger = connection.dropped.get().map(|at| at + LINGER);
         let dead = connection.waits.get().map(|since| since + connection.patience());
         if let Some(at) = [wanted, linger, dead].into_iter().flatten().min() {
-            self.set_timer(connection, at);
-        }
-    }
-
-    /// An entry is only ever moved forward; one that comes too early costs a poll.
-    fn set_timer(&self, connection: &Connection, at: Instant) {
-        if connection.timer.get().is_none_or(|known| at < known) {
-            self.forget_timer(connection);
-            self.timers.borrow_mut().insert((at, connection.tuple));
-            connection.timer.set(Some(at));
-        }
-    }
-
-    fn forget_timer(&self, connection: &Connection) {
-        if let Some(known) = connection.timer.take() {
-            self.timers.borrow_mut().remove(&(known, connection.tuple));
+            self.timers.borrow_mut().set(connection, at);
         }
     }
 
@@ -232,8 +218,10 @@ impl Table {
     }
 
     fn remove(&self, connection: &Rc<Connection>) {
-        self.forget_timer(connection);
-        self.stalled.borrow_mut().remove(&connection.tuple);
+        self.timers.borrow_mut().remove(connection);
+        if connection.stalled.take() {
+            self.stalled.borrow_mut().retain(|c| !Rc::ptr_eq(c, connection));
+        }
         let mut connections = self.connections.borrow_mut();
         if connections.get(&connection.tuple).is_some_and(|c| Rc::ptr_eq(c, connection)) {
             connections.remove(&connection.tuple);

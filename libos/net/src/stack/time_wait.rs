@@ -4,7 +4,8 @@ use super::Inner;
 use super::build::Ends;
 use super::connection::Tuple;
 use super::packet::Segment;
-use alloc::collections::{BTreeMap, VecDeque};
+use super::tuple_map::TupleMap;
+use alloc::collections::VecDeque;
 use core::time::Duration;
 use kernlet_time::Instant;
 
@@ -16,7 +17,7 @@ const MOST: usize = 8192;
 /// The connections in TIME-WAIT that nobody holds any more, and in which order they came.
 #[derive(Default)]
 pub struct TimeWait {
-    until: BTreeMap<Tuple, Instant>,
+    until: TupleMap<Instant>,
     order: VecDeque<(Instant, Tuple)>,
 }
 
