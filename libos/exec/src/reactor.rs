@@ -98,6 +98,11 @@ impl Source {
         Poll::Pending
     }
 
+    /// Whether reading may succeed.
+    pub fn is_readable(&self) -> bool {
+        REACTOR.get().borrow_mut().slot(self.token).is_none_or(|slot| slot.ready[0])
+    }
+
     /// Ready when reading may succeed.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         self.poll(0, context)

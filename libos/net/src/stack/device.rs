@@ -11,7 +11,7 @@ use smoltcp::time::Instant;
 
 /// The link for one call into smoltcp.
 pub struct Pass<'p> {
-    pub link: &'p mut dyn Link,
+    pub link: &'p dyn Link,
     pub frame: Option<&'p [u8]>,
 }
 
@@ -19,7 +19,7 @@ pub struct Pass<'p> {
 pub struct Received<'p>(&'p [u8]);
 
 /// The room.
-pub struct Room<'p>(&'p mut dyn Link);
+pub struct Room<'p>(&'p dyn Link);
 
 impl Device for Pass<'_> {
     type RxToken<'a>

@@ -6,7 +6,7 @@ use super::fragments::Fragments;
 use super::link::Link;
 use super::neighbours::Neighbours;
 use super::{PATIENCE, instant, moment, slaac};
-use alloc::boxed::Box;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use kernlet_platform::nic::Offload;
@@ -16,7 +16,7 @@ use smoltcp::wire::IpAddress;
 
 /// What one call into the stack borrows.
 pub struct Inner {
-    pub link: Box<dyn Link>,
+    pub link: Rc<dyn Link>,
     pub iface: Interface,
     pub config: Config,
     pub neighbours: Neighbours,
@@ -35,13 +35,13 @@ impl Inner {
 
     /// Gives smoltcp a frame and the sockets that it may concern.
     pub fn ingress(&mut self, frame: &[u8], sockets: &mut SocketSet<'static>, now: Instant) {
-        let mut pass = Pass { link: &mut *self.link, frame: Some(frame) };
+        let mut pass = Pass { link: &*self.link, frame: Some(frame) };
         self.iface.poll_ingress_single(instant(now), &mut pass, sockets);
     }
 
     /// Lets each socket of a set send one packet.
     pub fn egress(&mut self, sockets: &mut SocketSet<'static>, now: Instant) -> PollResult {
-        let mut pass = Pass { link: &mut *self.link, frame: None };
+        let mut pass = Pass { link: &*self.link, frame: None };
         self.iface.poll_egress(instant(now), &mut pass, sockets)
     }
 

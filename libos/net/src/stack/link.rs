@@ -1,32 +1,33 @@
 //! The Ethernet device below the stack, as a trait so that tests join stacks without a machine.
 
+use core::cell::Cell;
 use kernlet_platform::Errno;
 use kernlet_platform::nic::{self, Facts, Offload};
 
 /// Writes a frame into the buffer it is given and says what the device has still to do.
 pub type Fill<'f> = &'f mut dyn FnMut(&mut [u8]) -> Offload;
 
-/// An Ethernet device.
+/// An Ethernet device. Its methods may be called from within one another, but for `receive` from within `receive`.
 pub trait Link {
     /// Its facts.
     fn facts(&self) -> Facts;
-    /// Hands the next received frame to `consume`, which must not send; `false` when there is none.
-    fn receive(&mut self, consume: &mut dyn FnMut(&[u8], Offload)) -> bool;
+    /// Hands the next received frame to `consume`, which may send; `false` when there is none.
+    fn receive(&self, consume: &mut dyn FnMut(&[u8], Offload)) -> bool;
     /// Whether a frame can be sent now.
     fn can_transmit(&self) -> bool;
     /// Sends a frame.
     ///
     /// # Errors
     /// EAGAIN when there is no room, EMSGSIZE when the frame is too long.
-    fn transmit(&mut self, length: usize, fill: Fill<'_>) -> Result<(), Errno>;
+    fn transmit(&self, length: usize, fill: Fill<'_>) -> Result<(), Errno>;
     /// Tells the device of what was queued.
-    fn flush(&mut self);
+    fn flush(&self);
 }
 
 /// The platform's device.
 pub struct Nic {
     facts: Facts,
-    unflushed: bool,
+    unflushed: Cell<bool>,
 }
 
 impl Nic {
@@ -36,7 +37,7 @@ impl Nic {
         facts.mac = mac.unwrap_or(facts.mac);
         // An address with the group bit set cannot be an interface's.
         facts.mac[0] &= !1;
-        Some(Self { facts, unflushed: false })
+        Some(Self { facts, unflushed: Cell::new(false) })
     }
 }
 
@@ -45,7 +46,7 @@ impl Link for Nic {
         self.facts
     }
 
-    fn receive(&mut self, consume: &mut dyn FnMut(&[u8], Offload)) -> bool {
+    fn receive(&self, consume: &mut dyn FnMut(&[u8], Offload)) -> bool {
         nic::receive(consume)
     }
 
@@ -53,13 +54,13 @@ impl Link for Nic {
         nic::can_transmit()
     }
 
-    fn transmit(&mut self, length: usize, fill: Fill<'_>) -> Result<(), Errno> {
-        self.unflushed = true;
+    fn transmit(&self, length: usize, fill: Fill<'_>) -> Result<(), Errno> {
+        self.unflushed.set(true);
         nic::transmit(length, fill)
     }
 
-    fn flush(&mut self) {
-        if core::mem::take(&mut self.unflushed) {
+    fn flush(&self) {
+        if self.unflushed.take() {
             nic::flush();
         }
     }

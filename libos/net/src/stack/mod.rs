@@ -3,7 +3,8 @@
 //! 1. One task polls: when frames have come, when a timer is due, when a socket has something to send. No work is done
 //!    for sockets that none of this concerns.
 //! 2. A received frame is parsed once ([`packet`]). UDP is taken out by port and never reaches smoltcp; a TCP segment
-//!    goes to smoltcp together with just the one socket that it belongs to.
+//!    goes to smoltcp together with just the one socket that it belongs to. A server that waits for datagrams in
+//!    batches takes frames in by itself, and answers where they lie: no queue, no change of tasks.
 //! 3. The state is in `RefCell`s that are borrowed for one call, from top to bottom: a connection's set, then
 //!    nothing. The device may not call back.
 //! 4. Whatever comes in a frame changes at most sockets that it was addressed to, and bounded memory.
@@ -30,7 +31,6 @@ mod tuple_map;
 pub mod udp;
 
 use crate::turn::Waiter;
-use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use config::Config;
@@ -45,7 +45,7 @@ use fragments::Fragments;
 use inner::{Inner, is_for_us};
 use kernlet_exec::{Source, sleep_until, spawn, yield_now};
 use kernlet_platform::boot::{NicConfig, blob};
-use kernlet_platform::nic::Offload;
+use kernlet_platform::nic::{Facts, Offload};
 use kernlet_platform::{clock, entropy, nic};
 use kernlet_sync::{CpuLocal, WaitQueue, poll_fn};
 use kernlet_time::Instant;
@@ -54,6 +54,7 @@ use neighbours::Neighbours;
 use packet::Packet;
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::wire::{EthernetAddress, HardwareAddress};
+use udp::Origin;
 
 /// Frames taken in before other tasks run.
 const TURN: usize = 64;
@@ -63,6 +64,10 @@ const PATIENCE: Duration = Duration::from_millis(5);
 /// A stack on one Ethernet device.
 pub struct Stack {
     inner: RefCell<Inner>,
+    link: Rc<dyn Link>,
+    facts: Facts,
+    /// The device's readiness; tests with links of their own have none.
+    source: OnceCell<Source>,
     udp: udp::Table,
     tcp: tcp::Table,
     /// Wakes the stack's task.
@@ -74,6 +79,20 @@ pub struct Stack {
     /// Those that wait for room on the link.
     room: RefCell<Vec<core::task::Waker>>,
 }
+
+/// What became of a received frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// There was none.
+    Nothing,
+    /// The server that asked for it has answered.
+    Answered,
+    /// It was for somebody else.
+    Otherwise,
+}
+
+/// A server's endpoint, and what answers a datagram.
+type Server<'s> = (&'s Rc<udp::Endpoint>, &'s mut dyn FnMut(&[u8], Origin));
 
 fn instant(now: Instant) -> smoltcp::time::Instant {
     smoltcp::time::Instant::from_micros((now.nanoseconds() / 1000) as i64)
@@ -99,30 +118,29 @@ pub fn started() -> Option<&'static Rc<Stack>> {
 fn start() -> Option<Rc<Stack>> {
     let told = blob().nic().unwrap_or(NicConfig { descriptor: -1, ..NicConfig::default() });
     let link = Nic::open(told.mac)?;
-    let stack = Stack::new(Box::new(link), &told, blob().hostname());
-    let source = Source::new();
-    nic::watch(source.token());
+    let stack = Stack::new(Rc::new(link), &told, blob().hostname());
+    nic::watch(stack.source.get_or_init(Source::new).token());
     let running = stack.clone();
-    spawn("network", async move { running.run(Some(source)).await });
+    spawn("network", async move { running.run().await });
     Some(stack)
 }
 
 impl Stack {
     /// A stack on `link`, configured as `nic` says; [`Self::run`] makes it live.
-    fn new(mut link: Box<dyn Link>, nic: &NicConfig, hostname: Option<&'static str>) -> Rc<Self> {
+    fn new(link: Rc<dyn Link>, nic: &NicConfig, hostname: Option<&'static str>) -> Rc<Self> {
         let facts = link.facts();
         let now = Instant::now();
         let hardware = HardwareAddress::Ethernet(EthernetAddress(facts.mac));
         let mut settings = smoltcp::iface::Config::new(hardware);
         let seed = entropy::seed().and_then(|s| s.first_chunk::<8>().copied());
         settings.random_seed = seed.map_or_else(clock::monotonic, u64::from_le_bytes);
-        let mut pass = Pass { link: &mut *link, frame: None };
+        let mut pass = Pass { link: &*link, frame: None };
         let mut iface = Interface::new(settings, &mut pass, instant(now));
         let config = Config::new(facts.mac, nic, hostname, now);
         config.apply(&mut iface);
         Rc::new(Self {
             inner: RefCell::new(Inner {
-                link,
+                link: link.clone(),
                 iface,
                 config,
                 neighbours: Neighbours::default(),
@@ -130,6 +148,9 @@ impl Stack {
                 fragments: Fragments::default(),
                 frame: Vec::new(),
             }),
+            link,
+            facts,
+            source: OnceCell::new(),
             udp: udp::Table::default(),
             tcp: tcp::Table::default(),
             kicked: Waiter::default(),
@@ -151,11 +172,10 @@ impl Stack {
 
     /// Whether a frame can be sent now.
     fn has_room(&self) -> bool {
-        let mut inner = self.inner.borrow_mut();
-        if !inner.link.can_transmit() {
-            inner.link.flush();
+        if !self.link.can_transmit() {
+            self.link.flush();
         }
-        inner.link.can_transmit()
+        self.link.can_transmit()
     }
 
     /// Wakes `waiter`'s task when there may be room on the link.
@@ -166,22 +186,21 @@ impl Stack {
     }
 
     /// Runs the stack for ever.
-    async fn run(self: Rc<Self>, source: Option<Source>) {
+    async fn run(self: Rc<Self>) {
+        let source = self.source.get();
         loop {
             let (busy, deadline) = self.poll(Instant::now());
             if busy {
                 yield_now().await;
                 continue;
             }
-            if let Some(source) = &source {
-                // All was taken in: the next frame is reported as a new edge.
-                source.clear_readable();
+            if let Some(source) = source {
                 source.clear_writable();
             }
             let mut sleep = pin!(sleep_until(deadline.unwrap_or(Instant::from_nanoseconds(u64::MAX))));
             let mut first = true;
             poll_fn(|context| {
-                let came = source.as_ref().is_some_and(|s| {
+                let came = source.is_some_and(|s| {
                     s.poll_readable(context).is_ready() | s.poll_writable(context).is_ready()
                 });
                 self.kicked.register(context);
@@ -197,21 +216,19 @@ impl Stack {
     /// to come again at the latest.
     fn poll(&self, now: Instant) -> (bool, Option<Instant>) {
         self.polled.set(now);
-        let mut inner = self.inner.borrow_mut();
-        let mut busy = true;
-        for _ in 0..TURN {
-            if !self.receive(&mut inner, now) {
-                busy = false;
-                break;
-            }
+        // A server that waits goes first, once: what it leaves is taken in the next time.
+        let mut busy = self.may_receive() && self.udp.offer();
+        if !busy {
+            busy = (0..TURN).all(|_| self.receive(now, None) != Taken::Nothing);
         }
+        let mut inner = self.inner.borrow_mut();
         if inner.configure(now) {
             self.changed.wake_all();
         }
         busy |= self.tcp.egress(&mut inner, now);
         let udp = self.udp.egress(&mut inner, now);
-        inner.link.flush();
-        if inner.link.can_transmit() {
+        self.link.flush();
+        if self.link.can_transmit() {
             let waiting = core::mem::take(&mut *self.room.borrow_mut());
             waiting.into_iter().for_each(core::task::Waker::wake);
         }
@@ -219,32 +236,53 @@ impl Stack {
         (busy, [configuration, udp, self.tcp.deadline()].into_iter().flatten().min())
     }
 
-    /// Takes in one frame; `false` when there is none.
-    fn receive(&self, inner: &mut Inner, now: Instant) -> bool {
-        let Inner { link, iface, frame, .. } = inner;
-        let facts = link.facts();
-        let mut found = None;
-        let some = link.receive(&mut |bytes, offload| {
-            let packet = packet::parse(bytes, facts.mac, offload, facts.checksums);
+    /// Whether there may be a frame.
+    fn may_receive(&self) -> bool {
+        self.source.get().is_none_or(Source::is_readable)
+    }
+
+    /// Takes in one frame. A datagram for `server`'s endpoint is answered where it lies.
+    fn receive(&self, now: Instant, mut server: Option<Server<'_>>) -> Taken {
+        if !self.may_receive() {
+            return Taken::Nothing;
+        }
+        let (mut found, mut taken) = (None, Taken::Otherwise);
+        let some = self.link.receive(&mut |bytes, offload| {
+            let packet = packet::parse(bytes, self.facts.mac, offload, self.facts.checksums);
             if let Some(Packet::Udp(datagram)) = &packet
-                && is_for_us(iface, datagram.destination.ip())
-                && self.udp.deliver(datagram, &bytes[datagram.payload.clone()])
+                && is_for_us(&self.inner.borrow().iface, datagram.destination.ip())
+                && let Some(endpoint) = self.udp.endpoint(datagram.destination)
             {
+                let (payload, origin) = (&bytes[datagram.payload.clone()], Origin::from(datagram));
+                match &mut server {
+                    Some((own, answer)) if Rc::ptr_eq(own, &endpoint) => {
+                        answer(payload, origin);
+                        taken = Taken::Answered;
+                    }
+                    _ => endpoint.deliver(payload, origin),
+                }
                 return;
             }
             if packet.is_some() {
-                // smoltcp replies while it looks at the frame, which the device does not allow.
+                // smoltcp replies while it looks at the frame, which may take a while: it gets a copy.
+                let frame = &mut self.inner.borrow_mut().frame;
                 frame.clear();
                 frame.extend_from_slice(bytes);
                 found = packet;
             }
         });
+        if !some {
+            // All was taken in: the next frame is reported as a new edge.
+            self.source.get().into_iter().for_each(Source::clear_readable);
+            return Taken::Nothing;
+        }
         if let Some(packet) = found {
+            let mut inner = self.inner.borrow_mut();
             let frame = core::mem::take(&mut inner.frame);
-            self.take(inner, packet, &frame, now);
+            self.take(&mut inner, packet, &frame, now);
             inner.frame = frame;
         }
-        some
+        taken
     }
 
     fn take(&self, inner: &mut Inner, packet: Packet, frame: &[u8], now: Instant) {
@@ -295,7 +333,9 @@ impl Stack {
         {
             match packet {
                 Packet::Udp(datagram) if is_for_us(&inner.iface, datagram.destination.ip()) => {
-                    self.udp.deliver(&datagram, &whole[datagram.payload.clone()]);
+                    if let Some(endpoint) = self.udp.endpoint(datagram.destination) {
+                        endpoint.deliver(&whole[datagram.payload.clone()], Origin::from(&datagram));
+                    }
                 }
                 Packet::Tcp(_) => self.take(inner, packet, &whole, now),
                 _ => {}

@@ -4,10 +4,10 @@
 
 use super::build::Ends;
 use super::packet::Datagram;
-use super::{Inner, Stack, instant};
+use super::{Inner, Stack, Taken, instant};
 use crate::addr;
 use crate::turn::Waiter;
-use alloc::rc::Rc;
+use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::net::{IpAddr, SocketAddr};
@@ -34,11 +34,17 @@ const STUCK: Duration = Duration::from_secs(3);
 
 /// Where a datagram came from.
 #[derive(Clone, Copy)]
-struct Origin {
+pub(super) struct Origin {
     peer: SocketAddr,
     /// The address that it was sent to.
     local: IpAddr,
     mac: [u8; 6],
+}
+
+impl From<&Datagram> for Origin {
+    fn from(datagram: &Datagram) -> Self {
+        Self { peer: datagram.source, local: datagram.destination.ip(), mac: datagram.mac }
+    }
 }
 
 type Queue = PacketBuffer<'static, Origin>;
@@ -70,26 +76,22 @@ pub struct Table {
     ports: RefCell<SmallMap<u16, Vec<Rc<Endpoint>>>>,
     /// Those with something unsent.
     pending: RefCell<Vec<Rc<Endpoint>>>,
+    /// The server that waits for datagrams, of several the one that came last.
+    waiting: RefCell<Weak<Endpoint>>,
 }
 
 impl Table {
-    /// Delivers a datagram to the socket bound to its port; `false` when there is none.
-    pub fn deliver(&self, datagram: &Datagram, payload: &[u8]) -> bool {
-        let endpoint = {
-            let ports = self.ports.borrow();
-            let mut at_port = ports.get(&datagram.destination.port()).into_iter().flatten();
-            at_port.find(|e| addr::takes(e.bound.ip(), datagram.destination.ip())).cloned()
-        };
-        let Some(endpoint) = endpoint else { return false };
-        let origin = Origin { peer: datagram.source, local: datagram.destination.ip(), mac: datagram.mac };
-        let mut received = endpoint.received.borrow_mut();
-        let queue = received.get_or_insert_with(|| buffer(RECEIVE));
-        if let Ok(place) = queue.enqueue(payload.len(), origin) {
-            place.copy_from_slice(payload);
-            drop(received);
-            endpoint.reader.wake();
-        }
-        true
+    /// The endpoint that datagrams to `destination` are for.
+    pub(super) fn endpoint(&self, destination: SocketAddr) -> Option<Rc<Endpoint>> {
+        let ports = self.ports.borrow();
+        let mut at_port = ports.get(&destination.port()).into_iter().flatten();
+        at_port.find(|e| addr::takes(e.bound.ip(), destination.ip())).cloned()
+    }
+
+    /// Wakes the server that waits, so that it takes frames in by itself; `false` when there is none.
+    pub(super) fn offer(&self) -> bool {
+        let waiting = self.waiting.take().upgrade();
+        waiting.inspect(|endpoint| endpoint.reader.wake()).is_some()
     }
 
     /// Sends what is pending; returns when to try again at the latest.
@@ -153,6 +155,17 @@ impl Drop for Socket {
 }
 
 impl Endpoint {
+    /// Queues a datagram.
+    pub(super) fn deliver(&self, payload: &[u8], origin: Origin) {
+        let mut received = self.received.borrow_mut();
+        let queue = received.get_or_insert_with(|| buffer(RECEIVE));
+        if let Ok(place) = queue.enqueue(payload.len(), origin) {
+            place.copy_from_slice(payload);
+            drop(received);
+            self.reader.wake();
+        }
+    }
+
     /// Receives a datagram, or leaves a waker.
     pub fn poll_receive(&self, context: &Context<'_>, into: &mut [u8]) -> Poll<(usize, SocketAddr)> {
         if let Some(queue) = &mut *self.received.borrow_mut()
@@ -166,7 +179,8 @@ impl Endpoint {
         Poll::Pending
     }
 
-    /// Answers what is there, at most `most` datagrams; leaves a waker when there is nothing or no room to send.
+    /// Answers what is there, and takes in at most `most` frames; leaves a waker when there is nothing or no room to
+    /// send.
     pub fn poll_serve(
         self: &Rc<Self>,
         context: &Context<'_>,
@@ -175,41 +189,58 @@ impl Endpoint {
         mut answer: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> usize,
     ) -> Poll<()> {
         let mut served = 0;
-        // Nothing is borrowed while `answer` runs, which is free to use sockets.
-        let mut queue = self.received.take();
-        while let Some(queue) = &mut queue
-            && served < most
-        {
-            if !self.stack.has_room() {
-                self.stack.waits_for_room(&self.reader, context);
-                break;
-            }
-            let Ok((origin, datagram)) = queue.dequeue() else { break };
-            served += 1;
+        let mut serve = |datagram: &[u8], origin: Origin| {
             let datagram = &datagram[..datagram.len().min(reply.len())];
             let length = answer(datagram, origin.peer, reply).min(reply.len());
             if length > 0 {
-                self.reply(&mut self.stack.inner.borrow_mut(), origin, &reply[..length]);
+                self.reply(origin, &reply[..length]);
             }
+        };
+        // What came before goes first. Nothing is borrowed while `answer` runs, which is free to use sockets.
+        let mut queue = self.received.take();
+        while let Some(queue) = &mut queue
+            && served < most
+            && self.stack.has_room()
+        {
+            let Ok((origin, datagram)) = queue.dequeue() else { break };
+            serve(datagram, origin);
+            served += 1;
         }
         self.received.replace(queue);
+        let now = self.stack.now();
+        while served < most && self.stack.has_room() {
+            match self.stack.receive(now, Some((self, &mut serve))) {
+                Taken::Nothing => break,
+                Taken::Answered => {}
+                // The stack's task sends what others have to say.
+                Taken::Otherwise => self.stack.kick(),
+            }
+            served += 1;
+        }
         if served > 0 {
-            self.stack.inner.borrow_mut().link.flush();
+            self.stack.link.flush();
             return Poll::Ready(());
         }
-        self.reader.register(context);
+        if self.stack.has_room() {
+            self.reader.register(context);
+            self.stack.udp.waiting.replace(Rc::downgrade(self));
+        } else {
+            self.stack.waits_for_room(&self.reader, context);
+        }
         Poll::Pending
     }
 
     /// Sends a reply back to where the question came from.
-    fn reply(self: &Rc<Self>, inner: &mut Inner, origin: Origin, payload: &[u8]) {
-        let facts = inner.link.facts();
+    fn reply(self: &Rc<Self>, origin: Origin, payload: &[u8]) {
+        let facts = self.stack.facts;
+        let inner = self.stack.inner.borrow();
         // What was sent to a group is answered from an address of ours.
         let local = if inner.is_own(origin.local) {
             Some(origin.local)
         } else {
             inner.iface.get_source_address(&IpAddress::from(origin.peer.ip())).map(IpAddr::from)
         };
+        drop(inner);
         let Some(local) = local.filter(|l| l.is_ipv4() == origin.peer.is_ipv4()) else { return };
         let ends = Ends {
             from_mac: facts.mac,
@@ -224,8 +255,10 @@ impl Endpoint {
             return;
         }
         // There was room; what a device refuses all the same is lost.
-        let _ =
-            inner.link.transmit(length, &mut |frame| ends.write_datagram(frame, payload, facts.checksums));
+        let _ = self
+            .stack
+            .link
+            .transmit(length, &mut |frame| ends.write_datagram(frame, payload, facts.checksums));
     }
 
     /// Sends a datagram, or leaves a waker while the queue is full.
@@ -238,7 +271,7 @@ impl Endpoint {
         bytes: &[u8],
         to: SocketAddr,
     ) -> Poll<Result<usize, Errno>> {
-        let mtu = usize::from(self.stack.inner.borrow().link.facts().mtu);
+        let mtu = usize::from(self.stack.facts.mtu);
         let most = if to.is_ipv4() { LONGEST } else { mtu.saturating_sub(48) };
         if bytes.len() > most {
             return Poll::Ready(Err(Errno::EMSGSIZE));

@@ -10,7 +10,6 @@ use super::link::{Fill, Link};
 use super::stream::Stream;
 use super::{Stack, packet};
 use crate::ports::{self, Bound};
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -70,7 +69,7 @@ impl Link for End {
         self.facts
     }
 
-    fn receive(&mut self, consume: &mut dyn FnMut(&[u8], Offload)) -> bool {
+    fn receive(&self, consume: &mut dyn FnMut(&[u8], Offload)) -> bool {
         let next = self.receive.borrow_mut().pop_front();
         next.map(|(frame, offload)| consume(&frame, offload)).is_some()
     }
@@ -79,7 +78,7 @@ impl Link for End {
         self.send.borrow().len() < self.room
     }
 
-    fn transmit(&mut self, length: usize, fill: Fill<'_>) -> Result<(), Errno> {
+    fn transmit(&self, length: usize, fill: Fill<'_>) -> Result<(), Errno> {
         if length > usize::from(self.facts.mtu) + packet::ETHERNET {
             return Err(Errno::EMSGSIZE);
         }
@@ -121,7 +120,7 @@ impl Link for End {
         Ok(())
     }
 
-    fn flush(&mut self) {}
+    fn flush(&self) {}
 }
 
 const MACS: [[u8; 6]; 2] = [[2, 0, 0, 0, 0, 0xa], [2, 0, 0, 0, 0, 0xb]];
@@ -177,7 +176,7 @@ impl Net {
                 faults: faults.clone(),
                 peer: kicks[1 - i].clone(),
             };
-            Stack::new(Box::new(end), &told[i], Some("kernlet"))
+            Stack::new(Rc::new(end), &told[i], Some("kernlet"))
         });
         Self { a, b, now: Instant::now(), faults, to, kicks }
     }

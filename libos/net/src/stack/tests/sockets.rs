@@ -14,7 +14,7 @@ fn live() -> Rc<Stack> {
     *net.kicks[0].borrow_mut() = Some(net.a.clone());
     *net.kicks[1].borrow_mut() = Some(net.b.clone());
     for stack in [net.a.clone(), net.b.clone()] {
-        spawn("network", async move { stack.run(None).await });
+        spawn("network", async move { stack.run().await });
     }
     net.a
 }

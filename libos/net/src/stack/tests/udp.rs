@@ -103,3 +103,58 @@ fn damaged_datagrams_are_not_delivered() {
         }
     }
 }
+
+#[test]
+fn a_server_takes_frames_in_and_leaves_to_others_what_is_theirs() {
+    let mut net = Net::new(true);
+    let server = Socket::new(&net.b.clone(), at("0.0.0.0:53"));
+    let other = Socket::new(&net.b.clone(), at("0.0.0.0:54"));
+    let listener = crate::stack::listener::Listener::new(&net.b.clone(), at("0.0.0.0:80"));
+    let client = Socket::new(&net.a.clone(), at("0.0.0.0:4000"));
+    let context = Context::from_waker(Waker::noop());
+    let mut reply = [0; 512];
+    // It waits, so that frames are left to it.
+    assert!(server.poll_serve(&context, 64, &mut reply, answer).is_pending());
+    for (text, port) in [(&b"a"[..], 53), (b"b", 54), (&[b'c'; 4000], 53), (b"d", 53)] {
+        net.until(|c| client.poll_send(c, text, SocketAddr::new(ip("10.0.0.2"), port))).unwrap();
+    }
+    let stream = Stream::open(&net.a, ephemeral(), at("10.0.0.2:80")).unwrap();
+    // The client's side alone: the frames stay on the link.
+    for _ in 0..20 {
+        net.a.poll(net.now);
+        let (first, _) = net.to[1].borrow().front().cloned().unwrap_or_default();
+        if first.get(12..14) == Some(&[8, 6]) {
+            net.b.poll(net.now);
+            net.b.poll(net.now);
+        }
+    }
+    assert!(net.to[1].borrow().len() >= 6, "all of it waits on the link");
+    let mut sizes = Vec::new();
+    let mut buffer = [0; 4096];
+    while server
+        .poll_serve(&context, 64, &mut reply, |query, _, out| {
+            sizes.push(query.len());
+            answer(query, at("10.0.0.1:4000"), out)
+        })
+        .is_ready()
+    {}
+    // What came in fragments was whole after the next one, and cut to the server's buffer.
+    assert_eq!(sizes, [1, 1, 512]);
+    assert!(net.to[1].borrow().is_empty());
+    assert_eq!(net.until(|c| other.poll_receive(c, &mut buffer)).0, 1);
+    net.until(|c| stream.poll_connected(c)).unwrap();
+    net.until(|c| listener.poll_accept(c));
+}
+
+#[test]
+fn a_server_that_went_away_while_it_waited_holds_nothing_up() {
+    let mut net = Net::new(true);
+    let server = Socket::new(&net.b.clone(), at("0.0.0.0:53"));
+    let client = Socket::new(&net.a.clone(), at("0.0.0.0:4000"));
+    let waiting = server.poll_serve(&Context::from_waker(Waker::noop()), 64, &mut [0; 512], answer);
+    assert!(waiting.is_pending());
+    // Nobody serves now, but somebody receives.
+    net.until(|c| client.poll_send(c, b"hello", at("10.0.0.2:53"))).unwrap();
+    let mut buffer = [0; 16];
+    assert_eq!(net.until(|c| server.poll_receive(c, &mut buffer)).0, 5);
+}
