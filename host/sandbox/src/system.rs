@@ -11,8 +11,9 @@ const TUNSETOFFLOAD: u64 = 0x4004_54d0;
 const TUNSETVNETHDRSZ: u64 = 0x4004_54d8;
 /// IFF_TAP, IFF_NO_PI, IFF_VNET_HDR: Ethernet frames, each with a virtio-net header in front.
 const TAP: i16 = 0x0002 | 0x1000 | 0x4000;
-/// TUN_F_CSUM: frames whose checksum is still to be computed may come.
-const CHECKSUMS: usize = 1;
+/// TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6: frames whose checksum is still to be computed may come, and TCP segments that are
+/// longer than the MTU.
+const OFFLOADS: usize = 1 | 2 | 4;
 /// The length of struct virtio_net_hdr.
 static HEADER: libc::c_int = 10;
 /// The length of an interface's name, with its zero.
@@ -27,7 +28,7 @@ struct InterfaceRequest {
 }
 
 /// Opens the existing tap `name`: not blocking, with a virtio-net header of 10 bytes in front of each frame, checksum
-/// offload on.
+/// and segmentation offload on.
 ///
 /// # Errors
 /// EPERM when it belongs to another user, EBUSY when somebody has it open, EINVAL when it is no tap or was made
@@ -46,7 +47,7 @@ pub fn open_tap(name: &str) -> io::Result<OwnedFd> {
     // SAFETY: the kernel reads an int, which is a static.
     check(unsafe { libc::ioctl(tap.as_raw_fd(), TUNSETVNETHDRSZ, &raw const HEADER) })?;
     // SAFETY: the argument is a number, no address.
-    check(unsafe { libc::ioctl(tap.as_raw_fd(), TUNSETOFFLOAD, CHECKSUMS) })?;
+    check(unsafe { libc::ioctl(tap.as_raw_fd(), TUNSETOFFLOAD, OFFLOADS) })?;
     Ok(tap)
 }
 

@@ -4,9 +4,10 @@ use super::checksum::Sum;
 use super::link::Link;
 use super::packet::{ETHERNET, TCP, UDP};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use kernlet_platform::nic::Offload;
+use core::num::{NonZeroU16, NonZeroUsize};
+use kernlet_platform::nic::{LARGEST_FRAME, Offload};
 use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
-use smoltcp::phy::{RxToken, TxToken};
+use smoltcp::phy::{PacketMeta, RxToken, TxToken};
 use smoltcp::time::Instant;
 
 /// The link for one call into smoltcp.
@@ -18,8 +19,8 @@ pub struct Pass<'p> {
 /// The frame.
 pub struct Received<'p>(&'p [u8]);
 
-/// The room.
-pub struct Room<'p>(&'p dyn Link);
+/// The room, and the size of the pieces that what goes there is to be cut into.
+pub struct Room<'p>(&'p dyn Link, Option<NonZeroU16>);
 
 impl Device for Pass<'_> {
     type RxToken<'a>
@@ -33,11 +34,11 @@ impl Device for Pass<'_> {
 
     fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Room<'_>)> {
         let frame = self.frame.take()?;
-        Some((Received(frame), Room(self.link)))
+        Some((Received(frame), Room(self.link, None)))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Room<'_>> {
-        if self.link.can_transmit() { Some(Room(self.link)) } else { None }
+        if self.link.can_transmit() { Some(Room(self.link, None)) } else { None }
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -52,6 +53,10 @@ impl Device for Pass<'_> {
         capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = usize::from(facts.mtu) + ETHERNET;
         capabilities.checksum = checksum;
+        if facts.segments {
+            // smoltcp 0.14 drops those of IPv6, as packets that would have to be fragmented.
+            capabilities.segmentation.tcpv4 = NonZeroUsize::new(LARGEST_FRAME);
+        }
         capabilities
     }
 }
@@ -63,6 +68,10 @@ impl RxToken for Received<'_> {
 }
 
 impl TxToken for Room<'_> {
+    fn set_meta(&mut self, meta: PacketMeta) {
+        self.1 = meta.segmentation_offload_size;
+    }
+
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, f: F) -> R {
         let checksums = self.0.facts().checksums;
         let (mut f, mut result) = (Some(f), None);
@@ -71,7 +80,11 @@ impl TxToken for Room<'_> {
             if let Some(f) = f.take() {
                 result = Some(f(frame));
             }
-            if checksums { offload(frame) } else { Offload::None }
+            match (checksums, self.1) {
+                (true, Some(size)) => cut(offload(frame), frame, size.get()),
+                (true, None) => offload(frame),
+                (false, _) => Offload::None,
+            }
         });
         match (result, f) {
             (Some(result), _) => result,
@@ -79,6 +92,13 @@ impl TxToken for Room<'_> {
             (None, None) => unreachable!("the closure leaves a result when it is called"),
         }
     }
+}
+
+/// Has a TCP segment cut into pieces with `size` bytes of data.
+fn cut(sum: Offload, frame: &[u8], size: u16) -> Offload {
+    let Offload::Sum { start, offset } = sum else { return sum };
+    let header = frame.get(usize::from(start) + 12).map_or(0, |words| u16::from(words >> 4) * 4);
+    Offload::Segments { start, offset, headers: start + header, size, six: frame[12] == 0x86 }
 }
 
 /// Prepares the transport checksum of a whole packet for the device: stores the pseudo-header's sum where the

@@ -1,4 +1,5 @@
-//! The Ethernet device: virtio-net (virtio 1.2, 5.1) with checksum offload, without segmentation offload.
+//! The Ethernet device: virtio-net (virtio 1.2, 5.1) with checksum offload, and segmentation offload where the device
+//! merges receive buffers and memory is not scarce.
 //!
 //! A buffer belongs to the descriptor of its number, on both sides for good: a frame is read and written in place,
 //! and its buffer goes round.
@@ -8,20 +9,24 @@ use super::event;
 use super::single::Single;
 use super::virtio::{Device, Part, Queue, feature, kind};
 use crate::Errno;
-use crate::nic::{Facts, Offload};
+use crate::nic::{Facts, HEADER as LEGACY_HEADER, LARGEST_FRAME, Offload};
 
 mod net_feature {
     pub const CSUM: u64 = 1 << 0;
     pub const GUEST_CSUM: u64 = 1 << 1;
     pub const MTU: u64 = 1 << 3;
     pub const MAC: u64 = 1 << 5;
+    /// The driver takes TCP segments longer than the MTU, over IPv4 and IPv6, in several buffers each.
+    pub const LARGE_IN: u64 = 1 << 7 | 1 << 8 | MERGED;
+    /// So does the device.
+    pub const LARGE_OUT: u64 = 1 << 11;
+    pub const MERGED: u64 = 1 << 15;
 }
 
-/// struct virtio_net_hdr; a legacy device leaves the last two bytes out.
+/// struct virtio_net_hdr; a legacy device that does not merge buffers leaves the last two bytes out.
 const HEADER: usize = 12;
-const LEGACY_HEADER: usize = 10;
-const NEEDS_CSUM: u8 = 1;
-const DATA_VALID: u8 = 2;
+/// Where the number of merged buffers stands in it.
+const NUM_BUFFERS: usize = 10;
 const ETHERNET: usize = 14;
 const STANDARD_MTU: u16 = 1500;
 /// Jumbo frames up to here; more would waste memory on buffers.
@@ -31,6 +36,13 @@ const CONFIG_MTU: usize = 10;
 const BUFFERS: u16 = 128;
 const FEW_BUFFERS: u16 = 16;
 const LITTLE_MEMORY: usize = 8 << 20;
+/// Buffers for frames longer than the MTU.
+const LARGE_BUFFERS: usize = 4;
+const LARGE_STRIDE: usize = (HEADER + LARGEST_FRAME).next_multiple_of(64);
+/// With this much memory free there are such buffers.
+const MUCH_MEMORY: usize = 24 << 20;
+/// The first slots of the transmit queue have them.
+const LARGE_SLOTS: u128 = (1 << LARGE_BUFFERS) - 1;
 /// Received buffers are given back in batches of this many.
 const BATCH: u16 = 16;
 
@@ -44,6 +56,8 @@ struct Nic {
     input: Dma,
     transmit: Queue,
     output: Dma,
+    /// For a frame that is received in several buffers, and those that are sent by the first slots.
+    large: Option<(Dma, Dma)>,
     /// Transmit buffers that are free.
     free: u128,
     /// An interrupt was asked for because there were none.
@@ -54,9 +68,15 @@ static NIC: Single<Option<Nic>> = Single::new(None);
 
 impl Nic {
     fn open() -> Option<Self> {
-        use net_feature::{CSUM, GUEST_CSUM, MAC, MTU};
-        let wanted = CSUM | GUEST_CSUM | MAC | MTU | feature::EVENT_INDEX;
-        let device = Device::open(kind::NET, 0, wanted, true)?;
+        use net_feature::{CSUM, GUEST_CSUM, LARGE_IN, LARGE_OUT, MAC, MERGED, MTU};
+        let free = super::frames::RAM.lock().free();
+        let choose = |offered: u64| {
+            let all_of = |features| if offered & features == features { features } else { 0 };
+            let large = all_of(CSUM | LARGE_OUT) | all_of(GUEST_CSUM | LARGE_IN);
+            let large = if free >= MUCH_MEMORY { large } else { 0 };
+            offered & (CSUM | GUEST_CSUM | MAC | MTU | feature::EVENT_INDEX) | large
+        };
+        let device = Device::open_choosing(kind::NET, 0, &choose, true)?;
         let mtu = if device.has(MTU) { device.config_u16(CONFIG_MTU).min(LARGEST_MTU) } else { STANDARD_MTU };
         let mut mac = [0; 6];
         if device.has(MAC) {
@@ -66,17 +86,36 @@ impl Nic {
             mac[1..].copy_from_slice(&super::port::rdtsc().to_le_bytes()[..5]);
             mac[0] = 2;
         }
-        let header = if device.has(feature::VERSION_1) { HEADER } else { LEGACY_HEADER };
+        let header =
+            if device.has(feature::VERSION_1) || device.has(MERGED) { HEADER } else { LEGACY_HEADER };
         let stride = (header + ETHERNET + usize::from(mtu)).next_multiple_of(64);
-        let few = super::frames::RAM.lock().free() < LITTLE_MEMORY;
+        let few = free < LITTLE_MEMORY;
         let count = if few { FEW_BUFFERS } else { BUFFERS };
         let (receive, transmit) = (device.queue(0, count)?, device.queue(1, count)?);
         let input = Dma::new(stride * usize::from(receive.size()))?;
         let output = Dma::new(stride * usize::from(transmit.size()))?;
-        let facts = Facts { mac, mtu, checksums: device.has(CSUM | GUEST_CSUM) };
+        let checksums = device.has(CSUM | GUEST_CSUM);
+        let segments = checksums && device.has(LARGE_OUT) && usize::from(transmit.size()) >= LARGE_BUFFERS;
+        let large = if segments || device.has(MERGED) {
+            Some((Dma::new(LARGE_STRIDE)?, Dma::new(LARGE_STRIDE * LARGE_BUFFERS)?))
+        } else {
+            None
+        };
+        let facts = Facts { mac, mtu, checksums, segments };
         let free = u128::MAX >> (128 - transmit.size());
-        let mut nic =
-            Self { device, facts, header, stride, receive, input, transmit, output, free, full: false };
+        let mut nic = Self {
+            device,
+            facts,
+            header,
+            stride,
+            receive,
+            input,
+            transmit,
+            output,
+            large,
+            free,
+            full: false,
+        };
         for slot in 0..nic.receive.size() {
             nic.listen(slot);
         }
@@ -106,28 +145,61 @@ impl Nic {
         Some((slot, (length as usize).min(self.stride)))
     }
 
+    /// In how many buffers the frame lies that begins in `slot`.
+    fn buffers(&self, slot: u16, length: usize) -> u16 {
+        let merged = self.device.has(net_feature::MERGED) && length >= HEADER;
+        let field = || self.input.bytes(usize::from(slot) * self.stride + NUM_BUFFERS, 2);
+        if merged { u16::from_le_bytes([field()[0], field()[1]]).max(1) } else { 1 }
+    }
+
+    /// Puts the pieces of a frame together, of which the device reports all at once; `None` when it did not, or when it is
+    /// longer than any frame.
+    fn gather(&mut self, slot: u16, length: usize, count: u16) -> Option<usize> {
+        let (mut next, mut total) = (Some((slot, length)), 0);
+        for _ in 0..count {
+            let (slot, length) =
+                next.take().or_else(|| self.receive.pop().map(|(slot, length)| (slot, length as usize)))?;
+            let length = length.min(self.stride);
+            let piece = self.input.bytes(usize::from(slot) * self.stride, length);
+            if let Some((whole, _)) = &mut self.large
+                && total + length <= LARGE_STRIDE
+            {
+                whole.bytes_mut(total, length).copy_from_slice(piece);
+            }
+            total += length;
+            self.listen(slot);
+        }
+        (self.large.is_some() && total <= LARGE_STRIDE).then_some(total)
+    }
+
     fn reclaim(&mut self) {
         while let Some((slot, _)) = self.transmit.pop() {
             self.free |= 1 << slot;
         }
     }
 
-    fn can_transmit(&mut self) -> bool {
-        if self.free == 0 {
+    /// Whether one of the `slots` is free.
+    fn has_room(&mut self, slots: u128) -> bool {
+        if self.free & slots == 0 {
             self.reclaim();
         }
-        if self.free == 0 {
+        if self.free & slots == 0 {
             // Full: tell the device of it all, and ask to be told when there is room.
             self.transmit.kick();
             self.transmit.want_interrupt(true);
             self.full = true;
             self.reclaim();
         }
-        if self.full && self.free != 0 {
+        if self.full && self.free & slots != 0 {
             self.full = false;
             self.transmit.want_interrupt(false);
         }
-        self.free != 0
+        self.free & slots != 0
+    }
+
+    /// Whether any frame can be sent.
+    fn can_transmit(&mut self) -> bool {
+        self.has_room(if self.facts.segments { LARGE_SLOTS } else { u128::MAX })
     }
 }
 
@@ -153,19 +225,27 @@ pub fn receive(consume: &mut dyn FnMut(&[u8], Offload)) -> bool {
     let mut guard = NIC.lock();
     let Some(nic) = guard.as_mut() else { return false };
     let Some((slot, length)) = nic.received() else { return false };
-    let pointer = nic.input.pointer(usize::from(slot) * nic.stride, length);
+    let count = nic.buffers(slot, length);
     let (header, checksums) = (nic.header, nic.facts.checksums);
+    let (pointer, length) = if count == 1 {
+        (nic.input.pointer(usize::from(slot) * nic.stride, length), length)
+    } else {
+        let length = nic.gather(slot, length, count).unwrap_or(0);
+        let Some((whole, _)) = &nic.large else { return true };
+        (whole.pointer(0, length), length)
+    };
     drop(guard);
-    // SAFETY: device memory is never given back, and this buffer is ours until it is posted again below; a device
-    // that writes to it nevertheless garbles a frame.
+    // SAFETY: device memory is never given back, and this buffer is ours until it is posted again below, or the next
+    // frame is put together; a device that writes to it nevertheless garbles a frame.
     let buffer = unsafe { core::slice::from_raw_parts(pointer, length) };
     if let Some(frame) = buffer.get(header..) {
         // Without GUEST_CSUM a device says neither.
-        let valid = checksums && buffer[0] & (NEEDS_CSUM | DATA_VALID) != 0;
-        consume(frame, if valid { Offload::Valid } else { Offload::None });
+        consume(frame, if checksums { Offload::received(buffer[0]) } else { Offload::None });
     }
     if let Some(nic) = NIC.lock().as_mut() {
-        nic.listen(slot);
+        if count == 1 {
+            nic.listen(slot);
+        }
         if nic.receive.untold() >= BATCH {
             nic.receive.kick();
         }
@@ -182,26 +262,29 @@ pub fn can_transmit() -> bool {
 pub fn transmit(length: usize, fill: &mut dyn FnMut(&mut [u8]) -> Offload) -> Result<(), Errno> {
     let mut guard = NIC.lock();
     let nic = guard.as_mut().ok_or(Errno::ENODEV)?;
-    if length > usize::from(nic.facts.mtu) + ETHERNET {
+    let large = length > usize::from(nic.facts.mtu) + ETHERNET;
+    if length > if nic.facts.segments { LARGEST_FRAME } else { usize::from(nic.facts.mtu) + ETHERNET } {
         return Err(Errno::EMSGSIZE);
     }
-    if !nic.can_transmit() {
+    let slots = if large { LARGE_SLOTS } else { u128::MAX };
+    if !nic.has_room(slots) {
         return Err(Errno::EAGAIN);
     }
-    let slot = nic.free.trailing_zeros() as u16;
-    let offset = usize::from(slot) * nic.stride;
-    let buffer = nic.output.bytes_mut(offset, nic.header + length);
+    // The last that is free: the first ones may have to take a large frame.
+    let slot = 127 - (nic.free & slots).leading_zeros() as usize;
+    let (memory, offset) = match &mut nic.large {
+        Some((_, memory)) if large => (memory, slot * LARGE_STRIDE),
+        _ => (&mut nic.output, slot * nic.stride),
+    };
+    let buffer = memory.bytes_mut(offset, nic.header + length);
     let (header, frame) = buffer.split_at_mut(nic.header);
     header.fill(0);
-    if let Offload::Sum { start, offset } = fill(frame) {
-        header[0] = NEEDS_CSUM;
-        header[6..8].copy_from_slice(&start.to_le_bytes());
-        header[8..10].copy_from_slice(&offset.to_le_bytes());
-    }
+    let offload = fill(frame).header();
+    header[..offload.len()].copy_from_slice(&offload);
     nic.free &= !(1 << slot);
     let part =
-        Part { address: nic.output.physical(offset), length: (nic.header + length) as u32, writable: false };
-    nic.transmit.post(slot, &[part]);
+        Part { address: memory.physical(offset), length: (nic.header + length) as u32, writable: false };
+    nic.transmit.post(slot as u16, &[part]);
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use kernlet_platform::Errno;
 use kernlet_platform::boot::{Address, NicConfig};
-use kernlet_platform::nic::{Facts, Offload};
+use kernlet_platform::nic::{Facts, LARGEST_FRAME, Offload};
 use kernlet_time::Instant;
 
 /// What the link does to frames, drawn from a seed.
@@ -64,6 +64,63 @@ fn finish(frame: &mut [u8], offload: Offload) {
     }
 }
 
+/// Does what a device does for [`Offload::Segments`] (Linux Documentation/networking/segmentation-offloads.rst).
+fn cut(frame: &[u8], offload: Offload) -> Vec<Vec<u8>> {
+    let Offload::Segments { start, offset, headers, size, six } = offload else { unreachable!() };
+    let (header, data) = frame.split_at(headers.into());
+    let start = usize::from(start);
+    let count = data.len().div_ceil(size.into());
+    let pieces = data.chunks(size.into()).enumerate().map(|(i, data)| {
+        let mut piece = [header, data].concat();
+        let length = (piece.len() - packet::ETHERNET) as u16;
+        if six {
+            piece[18..20].copy_from_slice(&(length - 40).to_be_bytes());
+        } else {
+            piece[16..18].copy_from_slice(&length.to_be_bytes());
+            piece[24..26].fill(0);
+            let sum = super::checksum::Sum::default().bytes(&piece[14..34]).checksum();
+            piece[24..26].copy_from_slice(&sum.to_be_bytes());
+        }
+        let sequence = u32::from_be_bytes(*piece[start + 4..].first_chunk().unwrap());
+        let sequence = sequence.wrapping_add((i * usize::from(size)) as u32);
+        piece[start + 4..start + 8].copy_from_slice(&sequence.to_be_bytes());
+        if i + 1 < count {
+            // FIN and PSH belong to the last.
+            piece[start + 13] &= !9;
+        }
+        let sum = super::device::offload(&mut piece);
+        assert_eq!(sum, Offload::Sum { start: start as u16, offset });
+        finish(&mut piece, sum);
+        assert!(piece.len() <= 1514);
+        piece
+    });
+    pieces.collect()
+}
+
+impl End {
+    /// Puts a frame on the link, or does to it what a bad link does.
+    fn pass(&self, mut frame: Vec<u8>, offload: Offload) {
+        let mut faults = self.faults.borrow_mut();
+        let share = faults.damaged;
+        if faults.happens(share) {
+            let at = 14 + faults.random as usize % (frame.len() - 14);
+            frame[at] ^= 1 << (faults.random % 8);
+        }
+        let mut queue = self.send.borrow_mut();
+        let (lost, doubled, reordered) = (faults.lost, faults.doubled, faults.reordered);
+        if !faults.happens(lost) {
+            if faults.happens(doubled) {
+                queue.push_back((frame.clone(), offload));
+            }
+            queue.push_back((frame, offload));
+            let last = queue.len() - 1;
+            if last > 0 && faults.happens(reordered) {
+                queue.swap(last, last - 1);
+            }
+        }
+    }
+}
+
 impl Link for End {
     fn facts(&self) -> Facts {
         self.facts
@@ -79,7 +136,8 @@ impl Link for End {
     }
 
     fn transmit(&self, length: usize, fill: Fill<'_>) -> Result<(), Errno> {
-        if length > usize::from(self.facts.mtu) + packet::ETHERNET {
+        let short = length <= usize::from(self.facts.mtu) + packet::ETHERNET;
+        if !short && !(self.facts.segments && length <= LARGEST_FRAME) {
             return Err(Errno::EMSGSIZE);
         }
         if !self.can_transmit() {
@@ -88,32 +146,24 @@ impl Link for End {
         let mut frame = alloc::vec![0xa5; length];
         let offload = fill(&mut frame);
         assert!(self.facts.checksums || offload == Offload::None);
-        let mut faults = self.faults.borrow_mut();
-        // A frame that may be damaged leaves the host: its checksum is summed. One that stays is passed as it is.
-        let mut as_received = Offload::None;
-        if faults.damaged > 0 || !matches!(offload, Offload::Sum { .. }) {
-            finish(&mut frame, offload);
-        } else {
-            as_received = Offload::Valid;
-        }
-        let share = faults.damaged;
-        if faults.happens(share) {
-            let at = 14 + faults.random as usize % (length - 14);
-            frame[at] ^= 1 << (faults.random % 8);
-        }
-        let mut queue = self.send.borrow_mut();
-        let (lost, doubled, reordered) = (faults.lost, faults.doubled, faults.reordered);
-        if !faults.happens(lost) {
-            if faults.happens(doubled) {
-                queue.push_back((frame.clone(), as_received));
+        assert_eq!(
+            short,
+            !matches!(offload, Offload::Segments { .. }),
+            "what is cut, and nothing else, is long"
+        );
+        // A frame that may be damaged leaves the host: it is cut, and its checksum is summed. One that stays is passed as
+        // it is.
+        let leaves = self.faults.borrow().damaged > 0;
+        match offload {
+            Offload::Segments { .. } if leaves => {
+                cut(&frame, offload).into_iter().for_each(|piece| self.pass(piece, Offload::None));
             }
-            queue.push_back((frame, as_received));
-            let last = queue.len() - 1;
-            if last > 0 && faults.happens(reordered) {
-                queue.swap(last, last - 1);
+            Offload::Sum { .. } | Offload::Segments { .. } if !leaves => self.pass(frame, Offload::Valid),
+            _ => {
+                finish(&mut frame, offload);
+                self.pass(frame, Offload::None);
             }
         }
-        drop(queue);
         if let Some(peer) = &*self.peer.borrow() {
             peer.kick();
         }
@@ -169,7 +219,7 @@ impl Net {
         let kicks: [Rc<RefCell<Option<Rc<Stack>>>>; 2] = Default::default();
         let [a, b] = [0, 1].map(|i| {
             let end = End {
-                facts: Facts { mac: MACS[i], mtu: 1500, checksums },
+                facts: Facts { mac: MACS[i], mtu: 1500, checksums, segments: checksums },
                 receive: to[i].clone(),
                 send: to[1 - i].clone(),
                 room,

@@ -276,3 +276,19 @@ fn a_repeated_end_in_time_wait_is_acknowledged_and_a_new_connection_takes_the_pl
         }
     }
 }
+
+#[test]
+fn large_segments_are_left_to_the_device_over_ipv4() {
+    let mut net = Net::new(true);
+    let listener = Listener::new(&net.b.clone(), at("[::]:80"));
+    let (client, server) = net.connect(&listener, "10.0.0.2:80");
+    let data = [7; 60_000];
+    assert_eq!(net.until(|c| client.poll_write(c, &data)), Ok(data.len()));
+    net.a.poll(net.now);
+    let frames = net.to[1].borrow().len();
+    assert_eq!(frames, 1, "60,000 bytes in one frame");
+    let (mut buffer, mut got) = ([0; 9000], 0);
+    while got < data.len() {
+        got += net.until(|c| server.poll_read(c, &mut buffer)).unwrap();
+    }
+}

@@ -104,6 +104,16 @@ impl Device {
     /// Resets the `nth` device of type `kind` and agrees on those of the features in `wanted` that it has. With
     /// `interrupts` it gets a line.
     pub fn open(kind: u16, nth: usize, wanted: u64, interrupts: bool) -> Option<Self> {
+        Self::open_choosing(kind, nth, &|offered| offered & wanted, interrupts)
+    }
+
+    /// The same with those features that `choose` takes of the ones offered: some make sense only together.
+    pub fn open_choosing(
+        kind: u16,
+        nth: usize,
+        choose: &dyn Fn(u64) -> u64,
+        interrupts: bool,
+    ) -> Option<Self> {
         let mut device = match place(kind, nth)? {
             Place::Mmio(address, line) => {
                 let transport = Mmio::open(address)?;
@@ -119,14 +129,14 @@ impl Device {
                 Self { transport: Transport::Pci(transport), line, features: 0 }
             }
         };
-        device.negotiate(wanted | feature::VERSION_1).then_some(device)
+        device.negotiate(choose).then_some(device)
     }
 
     fn set_status(&self, status: u8) {
         transport!(self.set_status(status));
     }
 
-    fn negotiate(&mut self, wanted: u64) -> bool {
+    fn negotiate(&mut self, choose: &dyn Fn(u64) -> u64) -> bool {
         self.set_status(0);
         let mut status = status::ACKNOWLEDGE | status::DRIVER;
         self.set_status(status);
@@ -136,7 +146,7 @@ impl Device {
         } else if offered & feature::VERSION_1 == 0 {
             return false;
         }
-        self.features = offered & wanted;
+        self.features = offered & (choose(offered) | feature::VERSION_1);
         transport!(self.accept(self.features));
         if self.is_legacy() {
             return true;
