@@ -137,7 +137,7 @@ impl Link for End {
 
     fn transmit(&self, length: usize, fill: Fill<'_>) -> Result<(), Errno> {
         let short = length <= usize::from(self.facts.mtu) + packet::ETHERNET;
-        if !short && !(self.facts.segments && length <= LARGEST_FRAME) {
+        if !short && (!self.facts.segments || length > LARGEST_FRAME) {
             return Err(Errno::EMSGSIZE);
         }
         if !self.can_transmit() {
