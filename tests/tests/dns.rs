@@ -35,6 +35,29 @@ fn both_doors_answer_dig_with_the_sealed_example_zone() {
 }
 
 #[test]
+fn a_port_that_is_published_at_several_addresses_answers_at_each() {
+    let user = User::ordinary();
+    let port = free_port();
+    let published: Vec<String> = ["127.0.0.1", "[::1]", "127.0.0.2"]
+        .iter()
+        .flat_map(|a| ["udp", "tcp"].map(|p| format!("{a}:{port}:53/{p}")))
+        .collect();
+    let image = image("apps/dns");
+    let mut all: Vec<&str> = published.iter().flat_map(|p| ["-p", p]).collect();
+    all.push(image.to_str().expect("temporary paths are UTF-8"));
+    let name = user.detached(all);
+    for server in ["@127.0.0.1", "@::1", "@127.0.0.2"] {
+        for transport in ["+notcp", "+tcp"] {
+            let arguments = [server, "-p", &port.to_string(), transport, "+short", "host.example.com", "A"];
+            let answered = || finish(Command::new("dig").args(arguments)).out.lines().count() == 3;
+            eventually(&format!("an answer of {server} {transport}"), answered);
+        }
+    }
+    let ports = user.inspect(&name)["ports"].as_array().map_or(0, Vec::len);
+    assert_eq!(ports, published.len());
+}
+
+#[test]
 fn plain_qemu_answers_dig_with_no_kernlet_around_it() {
     need("qemu-system-x86_64", "qemu-system-x86");
     let port = free_port();

@@ -37,7 +37,8 @@ pub enum Protocol {
     Udp,
 }
 
-/// A port of the program that the monitor published: on the process door the descriptor of a bound socket.
+/// A port of the program that the monitor published: on the process door the descriptor of a bound socket. A port that
+/// is published at several addresses of the host has as many of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The transport protocol.
@@ -421,6 +422,7 @@ mod tests {
             descriptor: 9,
         };
         let port = Published { protocol: Protocol::Udp, port: 53, descriptor: 7 };
+        let again = Published { descriptor: 8, ..port };
         let mount = Mount { id: 3, path: "/zones", read_only: true, file: false };
         let fds = Descriptors { stdio: [0, 1, 2], control: 3, broker: -1, epoll: 5 };
         let mut w = BlobWriter::new();
@@ -429,6 +431,7 @@ mod tests {
             .seed(&[7; 32])
             .wall_clock(5)
             .published(port)
+            .published(again)
             .nic(&nic)
             .mount(mount)
             .descriptors(fds);
@@ -438,7 +441,7 @@ mod tests {
         assert!(blob.environment().eq([b"A=b"]));
         assert_eq!((blob.hostname(), blob.workdir(), blob.identity()), (Some("h"), Some("/w"), (1, 2)));
         assert_eq!((blob.memory(), blob.seed(), blob.wall_clock()), (Some(1 << 28), Some([7; 32]), Some(5)));
-        assert!(blob.published().eq([port]));
+        assert!(blob.published().eq([port, again]));
         assert_eq!(blob.nic(), Some(nic));
         assert!(blob.mounts().eq([mount]));
         assert_eq!(blob.descriptors(), fds);

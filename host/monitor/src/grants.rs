@@ -5,7 +5,7 @@ mod tap;
 pub use tap::TapError;
 
 use crate::home::Home;
-use crate::options::{Backend, Net, Options, Publish, protocol_name};
+use crate::options::{Net, Options, Publish, protocol_name};
 use crate::state::PortState;
 use kernlet_wire::boot::Protocol;
 use miette::Diagnostic;
@@ -137,13 +137,6 @@ impl Grants {
             }
             if options.publish[..index].iter().any(|p| p == publish && p.host.port() != 0) {
                 let (what, mend) = ("it is published already", "leave out one of the two");
-                return Err(GrantError::Publish(publish.to_string(), what, mend));
-            }
-            let same = |p: &BoundPort| (p.protocol, p.port) == (publish.protocol, publish.port);
-            if options.backend == Backend::Process && grants.ports.iter().any(same) {
-                let what = "the backend process leads one port of the host to each port of the program";
-                let mend =
-                    "publish it once, at 0.0.0.0 or [::] for all addresses of its kind, or add `-b qemu`";
                 return Err(GrantError::Publish(publish.to_string(), what, mend));
             }
             grants.ports.push(bind(publish, home)?);
@@ -289,6 +282,15 @@ mod tests {
     }
 
     #[test]
+    fn a_port_of_the_program_can_be_published_at_several_addresses() {
+        let all = ["0:53/udp", "[::1]:0:53/udp", "127.0.0.2:0:53/udp", "0:53/tcp", "0:53/tcp"];
+        let grants = Grants::open(&options(&all, &[]), &home()).unwrap();
+        let ports = grants.port_states();
+        assert!(ports.len() == 5 && ports.iter().all(|p| p.port == 53));
+        assert_ne!(ports[3].host, ports[4].host);
+    }
+
+    #[test]
     fn a_port_in_use_is_named() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let listener = std::net::TcpListener::bind(taken).unwrap();
@@ -313,10 +315,6 @@ mod tests {
         assert!(matches!(error, GrantError::NoSuchAddress { .. }), "{error}");
         let error = Grants::open(&options(&["0:81", "39271:80", "39271:80"], &[]), &home()).unwrap_err();
         assert!(error.to_string().contains("published already"));
-        let mut twice = options(&["0:80", "[::1]:0:80"], &[]);
-        assert!(Grants::open(&twice, &home()).unwrap_err().to_string().contains("one port of the host"));
-        twice.backend = Backend::Qemu;
-        assert!(Grants::open(&twice, &home()).is_ok());
         let mut none = options(&["0:80"], &[]);
         none.net = Net::None;
         assert!(Grants::open(&none, &home()).is_err());

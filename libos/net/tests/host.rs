@@ -13,14 +13,14 @@ fn at(address: &str) -> SocketAddr {
 fn publish_tcp(port: u16) -> net::SocketAddr {
     let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    publish::tcp(port, listener);
+    publish::tcp(port, [listener]);
     address
 }
 
 fn publish_udp(port: u16, at: &str) -> net::SocketAddr {
     let socket = net::UdpSocket::bind(at).unwrap();
     let address = socket.local_addr().unwrap();
-    publish::udp(port, socket);
+    publish::udp(port, [socket]);
     address
 }
 
@@ -148,4 +148,82 @@ fn single_datagrams_go_both_ways() {
     });
     let mut buffer = [0; 8];
     assert_eq!(client.recv(&mut buffer).unwrap(), 5);
+}
+
+/// Publishes UDP port `port` at several addresses of the host.
+fn publish_udp_at(port: u16, addresses: &[&str]) -> Vec<net::SocketAddr> {
+    let sockets: Vec<_> = addresses.iter().map(|at| net::UdpSocket::bind(at).unwrap()).collect();
+    let bound = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
+    publish::udp(port, sockets);
+    bound
+}
+
+/// A client that accepts answers only from the address that it asked.
+fn ask(server: net::SocketAddr, rounds: u32) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let own = if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+        let client = net::UdpSocket::bind(own).unwrap();
+        client.connect(server).unwrap();
+        client.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        for round in 0..rounds {
+            client.send(&round.to_be_bytes()).unwrap();
+            let mut reply = [0; 16];
+            let length = client.recv(&mut reply).unwrap();
+            assert_eq!(&reply[..length], &(round + 1).to_be_bytes());
+        }
+    })
+}
+
+#[test]
+fn a_batch_answers_by_the_host_socket_that_was_asked() {
+    let addresses = publish_udp_at(53, &["127.0.0.1:0", "[::1]:0", "127.0.0.2:0"]);
+    let clients: Vec<_> = addresses.into_iter().map(|address| ask(address, 200)).collect();
+    block_on(async move {
+        let server = UdpSocket::bind(at("0.0.0.0:53")).await.unwrap();
+        let mut batch = Batch::new(64, 512);
+        let mut served = 0;
+        while served < 600 {
+            let answer = |query: &[u8], _: SocketAddr, reply: &mut [u8]| {
+                let number = u32::from_be_bytes(query.try_into().unwrap());
+                reply[..4].copy_from_slice(&(number + 1).to_be_bytes());
+                served += 1;
+                4
+            };
+            server.serve_batch(&mut batch, answer).await.unwrap();
+        }
+    });
+    clients.into_iter().for_each(|client| client.join().unwrap());
+}
+
+#[test]
+fn single_answers_leave_by_the_host_socket_that_was_asked() {
+    let addresses = publish_udp_at(53, &["127.0.0.1:0", "[::1]:0", "127.0.0.2:0"]);
+    let clients: Vec<_> = addresses.into_iter().map(|address| ask(address, 200)).collect();
+    block_on(async move {
+        let server = UdpSocket::bind(at("0.0.0.0:53")).await.unwrap();
+        let mut buffer = [0; 512];
+        for _ in 0..600 {
+            let (length, peer) = server.recv_from(&mut buffer).await.unwrap();
+            let number = u32::from_be_bytes(buffer[..length].try_into().unwrap());
+            server.send_to(&(number + 1).to_be_bytes(), peer).await.unwrap();
+        }
+    });
+    clients.into_iter().for_each(|client| client.join().unwrap());
+}
+
+#[test]
+fn a_port_that_is_published_twice_accepts_by_both_listeners() {
+    let listeners = ["127.0.0.1:0", "[::1]:0"].map(|at| net::TcpListener::bind(at).unwrap());
+    let addresses = [0, 1].map(|i: usize| listeners[i].local_addr().unwrap());
+    publish::tcp(80, listeners);
+    block_on(async move {
+        let listener = TcpListener::bind(at("0.0.0.0:80")).await.unwrap();
+        for address in addresses.into_iter().cycle().take(6) {
+            let client = thread::spawn(move || net::TcpStream::connect(address).unwrap());
+            let (stream, peer) = listener.accept().await.unwrap();
+            assert_eq!(peer.is_ipv4(), address.is_ipv4());
+            assert_eq!(stream.local_addr(), Ok(address));
+            drop(client.join().unwrap());
+        }
+    });
 }

@@ -5,18 +5,18 @@ pub use crate::process::socket::{Batch, HostDatagram, HostListener, HostStream, 
 use crate::boot::{Protocol, blob};
 use crate::process::descriptor::Descriptor;
 
-/// The published TCP ports of this instance, each with its host listener.
-pub fn listener(port: u16) -> Option<HostListener> {
+/// The host listeners of a published TCP port; none when it is not published.
+pub fn listeners(port: u16) -> impl Iterator<Item = HostListener> {
     published(Protocol::Tcp, port).map(HostListener::new)
 }
 
-/// The published UDP ports of this instance, each with its host socket.
-pub fn datagram(port: u16) -> Option<HostDatagram> {
+/// The host sockets of a published UDP port; none when it is not published.
+pub fn datagrams(port: u16) -> impl Iterator<Item = HostDatagram> {
     published(Protocol::Udp, port).map(HostDatagram::new)
 }
 
-/// Takes the descriptor of a published port. The caller binds a port once: `net` keeps what it took.
-fn published(protocol: Protocol, port: u16) -> Option<Descriptor> {
-    let found = blob().published().find(|p| p.protocol == protocol && p.port == port)?;
-    Descriptor::own(found.descriptor)
+/// Takes the descriptors of a published port. The caller binds a port once: `net` keeps what it took.
+fn published(protocol: Protocol, port: u16) -> impl Iterator<Item = Descriptor> {
+    let wanted = blob().published().filter(move |p| p.protocol == protocol && p.port == port);
+    wanted.filter_map(|p| Descriptor::own(p.descriptor))
 }

@@ -1,7 +1,8 @@
 //! Host sockets: the ports that the monitor published on the process door.
 //!
-//! The descriptor of a published port is taken once and kept, so that a program may bind the port, drop the socket
-//! and bind it again.
+//! A port of the program may be published at several addresses of the host: each has a host socket of its own, and
+//! one socket of the program is served by all of them. Their descriptors are taken once and kept, so that a program
+//! may bind the port, drop the socket and bind it again.
 
 mod connect;
 pub mod outgoing;
@@ -77,19 +78,19 @@ impl<T: Watch> Watched<T> {
 /// Stands in for the monitor on a host build: publishes ports of this thread's instance, for tests.
 #[cfg(not(kernlet_image))]
 pub mod publish {
-    use super::{Watched, tcp, udp};
+    use super::{tcp, udp};
     use alloc::rc::Rc;
     use kernlet_platform::socket::{HostDatagram, HostListener};
 
-    /// Publishes TCP port `port` by a listener of the host.
-    pub fn tcp(port: u16, listener: std::net::TcpListener) {
-        let listener = Rc::new(Watched::new(HostListener::from_std(listener)));
-        tcp::LISTENERS.get().borrow_mut().insert(port, Some(listener));
+    /// Publishes TCP port `port` by listeners of the host.
+    pub fn tcp(port: u16, listeners: impl IntoIterator<Item = std::net::TcpListener>) {
+        let listeners = listeners.into_iter().map(HostListener::from_std);
+        tcp::PUBLISHED.get().borrow_mut().insert(port, tcp::Published::new(listeners).map(Rc::new));
     }
 
-    /// Publishes UDP port `port` by a socket of the host.
-    pub fn udp(port: u16, socket: std::net::UdpSocket) {
-        let socket = Rc::new(udp::Published::new(HostDatagram::from_std(socket)));
-        udp::SOCKETS.get().borrow_mut().insert(port, Some(socket));
+    /// Publishes UDP port `port` by sockets of the host.
+    pub fn udp(port: u16, sockets: impl IntoIterator<Item = std::net::UdpSocket>) {
+        let sockets = sockets.into_iter().map(HostDatagram::from_std);
+        udp::PUBLISHED.get().borrow_mut().insert(port, udp::Published::new(sockets).map(Rc::new));
     }
 }

@@ -3,7 +3,8 @@
 use super::{Watch, Watched};
 use crate::{Shutdown, addr};
 use alloc::rc::Rc;
-use core::cell::RefCell;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 use kernlet_platform::Errno;
@@ -22,31 +23,47 @@ impl Watch for HostStream {
     }
 }
 
-/// The host listener of a published port.
-pub type Listener = Watched<HostListener>;
-
-type Listeners = RefCell<SmallMap<u16, Option<Rc<Listener>>>>;
-pub(super) static LISTENERS: CpuLocal<Listeners> = CpuLocal::new(RefCell::default);
-
-/// The host's listener for `port`, if the port is published.
-pub fn published(port: u16) -> Option<Rc<Listener>> {
-    let mut all = LISTENERS.get().borrow_mut();
-    all.get_or_insert_with(port, || socket::listener(port).map(|l| Rc::new(Watched::new(l)))).clone()
+/// The host listeners of a published port: one for each address of the host at which it is published.
+pub struct Published {
+    listeners: Vec<Watched<HostListener>>,
+    /// Which one is asked first, so that a busy one does not shut the others out.
+    first: Cell<usize>,
 }
 
-impl Listener {
+type Ports = RefCell<SmallMap<u16, Option<Rc<Published>>>>;
+pub(super) static PUBLISHED: CpuLocal<Ports> = CpuLocal::new(RefCell::default);
+
+/// The host's listeners for `port`, if the port is published.
+pub fn published(port: u16) -> Option<Rc<Published>> {
+    let mut all = PUBLISHED.get().borrow_mut();
+    all.get_or_insert_with(port, || Published::new(socket::listeners(port)).map(Rc::new)).clone()
+}
+
+impl Published {
+    pub(super) fn new(listeners: impl Iterator<Item = HostListener>) -> Option<Self> {
+        let listeners: Vec<_> = listeners.map(Watched::new).collect();
+        (!listeners.is_empty()).then_some(Self { listeners, first: Cell::new(0) })
+    }
+
     /// Accepts a connection, or leaves a waker. A connection that ended before it was accepted is passed over.
     pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<Stream, Errno>> {
-        let accepted = self.poll_read(context, |listener| {
-            loop {
-                match listener.accept() {
-                    Err(Errno::ECONNABORTED) => {}
-                    other => return other,
+        let first = self.first.get();
+        let (before, from) = self.listeners.split_at(first.min(self.listeners.len()));
+        self.first.set(if from.len() > 1 { first + 1 } else { 0 });
+        for listener in from.iter().chain(before) {
+            let accepted = listener.poll_read(context, |listener| {
+                loop {
+                    match listener.accept() {
+                        Err(Errno::ECONNABORTED) => {}
+                        other => return other,
+                    }
                 }
+            });
+            if accepted.is_ready() {
+                return accepted.map_ok(|(stream, peer)| Stream::new(stream, addr::canonical(peer)));
             }
-        });
-        accepted
-            .map_ok(|(stream, peer)| Stream { watched: Watched::new(stream), peer: addr::canonical(peer) })
+        }
+        Poll::Pending
     }
 }
 

@@ -3,17 +3,25 @@
 use super::{Watch, Watched};
 use crate::addr;
 use alloc::rc::Rc;
-use core::cell::RefCell;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 use kernlet_platform::Errno;
 use kernlet_platform::socket::{self, Batch, HostDatagram};
 use kernlet_sync::{CpuLocal, SmallMap};
 
-/// The host socket of a published port.
+/// The host sockets of a published port: one for each address of the host at which it is published.
 pub struct Published {
+    sockets: Vec<Socket>,
+    /// The socket by which the replies that a batch still holds leave.
+    unsent: Cell<usize>,
+}
+
+/// One of them.
+struct Socket {
     watched: Watched<HostDatagram>,
-    /// The host socket speaks IPv6, and IPv4 only mapped into it.
+    /// It speaks IPv6, and IPv4 only mapped into it.
     six: bool,
 }
 
@@ -23,53 +31,90 @@ impl Watch for HostDatagram {
     }
 }
 
-type Sockets = RefCell<SmallMap<u16, Option<Rc<Published>>>>;
-pub(super) static SOCKETS: CpuLocal<Sockets> = CpuLocal::new(RefCell::default);
+type Ports = RefCell<SmallMap<u16, Option<Rc<Published>>>>;
+pub(super) static PUBLISHED: CpuLocal<Ports> = CpuLocal::new(RefCell::default);
 
-/// The host's socket for `port`, if the port is published.
+/// The host's sockets for `port`, if the port is published.
 pub fn published(port: u16) -> Option<Rc<Published>> {
-    let mut all = SOCKETS.get().borrow_mut();
-    all.get_or_insert_with(port, || socket::datagram(port).map(|s| Rc::new(Published::new(s)))).clone()
+    let mut all = PUBLISHED.get().borrow_mut();
+    all.get_or_insert_with(port, || Published::new(socket::datagrams(port)).map(Rc::new)).clone()
 }
 
 impl Published {
-    pub(super) fn new(socket: HostDatagram) -> Self {
-        let six = socket.local_address().is_ok_and(|a| a.is_ipv6());
-        Self { watched: Watched::new(socket), six }
+    pub(super) fn new(sockets: impl Iterator<Item = HostDatagram>) -> Option<Self> {
+        let six = |s: &HostDatagram| s.local_address().is_ok_and(|a| a.is_ipv6());
+        let sockets: Vec<_> = sockets.map(|s| Socket { six: six(&s), watched: Watched::new(s) }).collect();
+        (!sockets.is_empty()).then_some(Self { sockets, unsent: Cell::new(0) })
     }
 
-    /// Receives a datagram, or leaves a waker.
+    /// Whether there are several, so that it matters by which a peer came.
+    pub fn several(&self) -> bool {
+        self.sockets.len() > 1
+    }
+
+    /// Receives a datagram, or leaves a waker; tells the number of the socket by which it came, too. `first` is
+    /// asked first.
     pub fn poll_receive(
         &self,
         context: &mut Context<'_>,
         buffer: &mut [u8],
-    ) -> Poll<Result<(usize, SocketAddr), Errno>> {
-        let received = self.watched.poll_read(context, |s| s.receive_from(buffer));
-        received.map_ok(|(length, peer)| (length, addr::canonical(peer)))
+        first: usize,
+    ) -> Poll<Result<(usize, SocketAddr, usize), Errno>> {
+        let count = self.sockets.len();
+        for number in 0..count {
+            let number = (first + number) % count;
+            let received = self.sockets[number].watched.poll_read(context, |s| s.receive_from(buffer));
+            if received.is_ready() {
+                return received.map_ok(|(length, peer)| (length, addr::canonical(peer), number));
+            }
+        }
+        Poll::Pending
     }
 
-    /// Sends a datagram, or leaves a waker.
+    /// Sends a datagram, or leaves a waker: by the socket of that number if there is one, else by the first that
+    /// speaks the destination's family.
     pub fn poll_send(
         &self,
         context: &mut Context<'_>,
         bytes: &[u8],
         to: SocketAddr,
+        by: usize,
     ) -> Poll<Result<usize, Errno>> {
-        let to = if self.six { addr::mapped(to) } else { to };
-        self.watched.poll_write(context, |s| s.send_to(bytes, to))
+        let fits = |socket: &&Socket| socket.six == to.is_ipv6();
+        let chosen = self.sockets.get(by).or_else(|| self.sockets.iter().find(fits));
+        let chosen = chosen.or(self.sockets.first());
+        let Some(socket) = chosen else { return Poll::Ready(Err(Errno::ENETUNREACH)) };
+        let to = if socket.six { addr::mapped(to) } else { to };
+        socket.watched.poll_write(context, |s| s.send_to(bytes, to))
     }
 
-    /// Receives a batch over what `batch` held, or leaves a waker.
-    pub fn poll_receive_batch(
+    /// Serves one batch of each socket: receives it over what `batch` held, has it answered, and sends the replies by
+    /// the socket by which the datagrams came. Pending, with a waker left, when nothing was there or replies are left.
+    pub fn poll_serve(
         &self,
         context: &mut Context<'_>,
         batch: &mut Batch,
-    ) -> Poll<Result<usize, Errno>> {
-        self.watched.poll_read(context, |s| s.receive_batch(batch))
-    }
-
-    /// Sends a batch's replies, or leaves a waker when some are left.
-    pub fn poll_send_batch(&self, context: &mut Context<'_>, batch: &mut Batch) -> Poll<Result<(), Errno>> {
-        self.watched.poll_write(context, |s| s.send_batch(batch))
+        mut answer: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> usize,
+    ) -> Poll<Result<(), Errno>> {
+        // A cancelled call may have left replies; they go first, as the next batch overwrites them.
+        if batch.unsent() > 0
+            && let Some(socket) = self.sockets.get(self.unsent.get())
+            && socket.watched.poll_write(context, |s| s.send_batch(batch))?.is_pending()
+        {
+            return Poll::Pending;
+        }
+        let mut served = Poll::Pending;
+        for (number, socket) in self.sockets.iter().enumerate() {
+            if socket.watched.poll_read(context, |s| s.receive_batch(batch))?.is_pending() {
+                continue;
+            }
+            batch.answer(|datagram, peer, reply| answer(datagram, addr::canonical(peer), reply));
+            if socket.watched.poll_write(context, |s| s.send_batch(batch))?.is_pending() {
+                self.unsent.set(number);
+                return Poll::Pending;
+            }
+            served = Poll::Ready(Ok(()));
+        }
+        served
     }
 }

@@ -16,7 +16,7 @@ use kernlet_sync::poll_fn;
 pub struct TcpListener {
     bound: Bound,
     inside: loopback::tcp::Listener,
-    host: Option<Rc<host::tcp::Listener>>,
+    host: Option<Rc<host::tcp::Published>>,
     stack: Option<stack::listener::Listener>,
     accepting: Turn,
     /// Which provider is asked first, so that a busy one does not shut the others out.

@@ -26,8 +26,9 @@ pub struct UdpSocket {
     host: Option<Rc<Published>>,
     stack: Option<stack::udp::Socket>,
     outgoing: Outgoing,
-    /// Which provider is asked first, so that a busy one does not shut the others out.
-    first: Cell<u8>,
+    /// Counts up, and says which provider and which host socket is asked first, so that a busy one does not shut the
+    /// others out.
+    turn: Cell<usize>,
     receiving: Turn,
     sending: Turn,
     peers: Peers,
@@ -52,7 +53,7 @@ impl UdpSocket {
                 .filter(|_| !address.ip().is_loopback())
                 .map(|s| stack::udp::Socket::new(s, address)),
             outgoing: Outgoing::default(),
-            first: Cell::new(0),
+            turn: Cell::new(0),
             bound,
             receiving: Turn::default(),
             sending: Turn::default(),
@@ -82,26 +83,27 @@ impl UdpSocket {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<(usize, SocketAddr), Errno>> {
-        let first = self.first.get();
-        self.first.set((first + 1) % 3);
-        for way in [Way::Inside, Way::Host, Way::Stack].into_iter().cycle().skip(first.into()).take(3) {
-            let received = self.poll_way(way, context, buffer);
-            if let Poll::Ready(received) = received {
-                if let Ok((_, peer)) = received {
+        let turn = self.turn.replace(self.turn.get().wrapping_add(1));
+        let ways = [Way::Inside, Way::Host(turn / 3), Way::Stack];
+        for way in ways.into_iter().cycle().skip(turn % 3).take(3) {
+            if let Poll::Ready(received) = self.poll_way(way, context, buffer) {
+                return Poll::Ready(received.map(|(length, peer, way)| {
                     self.came(peer, way);
-                }
-                return Poll::Ready(received);
+                    (length, peer)
+                }));
             }
         }
         Poll::Pending
     }
 
+    /// Receives by one way; tells by which one, as there may be several host sockets.
     fn poll_way(
         &self,
         way: Way,
         context: &mut Context<'_>,
         buffer: &mut [u8],
-    ) -> Poll<Result<(usize, SocketAddr), Errno>> {
+    ) -> Poll<Result<(usize, SocketAddr, Way), Errno>> {
+        let by = |(length, peer)| Ok((length, peer, way));
         match way {
             Way::Inside => {
                 let Some((datagram, peer)) = self.inside.take() else {
@@ -110,34 +112,35 @@ impl UdpSocket {
                 };
                 let length = datagram.len().min(buffer.len());
                 buffer[..length].copy_from_slice(&datagram[..length]);
-                Poll::Ready(Ok((length, peer)))
+                Poll::Ready(by((length, peer)))
             }
-            Way::Host => match &self.host {
-                Some(host) => host.poll_receive(context, buffer),
-                None => self.outgoing.poll_receive(context, buffer).map(Ok),
+            Way::Host(first) => match &self.host {
+                Some(host) => host
+                    .poll_receive(context, buffer, first)
+                    .map_ok(|(length, peer, number)| (length, peer, Way::Host(number))),
+                None => self.outgoing.poll_receive(context, buffer).map(by),
             },
             Way::Stack => {
-                self.stack.as_ref().map_or(Poll::Pending, |stack| stack.poll_receive(context, buffer).map(Ok))
+                self.stack.as_ref().map_or(Poll::Pending, |stack| stack.poll_receive(context, buffer).map(by))
             }
         }
     }
 
     /// Remembers by which way `peer` came, if there are several to its address.
     fn came(&self, peer: SocketAddr, way: Way) {
-        if self.host.is_some() && (addr::is_inside(peer.ip()) || self.stack.is_some()) {
+        if let Some(host) = &self.host
+            && (host.several() || self.stack.is_some() || addr::is_inside(peer.ip()))
+        {
             self.peers.note(peer, way);
         }
     }
 
-    /// The way to `to`: that by which it came, else that of its address.
+    /// The way to an address.
     fn way(&self, to: SocketAddr) -> Way {
-        if let Some(way) = self.host.as_ref().and_then(|_| self.peers.way(to)) {
-            return way;
-        }
         match (&self.stack, &self.host) {
             _ if addr::is_inside(to.ip()) => Way::Inside,
             (Some(_), _) => Way::Stack,
-            _ => Way::Host,
+            _ => Way::Host(usize::MAX),
         }
     }
 
@@ -150,15 +153,17 @@ impl UdpSocket {
     pub async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> Result<usize, Errno> {
         let to = addr::destination(to);
         let bound = self.bound.address().ip();
-        if bound.is_ipv4() != to.is_ipv4() && bound != IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        let known = self.host.as_ref().and_then(|_| self.peers.way(to));
+        let speaks = bound.is_ipv4() == to.is_ipv4() || bound == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        if !speaks && known.is_none() {
             return Err(Errno::EAFNOSUPPORT);
         }
-        match self.way(to) {
+        match known.unwrap_or_else(|| self.way(to)) {
             Way::Inside => self.inside.send(bytes, to).map(|()| bytes.len()),
-            Way::Host => {
+            Way::Host(number) => {
                 if let Some(host) = &self.host {
                     let _turn = self.sending.take().await;
-                    return poll_fn(|context| host.poll_send(context, bytes, to)).await;
+                    return poll_fn(|context| host.poll_send(context, bytes, to, number)).await;
                 }
                 let socket = self.outgoing.towards(to).await?;
                 let _turn = self.sending.take().await;
@@ -199,16 +204,11 @@ impl UdpSocket {
                 served |= stack.poll_serve(context, batch.slots, &mut batch.reply, &mut answer).is_ready();
             }
             if let Some(host) = &self.host {
-                // A cancelled call may have left replies; they go first, as the next batch overwrites them.
-                if batch.host.unsent() > 0 && host.poll_send_batch(context, &mut batch.host)?.is_pending() {
-                    return Poll::Pending;
-                }
-                if host.poll_receive_batch(context, &mut batch.host)?.is_ready() {
-                    served = true;
-                    batch.host.answer(|datagram, peer, reply| answer(datagram, addr::canonical(peer), reply));
-                    if host.poll_send_batch(context, &mut batch.host)?.is_pending() {
-                        return Poll::Pending;
-                    }
+                match host.poll_serve(context, &mut batch.host, &mut answer)? {
+                    Poll::Ready(()) => served = true,
+                    // The buffers are taken by replies that found no room.
+                    Poll::Pending if batch.host.unsent() > 0 => return Poll::Pending,
+                    Poll::Pending => {}
                 }
             }
             if served {

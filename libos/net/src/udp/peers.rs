@@ -11,8 +11,8 @@ use kernlet_sync::SmallMap;
 pub enum Way {
     /// Loopback.
     Inside,
-    /// The host's socket.
-    Host,
+    /// The host's sockets, by the one of this number.
+    Host(usize),
     /// The own stack.
     Stack,
 }
@@ -53,12 +53,12 @@ mod tests {
         let peers = Peers::default();
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         for port in 1..=1024 {
-            peers.note(at(port), Way::Host);
+            peers.note(at(port), Way::Host(1));
             peers.note(at(port), Way::Inside);
             assert_eq!(peers.way(at(port)), Some(Way::Inside));
         }
         assert_eq!((peers.way(at(1)), peers.way(at(2000))), (Some(Way::Inside), None));
-        peers.note(at(1025), Way::Host);
+        peers.note(at(1025), Way::Host(0));
         assert_eq!((peers.way(at(1)), peers.way(at(1024))), (None, Some(Way::Inside)));
     }
 }
