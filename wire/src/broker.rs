@@ -8,7 +8,9 @@
 //! 2. A path is relative to its volume, bytes without NUL; the empty path is the volume itself. The broker resolves
 //!    it beneath the volume and nowhere else.
 //! 3. What is opened or connected comes as the one descriptor of its reply. An opened file also has a handle in the
-//!    broker, for what is done there ([`Request::Sync`]), until [`Request::Close`].
+//!    broker, for what is done there ([`Request::Sync`]), until [`Request::Close`]. A UDP socket could send anywhere,
+//!    so that of a UDP connection stays in the broker, which relays: what comes is one end of a SOCK_SEQPACKET pair,
+//!    whose every message is [`DATAGRAM`] and a datagram.
 //! 4. An error is a Linux error number.
 //!
 //! All numbers are little-endian. A request is `id: u32, op: u16, 0: u16`, the operands' numbers, then each text with
@@ -36,6 +38,11 @@ pub const MAX_PATH: usize = 4095;
 pub const MAX_HOST: usize = 255;
 /// How many addresses a reply to [`Request::Resolve`] tells at most.
 pub const MAX_ADDRESSES: usize = 16;
+
+/// The longest datagram of a relayed connection, in bytes, as UDP over IPv4 has it.
+pub const MAX_DATAGRAM: usize = 65_507;
+/// The byte before each datagram on the socket of a relayed connection: an empty datagram would look like the end.
+pub const DATAGRAM: u8 = 0;
 
 /// The name by which an instance knows the host's own loopback.
 pub const HOST_NAME: &str = "host.kernlet.internal";

@@ -1,18 +1,24 @@
 //! From a request to its answer.
 
+use crate::crew::Plan;
 use crate::files;
 use crate::grant::{Grant, Grants, Target};
-use crate::handles::Handles;
+use crate::handles::{Handles, OpenFile};
 use crate::network::{self, Connected};
-use crate::pool::Pool;
+use crate::relay::Relay;
 use crate::volume::Volume;
 use kernlet_wire::boot::Protocol;
-use kernlet_wire::broker::{Addresses, At, MAX_OUTSTANDING, Malformed, OpenFlags, Reply, Request};
+use kernlet_wire::broker::{Addresses, At, Malformed, OpenFlags, Reply, Request};
 use rustix::fs::{fdatasync, fsync};
 use rustix::io::Errno;
-use std::io;
-use std::net::IpAddr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The lane of names and connections, and how many of them are looked for at once.
+const NETWORK: usize = 0;
+const CONNECTIONS: usize = 4;
+/// How many files of one volume are synchronised at once.
+const SYNCS: usize = 2;
 
 /// A reply and what goes with it.
 #[derive(Debug)]
@@ -33,113 +39,171 @@ impl Answer {
         Self::new(id, Err(error), None)
     }
 
-    /// The same answer when its descriptor could not be sent.
-    pub(crate) fn undelivered(&self) -> Self {
-        let id = Reply::decode(&self.bytes).map_or(0, |(id, _)| id);
-        Self::error(id, Errno::MFILE)
-    }
-
-    /// The handle that an answer to an open tells.
-    pub(crate) fn handle(&self) -> Option<u32> {
-        match Reply::decode(&self.bytes) {
-            Ok((_, Reply::Opened { handle, .. })) => Some(handle),
-            _ => None,
-        }
+    /// Which request it answers.
+    pub(crate) fn id(&self) -> u32 {
+        Reply::decode(&self.bytes).map_or(0, |(id, _)| id)
     }
 }
 
-/// What the pool brings back.
+/// A request that was accepted, and where it belongs.
 #[derive(Debug)]
-struct Outcome {
+pub(crate) struct Job {
     id: u32,
-    result: Result<Success, Errno>,
+    plan: Plan,
+    what: What,
 }
 
 #[derive(Debug)]
-enum Success {
-    Synced,
-    Connected(Connected),
-    Resolved(Target, Vec<IpAddr>),
+enum What {
+    /// By name: still as it came.
+    Request(Vec<u8>),
+    Sync(Arc<OpenFile>, bool),
+    /// Closing a file can wait for its file system, too.
+    Close(Arc<OpenFile>),
+    Fail(Errno),
+}
+
+impl Job {
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        self.plan
+    }
 }
 
 /// Answers the requests of one instance.
 #[derive(Debug)]
 pub struct Broker {
     volumes: Vec<Volume>,
-    handles: Handles,
-    grants: Grants,
-    pool: Pool<Outcome>,
+    handles: Mutex<Handles>,
+    grants: Mutex<Grants>,
+    relay: Relay,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Broker {
     /// A broker for these volumes and connections, and nothing else.
-    ///
-    /// # Errors
-    /// The host is out of descriptors.
-    pub fn new(volumes: Vec<Volume>, allow_connect: Vec<Grant>) -> io::Result<Self> {
-        let pool = Pool::new(MAX_OUTSTANDING)?;
-        Ok(Self { volumes, handles: Handles::new(), grants: Grants::new(allow_connect), pool })
+    #[must_use]
+    pub fn new(volumes: Vec<Volume>, allow_connect: Vec<Grant>) -> Self {
+        Self {
+            volumes,
+            handles: Mutex::new(Handles::new()),
+            grants: Mutex::new(Grants::new(allow_connect)),
+            relay: Relay::default(),
+        }
     }
 
-    /// Answers a request; `None` when the answer will come from [`Self::finished`].
+    /// Answers a request, however long that takes.
     ///
     /// # Errors
     /// [`Malformed`] when the request has not even an id.
-    pub fn handle(&mut self, request: &[u8]) -> Result<Option<Answer>, Malformed> {
-        let id = Request::id(request)?;
-        let Ok((_, request)) = Request::decode(request) else {
-            return Ok(Some(Answer::error(id, Errno::INVAL)));
+    pub fn handle(&self, request: &[u8]) -> Result<Answer, Malformed> {
+        self.accept(request).map(|job| self.perform(job))
+    }
+
+    /// How many jobs may run at once in each lane: connections, then paths and synchronisation of each volume.
+    pub(crate) fn widths(&self) -> Vec<usize> {
+        let volumes = self.volumes.iter().flat_map(|_| [1, SYNCS]);
+        std::iter::once(CONNECTIONS).chain(volumes).collect()
+    }
+
+    /// Checks a request and finds out where it belongs. What it says of handles holds from here on: requests are
+    /// accepted in the order in which they come.
+    pub(crate) fn accept(&self, message: &[u8]) -> Result<Job, Malformed> {
+        let id = Request::id(message)?;
+        let job = |(plan, what)| Job { id, plan, what };
+        let fail = |error| (Plan::AtOnce, What::Fail(error));
+        let Ok((_, request)) = Request::decode(message) else { return Ok(job(fail(Errno::INVAL))) };
+        let placed = match request {
+            Request::Sync { handle, data_only } => locked(&self.handles)
+                .get(handle)
+                .map(|file| (self.lane(file.volume, 1, true), What::Sync(file, data_only))),
+            Request::Close { handle } => locked(&self.handles)
+                .close(handle)
+                .map(|file| (self.lane(file.volume, 0, false), What::Close(file))),
+            Request::Connect { .. } | Request::Resolve { .. } => {
+                let plan = Plan::Lane { number: NETWORK, slow: true };
+                Ok((plan, What::Request(message.to_vec())))
+            }
+            other => other
+                .at()
+                .ok_or(Errno::NOSYS)
+                .and_then(|at| self.volume(at))
+                .map(|volume| (self.lane(volume.id(), 0, false), What::Request(message.to_vec()))),
         };
-        Ok(match request {
-            Request::Open { at, flags, mode } => Some(self.open(id, at, flags, mode)),
-            Request::Sync { handle, data_only } => self.sync(id, handle, data_only),
-            Request::Connect { host, port, protocol } => self.connect(id, host, port, protocol),
-            Request::Resolve { host } => self.resolve(id, host),
-            Request::ReadLink { at } => {
-                let target = self.volume(at).and_then(|v| files::read_link(v, at.path));
-                let reply = target.as_deref().map(Reply::Target).map_err(|error| *error);
-                Some(Answer::new(id, reply, None))
-            }
-            other => Some(Answer::new(id, self.at_once(&other), None)),
-        })
+        Ok(job(placed.unwrap_or_else(fail)))
     }
 
-    /// The next answer to a request that took longer.
-    pub fn finished(&mut self) -> Option<Answer> {
-        let Outcome { id, result } = self.pool.finished()?;
-        Some(match result {
-            Err(error) => Answer::error(id, error),
-            Ok(Success::Synced) => Answer::new(id, Ok(Reply::Done), None),
-            Ok(Success::Connected(Connected { socket, local, peer })) => {
-                Answer::new(id, Ok(Reply::Connected { local, peer }), Some(socket))
-            }
-            Ok(Success::Resolved(target, addresses)) => {
-                if let Target::Name(name) = target {
-                    self.grants.learn(&name, &addresses);
-                }
-                Answer::new(id, Ok(Reply::Addresses(Addresses::List(&addresses))), None)
-            }
-        })
+    fn lane(&self, volume: u32, kind: usize, slow: bool) -> Plan {
+        let index = self.volumes.iter().position(|v| v.id() == volume).unwrap_or_default();
+        Plan::Lane { number: 1 + 2 * index + kind, slow }
     }
 
-    /// Readable when [`Self::finished`] may have an answer.
-    #[must_use]
-    pub fn bell(&self) -> BorrowedFd<'_> {
-        self.pool.bell()
+    /// Does what was asked for.
+    pub(crate) fn perform(&self, job: Job) -> Answer {
+        let id = job.id;
+        let done = |result: Result<(), Errno>| Answer::new(id, result.map(|()| Reply::Done), None);
+        match job.what {
+            What::Fail(error) => Answer::error(id, error),
+            What::Sync(file, true) => done(fdatasync(&file.descriptor)),
+            What::Sync(file, false) => done(fsync(&file.descriptor)),
+            What::Close(file) => {
+                drop(file);
+                done(Ok(()))
+            }
+            What::Request(message) => match Request::decode(&message) {
+                Ok((_, request)) => self.answer(id, &request),
+                Err(Malformed) => Answer::error(id, Errno::INVAL),
+            },
+        }
     }
 
-    pub(crate) fn forget(&mut self, handle: u32) {
-        // One that is not known is forgotten already.
-        let _ = self.handles.close(handle);
+    /// The descriptor of this answer could not be sent: nobody will close the handle that came with it.
+    pub(crate) fn undelivered(&self, answer: &Answer) {
+        if let Ok((_, Reply::Opened { handle, .. })) = Reply::decode(&answer.bytes) {
+            // Closed without the lock, which others need; a handle of 0 is none.
+            let file = locked(&self.handles).close(handle);
+            drop(file);
+        }
     }
 
     fn volume(&self, at: At<'_>) -> Result<&Volume, Errno> {
         self.volumes.iter().find(|v| v.id() == at.volume).ok_or(Errno::NODEV)
     }
 
-    fn at_once(&mut self, request: &Request<'_>) -> Result<Reply<'static>, Errno> {
+    fn answer(&self, id: u32, request: &Request<'_>) -> Answer {
+        match *request {
+            Request::Open { at, flags, mode } => match self.open(at, flags, mode) {
+                Ok((file, reply)) => Answer::new(id, Ok(reply), Some(file)),
+                Err(error) => Answer::error(id, error),
+            },
+            Request::Connect { host, port, protocol } => match self.connect(host, port, protocol) {
+                Ok(Connected { socket, local, peer }) => {
+                    Answer::new(id, Ok(Reply::Connected { local, peer }), Some(socket))
+                }
+                Err(error) => Answer::error(id, error),
+            },
+            Request::Resolve { host } => {
+                let addresses = self.resolve(host);
+                let reply = addresses.as_deref().map(|list| Reply::Addresses(Addresses::List(list)));
+                Answer::new(id, reply.map_err(|error| *error), None)
+            }
+            Request::ReadLink { at } => {
+                let target = self.volume(at).and_then(|v| files::read_link(v, at.path));
+                let reply = target.as_deref().map(Reply::Target).map_err(|error| *error);
+                Answer::new(id, reply, None)
+            }
+            ref other => Answer::new(id, self.by_name(other), None),
+        }
+    }
+
+    fn by_name(&self, request: &Request<'_>) -> Result<Reply<'static>, Errno> {
         let done = match *request {
-            Request::Close { handle } => self.handles.close(handle),
             Request::Stat { at, follow } => {
                 return files::stat(self.volume(at)?, at.path, follow).map(Reply::Stat);
             }
@@ -162,58 +226,36 @@ impl Broker {
         done.map(|()| Reply::Done)
     }
 
-    fn open(&mut self, id: u32, at: At<'_>, flags: OpenFlags, mode: u32) -> Answer {
-        let opened = self.volume(at).and_then(|v| files::open(v, at.path, flags, mode));
-        let opened = opened.and_then(|(file, stat)| {
-            let is_directory = rustix::fs::FileType::from_raw_mode(stat.mode).is_dir();
-            // What is only read has nothing that could be synchronised.
-            let handle = if flags.has(OpenFlags::WRITE) || is_directory {
-                let kept = file.try_clone().map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::MFILE))?;
-                self.handles.add(kept)?
-            } else {
-                0
-            };
-            Ok((file, Reply::Opened { handle, stat }))
-        });
-        match opened {
-            Ok((file, reply)) => Answer::new(id, Ok(reply), Some(file)),
-            Err(error) => Answer::error(id, error),
+    fn open(&self, at: At<'_>, flags: OpenFlags, mode: u32) -> Result<(OwnedFd, Reply<'static>), Errno> {
+        let (file, stat) = files::open(self.volume(at)?, at.path, flags, mode)?;
+        let is_directory = rustix::fs::FileType::from_raw_mode(stat.mode).is_dir();
+        // What is only read has nothing that could be synchronised.
+        let handle = if flags.has(OpenFlags::WRITE) || is_directory {
+            let kept = file.try_clone().map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::MFILE))?;
+            let kept = Arc::new(OpenFile { volume: at.volume, descriptor: kept });
+            locked(&self.handles).add(kept.clone())?
+        } else {
+            0
+        };
+        Ok((file, Reply::Opened { handle, stat }))
+    }
+
+    fn connect(&self, host: &str, port: u16, protocol: Protocol) -> Result<Connected, Errno> {
+        let target = locked(&self.grants).connect(host, port, protocol)?;
+        let connected = network::connect(&target, port, protocol)?;
+        match protocol {
+            Protocol::Tcp => Ok(connected),
+            // The socket itself could send anywhere.
+            Protocol::Udp => Ok(Connected { socket: self.relay.add(connected.socket)?, ..connected }),
         }
     }
 
-    fn later(
-        &mut self,
-        id: u32,
-        job: impl FnOnce() -> Result<Success, Errno> + Send + 'static,
-    ) -> Option<Answer> {
-        let accepted = self.pool.submit(move || Outcome { id, result: job() });
-        (!accepted).then(|| Answer::error(id, Errno::NOBUFS))
-    }
-
-    fn sync(&mut self, id: u32, handle: u32, data_only: bool) -> Option<Answer> {
-        match self.handles.get(handle) {
-            Err(error) => Some(Answer::error(id, error)),
-            Ok(file) => self.later(id, move || {
-                if data_only { fdatasync(&*file) } else { fsync(&*file) }.map(|()| Success::Synced)
-            }),
+    fn resolve(&self, host: &str) -> Result<Vec<std::net::IpAddr>, Errno> {
+        let target = locked(&self.grants).resolve(host)?;
+        let addresses = network::resolve(&target)?;
+        if let Target::Name(name) = target {
+            locked(&self.grants).learn(&name, &addresses);
         }
-    }
-
-    fn connect(&mut self, id: u32, host: &str, port: u16, protocol: Protocol) -> Option<Answer> {
-        match self.grants.connect(host, port, protocol) {
-            Err(error) => Some(Answer::error(id, error)),
-            Ok(target) => {
-                self.later(id, move || network::connect(&target, port, protocol).map(Success::Connected))
-            }
-        }
-    }
-
-    fn resolve(&mut self, id: u32, host: &str) -> Option<Answer> {
-        match self.grants.resolve(host) {
-            Err(error) => Some(Answer::error(id, error)),
-            Ok(target) => self.later(id, move || {
-                network::resolve(&target).map(|addresses| Success::Resolved(target, addresses))
-            }),
-        }
+        Ok(addresses)
     }
 }

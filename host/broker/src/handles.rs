@@ -7,10 +7,17 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+/// A file, and the volume that it lies in.
+#[derive(Debug)]
+pub struct OpenFile {
+    pub volume: u32,
+    pub descriptor: OwnedFd,
+}
+
 /// Handles of one instance; numbers are not used again until all others were.
 #[derive(Debug)]
 pub struct Handles {
-    open: HashMap<u32, Arc<OwnedFd>>,
+    open: HashMap<u32, Arc<OpenFile>>,
     next: u32,
     most: usize,
 }
@@ -18,12 +25,11 @@ pub struct Handles {
 impl Handles {
     /// No more than a quarter of the descriptors that this process may have: a monitor needs some for itself.
     pub fn new() -> Self {
-        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4;
-        let most = usize::try_from(limit).unwrap_or(usize::MAX).clamp(1, MAX_HANDLES);
-        Self { open: HashMap::new(), next: 1, most }
+        Self { open: HashMap::new(), next: 1, most: quarter_of_descriptors().clamp(1, MAX_HANDLES) }
     }
 
-    pub fn add(&mut self, file: OwnedFd) -> Result<u32, Errno> {
+    /// Keeps a file. (It comes shared, so that a file that is not kept is closed by the caller, who holds no lock.)
+    pub fn add(&mut self, file: Arc<OpenFile>) -> Result<u32, Errno> {
         if self.open.len() >= self.most {
             return Err(Errno::MFILE);
         }
@@ -32,15 +38,22 @@ impl Handles {
         }
         let handle = self.next;
         self.next = self.next.wrapping_add(1);
-        self.open.insert(handle, Arc::new(file));
+        self.open.insert(handle, file);
         Ok(handle)
     }
 
-    pub fn get(&self, handle: u32) -> Result<Arc<OwnedFd>, Errno> {
+    pub fn get(&self, handle: u32) -> Result<Arc<OpenFile>, Errno> {
         self.open.get(&handle).cloned().ok_or(Errno::BADF)
     }
 
-    pub fn close(&mut self, handle: u32) -> Result<(), Errno> {
-        self.open.remove(&handle).map(drop).ok_or(Errno::BADF)
+    /// Forgets a handle; the file is closed when what is returned is dropped.
+    pub fn close(&mut self, handle: u32) -> Result<Arc<OpenFile>, Errno> {
+        self.open.remove(&handle).ok_or(Errno::BADF)
     }
+}
+
+/// A quarter of the descriptors that this process may have.
+pub fn quarter_of_descriptors() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4;
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }

@@ -9,23 +9,27 @@
 //!    and set-group-id bits are never set.
 //! 3. Nothing that an instance sends is trusted or kept: requests are bounded, handles are, and so is the work that
 //!    waits. A descriptor that it sends is never received.
-//! 4. What can take long (names, connections, fsync) is done by a few threads, made when the first such request
-//!    comes; [`Service::drive`] never blocks on them.
+//! 4. Anything with a name can hang: a file system whose server is gone, a host that does not answer. It is done by
+//!    threads of the broker's own, never by the monitor's loop, and what hangs in a volume holds up requests to that
+//!    volume only.
+//! 5. What is handed out reaches what was granted and nothing else. A UDP socket could send anywhere, so it stays here
+//!    and its datagrams are relayed.
 //!
-//! A monitor makes a [`Broker`] of [`Volume`]s and [`Grant`]s, puts it on its end of the socket pair as a
-//! [`Service`], waits until that is readable, and calls [`Service::drive`].
+//! A monitor makes a [`Broker`] of [`Volume`]s and [`Grant`]s and puts it on its end of the socket pair as a
+//! [`Service`], which works until it is dropped.
 #![forbid(unsafe_code)]
 
 mod broker;
+mod crew;
 mod files;
 mod grant;
 mod handles;
 mod network;
-mod pool;
+mod relay;
 mod service;
 mod volume;
 
 pub use broker::{Answer, Broker};
 pub use grant::{Grant, GrantError};
-pub use service::{Service, Status};
+pub use service::Service;
 pub use volume::Volume;

@@ -25,20 +25,19 @@ impl Volume {
     /// It cannot be opened, or is neither a directory nor a regular file.
     pub fn open(id: u32, host: &Path, read_only: bool) -> io::Result<Self> {
         let root = open(host, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        Self::new(id, root, read_only)
-    }
-
-    /// What `root` leads to, a descriptor that needs no access of its own (`O_PATH`).
-    ///
-    /// # Errors
-    /// It is neither a directory nor a regular file.
-    pub fn new(id: u32, root: OwnedFd, read_only: bool) -> io::Result<Self> {
         let kind = rustix::fs::FileType::from_raw_mode(fstat(&root)?.st_mode);
         if !kind.is_dir() && !kind.is_file() {
             let message = "a volume is a directory or a regular file";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        Ok(Self { id, root, read_only, file: kind.is_file() })
+        Ok(Self::new(id, root, read_only, kind.is_file()))
+    }
+
+    /// What `root` leads to, a descriptor that needs no access of its own (`O_PATH`): a directory, or a single `file`.
+    /// Touches no file system, which may hang.
+    #[must_use]
+    pub fn new(id: u32, root: OwnedFd, read_only: bool, file: bool) -> Self {
+        Self { id, root, read_only, file }
     }
 
     /// Its number.

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 struct Host {
     folder: TempDir,
+    _service: Service,
 }
 
 impl Host {
@@ -31,28 +32,27 @@ fn sockets() -> (OwnedFd, OwnedFd) {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap()
 }
 
-/// Volumes at `/data`, read-only at `/fixed`, a file at `/etc/config`; the broker runs on a thread of its own.
+/// Volumes at `/data`, read-only at `/fixed`, a file at `/etc/config`; the broker runs on threads of its own.
 fn start(grants: &[String]) -> Host {
     let mut tree = Tree::new();
     tree.add_bytes("/etc/motd", 0o644, b"welcome\n".to_vec()).unwrap();
     tree.add_symlink("/current", "data/sub").unwrap();
     common::seal(&tree, "/");
     let folder = tempfile::tempdir().unwrap();
-    let host = Host { folder };
-    std::fs::create_dir_all(host.path("data/sub")).unwrap();
-    std::fs::write(host.path("data/file"), "contents").unwrap();
-    std::fs::write(host.path("config"), "a=b").unwrap();
+    let path = |path: &str| folder.path().join(path);
+    std::fs::create_dir_all(path("data/sub")).unwrap();
+    std::fs::write(path("data/file"), "contents").unwrap();
+    std::fs::write(path("config"), "a=b").unwrap();
     let volumes = vec![
-        Volume::open(0, &host.path("data"), false).unwrap(),
-        Volume::open(1, &host.path("data"), true).unwrap(),
-        Volume::open(2, &host.path("config"), false).unwrap(),
+        Volume::open(0, &path("data"), false).unwrap(),
+        Volume::open(1, &path("data"), true).unwrap(),
+        Volume::open(2, &path("config"), false).unwrap(),
     ];
-    let broker = Broker::new(volumes, grants.iter().map(|g| g.parse().unwrap()).collect()).unwrap();
+    let broker = Broker::new(volumes, grants.iter().map(|g| g.parse().unwrap()).collect());
     let (ours, theirs) = sockets();
     let service = Service::new(broker, ours).unwrap();
-    std::thread::spawn(move || service.run());
     tell(theirs);
-    host
+    Host { folder, _service: service }
 }
 
 fn tell(socket: OwnedFd) {

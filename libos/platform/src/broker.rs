@@ -1,7 +1,7 @@
 //! The broker: whatever the process door needs by name goes there (see [`kernlet_wire::broker`]).
 
 pub use crate::process::file::HostFile;
-use crate::socket::HostStream;
+use crate::socket::{HostRelay, HostStream};
 use crate::{Door, Errno, door};
 
 /// What came with a reply.
@@ -18,9 +18,9 @@ impl Granted {
         HostStream::new(self.0)
     }
 
-    /// The grant is a connected or bound datagram socket.
-    pub fn into_datagram(self) -> crate::socket::HostDatagram {
-        crate::socket::HostDatagram::new(self.0)
+    /// The grant is one end of a relayed UDP connection.
+    pub fn into_relay(self) -> HostRelay {
+        HostRelay::new(self.0)
     }
 }
 

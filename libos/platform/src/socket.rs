@@ -1,6 +1,6 @@
 //! Host sockets: what the process door has for published ports and brokered connections. A VM has none.
 
-pub use crate::process::socket::{Batch, HostDatagram, HostListener, HostStream, Shutdown};
+pub use crate::process::socket::{Batch, HostDatagram, HostListener, HostRelay, HostStream, Shutdown};
 
 use crate::boot::{Protocol, blob};
 use crate::process::descriptor::Descriptor;

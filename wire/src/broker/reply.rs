@@ -52,7 +52,7 @@ pub enum Reply<'a> {
     Target(&'a [u8]),
     /// To [`super::Request::FileSystem`].
     FileSystem(FileSystem),
-    /// It is connected: the descriptor, which does not block, came along.
+    /// It is connected: the descriptor, which does not block, came along. For UDP it is that of a relay.
     Connected {
         /// The address on the host's side.
         local: SocketAddr,

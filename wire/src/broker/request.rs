@@ -213,6 +213,26 @@ impl<'a> Request<'a> {
         out
     }
 
+    /// The path that the request is about; `None` when it is about something else.
+    pub fn at(&self) -> Option<At<'a>> {
+        match *self {
+            Self::Open { at, .. }
+            | Self::Stat { at, .. }
+            | Self::CreateDirectory { at, .. }
+            | Self::RemoveFile { at }
+            | Self::RemoveDirectory { at }
+            | Self::Rename { from: at, .. }
+            | Self::Link { from: at, .. }
+            | Self::Symlink { at, .. }
+            | Self::ReadLink { at }
+            | Self::SetMode { at, .. }
+            | Self::SetTimes { at, .. }
+            | Self::Truncate { at, .. }
+            | Self::FileSystem { at } => Some(at),
+            Self::Close { .. } | Self::Sync { .. } | Self::Connect { .. } | Self::Resolve { .. } => None,
+        }
+    }
+
     /// The id of the request in `message`, which may be malformed otherwise.
     ///
     /// # Errors

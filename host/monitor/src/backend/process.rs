@@ -54,6 +54,8 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     } else {
         let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (ours, theirs) = pair.map_err(host("cannot make a socket pair"))?;
+        // The instance never waits there while the broker waits for it.
+        rustix::io::ioctl_fionbio(&theirs, true).map_err(host("cannot set up a socket pair"))?;
         (Some(ours), Some(theirs))
     };
     let segments: Vec<_> = plan.image.segments().iter().map(segment).collect();

@@ -20,7 +20,7 @@ use crate::symbolise::Symboliser;
 use crate::terminal::{self, Pty, Raw};
 use clients::Clients;
 use input::Input;
-use kernlet_broker::{Broker, Service, Status, Volume};
+use kernlet_broker::{Broker, Service, Volume};
 use kernlet_image::Image;
 use outlet::{Means, Outlet};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
@@ -252,9 +252,9 @@ impl<'r> Monitor<'r> {
         let granted = self.grants.borrow();
         let volumes = (0..)
             .zip(&granted.volumes)
-            .map(|(id, volume)| Volume::new(id, volume.descriptor.try_clone()?, volume.read_only));
+            .map(|(id, v)| Ok(Volume::new(id, v.descriptor.try_clone()?, v.read_only, v.file)));
         let grants = self.options.connect.iter().map(Connect::grant).collect();
-        Service::new(Broker::new(volumes.collect::<io::Result<_>>()?, grants)?, socket)
+        Service::new(Broker::new(volumes.collect::<io::Result<_>>()?, grants), socket)
     }
 
     /// Waits for everything until the instance has ended for good.
@@ -266,10 +266,6 @@ impl<'r> Monitor<'r> {
                 self.serve_clients();
             }
             self.serve_streams(&happened);
-            if happened.broker && self.broker.as_mut().is_some_and(|broker| broker.drive() == Status::Closed)
-            {
-                self.broker = None;
-            }
             if happened.relay {
                 self.relay.iter_mut().for_each(Relay::drive);
             }

@@ -10,7 +10,6 @@ use std::time::Instant;
 pub(super) struct Happened {
     pub clients: bool,
     pub ended: bool,
-    pub broker: bool,
     pub relay: bool,
     pub outlets: [bool; 3],
     pub readers: [bool; 3],
@@ -23,7 +22,6 @@ enum What {
     Wake,
     Client,
     Ended,
-    Broker,
     Relay,
     Outlet(usize),
     Reader(usize),
@@ -60,7 +58,6 @@ impl Monitor<'_> {
             }
         }
         self.relay.iter().for_each(|relay| add(relay.as_fd(), PollFlags::IN, What::Relay));
-        self.broker.iter().for_each(|broker| add(broker.as_fd(), PollFlags::IN, What::Broker));
         self.input.readable().into_iter().for_each(|fd| add(fd, PollFlags::IN, What::Source));
         self.input.writable().into_iter().for_each(|fd| add(fd, PollFlags::OUT, What::Sink));
         self.clients.descriptors().for_each(|fd| add(fd, PollFlags::IN, What::Client));
@@ -81,7 +78,6 @@ impl Monitor<'_> {
                 What::Wake => {}
                 What::Client => happened.clients = true,
                 What::Relay => happened.relay = true,
-                What::Broker => happened.broker = true,
                 What::Ended => happened.ended = true,
                 What::Outlet(index) => happened.outlets[index] = true,
                 What::Reader(index) => happened.readers[index] = true,

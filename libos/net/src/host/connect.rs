@@ -9,7 +9,7 @@ use kernlet_fs::broker::{Reply, Request, ask};
 use kernlet_platform::Errno;
 use kernlet_platform::boot::Protocol;
 use kernlet_platform::broker::Granted;
-use kernlet_platform::socket::HostDatagram;
+use kernlet_platform::socket::HostRelay;
 
 /// There is no broker here, so nothing leads outside.
 fn unreachable(error: Errno) -> Errno {
@@ -25,12 +25,12 @@ pub async fn connect(to: SocketAddr) -> Result<Stream, Errno> {
     Ok(Stream::new(granted.into_stream(), peer))
 }
 
-/// Makes a socket that exchanges datagrams with `to`.
+/// Makes a connection that exchanges datagrams with `to`.
 ///
 /// # Errors
 /// As for [`connect`].
-pub async fn connect_datagram(to: SocketAddr) -> Result<HostDatagram, Errno> {
-    request(to, Protocol::Udp).await.map(|(granted, _)| granted.into_datagram())
+pub async fn connect_datagram(to: SocketAddr) -> Result<HostRelay, Errno> {
+    request(to, Protocol::Udp).await.map(|(granted, _)| granted.into_relay())
 }
 
 async fn request(to: SocketAddr, protocol: Protocol) -> Result<(Granted, SocketAddr), Errno> {

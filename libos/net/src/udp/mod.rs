@@ -169,7 +169,7 @@ impl UdpSocket {
                 let _turn = self.sending.take().await;
                 // Who waits to receive does not know the new socket yet.
                 self.inside.wake();
-                poll_fn(|context| socket.poll_write(context, |s| s.send_to(bytes, to))).await
+                poll_fn(|context| socket.poll_write(context, |s| s.send(bytes))).await
             }
             Way::Stack => {
                 let (Some(socket), Some(stack)) = (&self.stack, stack::get()) else {

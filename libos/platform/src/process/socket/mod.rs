@@ -2,8 +2,10 @@
 
 mod address;
 mod datagram;
+mod relay;
 
 pub use datagram::{Batch, HostDatagram};
+pub use relay::HostRelay;
 
 use super::call::{call, number, retried};
 use super::descriptor::Descriptor;
