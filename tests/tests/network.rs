@@ -129,28 +129,154 @@ fn an_instance_without_an_address_gets_one_by_dhcp_in_both_doors() {
     }
 }
 
+/// The backends, each with the machine that QEMU is to be.
+const DOORS: [(&str, &str); 3] = [("process", ""), ("qemu", "microvm"), ("qemu", "q35")];
+
+/// Sends a datagram until it comes back the same; tells from where.
+fn echoed(socket: &std::net::UdpSocket, payload: &[u8], to: std::net::SocketAddr) -> std::net::SocketAddr {
+    let mut from = to;
+    socket.set_read_timeout(Some(std::time::Duration::from_millis(500))).expect("a valid time");
+    let mut buffer = vec![0; 70_000];
+    eventually("a datagram comes back", || {
+        let _ = socket.send_to(payload, to);
+        socket.recv_from(&mut buffer).is_ok_and(|(length, peer)| {
+            from = peer;
+            &buffer[..length] == payload
+        })
+    });
+    from
+}
+
+/// Sends a text by TCP and returns what comes back.
+fn answered(text: &str, to: std::net::SocketAddr) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(to).expect("it listens");
+    stream.write_all(text.as_bytes()).expect("it reads");
+    stream.shutdown(std::net::Shutdown::Write).expect("half-close");
+    let mut back = String::new();
+    stream.read_to_string(&mut back).expect("it answers");
+    back
+}
+
 #[test]
-fn published_ports_reach_the_program_in_both_doors() {
+fn published_ports_reach_the_program_in_both_doors_by_both_families() {
+    let user = User::ordinary();
+    let image = image("apps/echo");
+    let image = image.to_str().expect("UTF-8");
+    for (backend, machine) in DOORS {
+        for address in ["127.0.0.1", "[::1]", "0.0.0.0", "[::]"] {
+            let port = kernlet_tests::free_port();
+            let (tcp, udp) = (format!("{address}:{port}:7"), format!("{address}:{port}:7/udp"));
+            let run = ["run", "-d", "-b", backend, "-p", &tcp, "-p", &udp, image];
+            let started = finish(user.kernlet(run).env("KERNLET_QEMU_MACHINE", machine));
+            assert_eq!(started.status, 0, "{started:?}");
+            // A socket that is bound to all addresses answers from the one that was asked.
+            let (asked, own) = match address {
+                "127.0.0.1" => ("127.0.0.1", "127.0.0.1:0"),
+                "0.0.0.0" => ("127.0.0.2", "127.0.0.1:0"),
+                _ => ("::1", "[::1]:0"),
+            };
+            let to = std::net::SocketAddr::new(asked.parse().expect("an address"), port);
+            let socket = std::net::UdpSocket::bind(own).expect("there are ports");
+            assert_eq!(echoed(&socket, b"hello", to), to, "{backend} {machine} {address}");
+            // More than fits into an Ethernet frame.
+            assert_eq!(echoed(&socket, &[7; 2048], to), to, "{backend} {machine} {address}");
+            assert_eq!(answered("over tcp", to), "over tcp", "{backend} {machine} {address}");
+            user.ok(["rm", "-f", started.out.trim()]);
+        }
+    }
+}
+
+#[test]
+fn a_port_of_the_program_can_be_published_at_several_addresses_in_both_doors() {
+    let user = User::ordinary();
+    let image = image("apps/echo");
+    let image = image.to_str().expect("UTF-8");
+    for backend in ["process", "qemu"] {
+        let ports = [kernlet_tests::free_port(), kernlet_tests::free_port()];
+        let addresses = [format!("127.0.0.1:{}", ports[0]), format!("[::1]:{}", ports[1])];
+        let (four, six) = (format!("{}:7", addresses[0]), format!("{}:7", addresses[1]));
+        let (udp_four, udp_six) = (format!("{four}/udp"), format!("{six}/udp"));
+        user.detached(["-b", backend, "-p", &four, "-p", &six, "-p", &udp_four, "-p", &udp_six, image]);
+        for (address, own) in addresses.iter().zip(["127.0.0.1:0", "[::1]:0"]) {
+            let to = address.parse().expect("an address");
+            let socket = std::net::UdpSocket::bind(own).expect("there are ports");
+            assert_eq!(echoed(&socket, b"hello", to), to, "{backend} {address}");
+            assert_eq!(answered("over tcp", to), "over tcp", "{backend} {address}");
+        }
+    }
+}
+
+#[test]
+fn megabytes_go_through_a_published_port_whole_in_both_doors() {
+    need("nc", "netcat-openbsd");
+    let user = User::ordinary();
+    let image = image("apps/echo");
+    let image = image.to_str().expect("UTF-8");
+    let data = user.folder("data");
+    for backend in ["process", "qemu"] {
+        let port = kernlet_tests::free_port();
+        user.detached(["-b", backend, "-p", &format!("{port}:7"), image]);
+        // Several at once, so that they share the line.
+        let script = format!(
+            "cd {}; head -c 4000000 /dev/urandom > data; \
+             for i in 1 2 3; do (nc -N -w 30 127.0.0.1 {port} < data | cmp - data && echo same) & done; wait",
+            data.display()
+        );
+        let finished = finish(Command::new("sh").args(["-c", &script]));
+        assert_eq!(finished.out, "same\nsame\nsame\n", "{backend}: {finished:?}");
+    }
+}
+
+#[test]
+fn many_connections_come_and_go_and_one_that_reads_nothing_holds_up_no_other() {
+    use std::io::Write;
     let user = User::ordinary();
     let image = image("apps/echo");
     let image = image.to_str().expect("UTF-8");
     for backend in ["process", "qemu"] {
         let port = kernlet_tests::free_port();
-        let (tcp, udp) = (format!("{port}:7"), format!("{port}:7/udp"));
-        user.detached(["-b", backend, "-p", &tcp, "-p", &udp, image]);
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("there are ports");
-        socket.set_read_timeout(Some(std::time::Duration::from_millis(300))).expect("a valid time");
-        eventually("a datagram comes back", || {
-            let _ = socket.send_to(b"hello", ("127.0.0.1", port));
-            socket.recv(&mut [0; 16]).is_ok_and(|n| n == 5)
+        user.detached(["-b", backend, "-p", &format!("{port}:7"), image]);
+        let to = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let mut silent = std::net::TcpStream::connect(to).expect("it listens");
+        silent.set_nonblocking(true).expect("a socket can be");
+        let mut stuck = 0;
+        eventually("all buffers are full", || {
+            stuck = if silent.write(&[1; 65_536]).is_ok() { 0 } else { stuck + 1 };
+            stuck > 20
         });
-        use std::io::{Read, Write};
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-        stream.write_all(b"over tcp").expect("it reads");
-        stream.shutdown(std::net::Shutdown::Write).expect("half-close");
-        let mut back = String::new();
-        stream.read_to_string(&mut back).expect("it answers");
-        assert_eq!(back, "over tcp", "{backend}");
+        let idle: Vec<_> = (0..50).map(|_| std::net::TcpStream::connect(to).expect("it listens")).collect();
+        for number in 0..200 {
+            let text = format!("connection {number}");
+            assert_eq!(answered(&text, to), text, "{backend}");
+        }
+        drop(idle);
+        assert_eq!(answered("still there", to), "still there", "{backend}");
+    }
+}
+
+#[test]
+fn ports_are_published_beside_a_tap_in_both_doors() {
+    assert!(is_root(), "taps need root");
+    need("nc", "netcat-openbsd");
+    for backend in ["process", "qemu"] {
+        let network = Network::new(&format!("both-{backend}"));
+        let user = User::myself();
+        let image = image("apps/echo");
+        let image = image.to_str().expect("UTF-8");
+        let ports = ["-p", "127.0.0.1:7007:7", "-p", "127.0.0.1:7007:7/udp", "-p", "[::1]:7007:7"];
+        let mut arguments = vec!["-b", backend, "--net", STATIC];
+        arguments.extend(ports);
+        arguments.push(image);
+        let _running = network.start(&user, &arguments);
+        for (address, port) in [("10.9.0.2", "7"), ("fd09::2", "7"), ("127.0.0.1", "7007"), ("::1", "7007")] {
+            let script = format!("echo hello | nc -N -w 5 {address} {port}");
+            eventually("it answers by TCP", || network.inside("sh", &["-c", &script]).out == "hello\n");
+        }
+        for (address, port) in [("10.9.0.2", "7"), ("127.0.0.1", "7007")] {
+            let script = format!("echo hello | nc -u -w 1 {address} {port}");
+            eventually("it answers by UDP", || network.inside("sh", &["-c", &script]).out == "hello\n");
+        }
     }
 }
 
@@ -174,7 +300,7 @@ fn curl_gets_its_own_request_back_from_the_echo_server() {
 }
 
 #[test]
-fn only_allowed_connections_are_made() {
+fn only_allowed_connections_are_made_in_both_doors() {
     use std::io::{Read, Write};
     let user = User::ordinary();
     let image = image("tests/programs/probe");
@@ -188,20 +314,39 @@ fn only_allowed_connections_are_made() {
             let _ = client.write_all(format!("{text} yourself").as_bytes());
         }
     });
+    // Taken by a socket that does not listen, so that nobody else comes to listen there.
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").expect("there are ports");
+    let closed = closed.local_addr().expect("it is bound").port().to_string();
     let host = "host.kernlet.internal";
-    let allowed = format!("{host}:{port}");
-    let finished = user.run(["run", "--allow-connect", &allowed, image, "connect", host, &port]);
-    assert_eq!((finished.status, finished.out.as_str()), (0, "hello yourself"), "{finished:?}");
-    // Another port, no grant at all, and the host's loopback by its address.
-    for (grant, host, to) in [(allowed.as_str(), host, "9"), ("", host, &port), ("*:*", "127.0.0.1", &port)] {
-        let mut arguments = vec!["run"];
-        if !grant.is_empty() {
-            arguments.extend(["--allow-connect", grant]);
+    let (allowed, any, refuses) = (format!("{host}:{port}"), format!("{host}:*"), format!("{host}:{closed}"));
+    for (backend, machine) in DOORS {
+        let run = |grant: &str, to: &str, port: &str| {
+            let mut arguments = vec!["run", "-b", backend];
+            if !grant.is_empty() {
+                arguments.extend(["--allow-connect", grant]);
+            }
+            arguments.extend([image, "connect", to, port]);
+            finish(user.kernlet(arguments).env("KERNLET_QEMU_MACHINE", machine))
+        };
+        for grant in [&allowed, &any] {
+            let finished = run(grant, host, &port);
+            assert_eq!((finished.status, finished.out.as_str()), (0, "hello yourself"), "{finished:?}");
         }
-        arguments.extend([image, "connect", host, to]);
-        let finished = user.run(arguments);
-        assert_eq!(finished.status, 1, "{grant} {host}:{to}: {finished:?}");
+        // Another port, no grant at all, the host's loopback by its address or by another name, a name that is not
+        // granted, one that does not exist, and a port where nobody listens.
+        for (grant, to, port, error) in [
+            (allowed.as_str(), host, "9", "EACCES"),
+            ("", host, &port, "ENETUNREACH"),
+            ("*:*", host, &port, "EACCES"),
+            ("*:*", "127.0.0.1", &port, "ECONNREFUSED"),
+            ("localhost:*", "localhost", &port, "ENOENT"),
+            (&allowed, "example.com", &port, "EACCES"),
+            ("does-not-exist.invalid:*", "does-not-exist.invalid", "80", "ENOENT"),
+            (&refuses, host, &closed, "ECONNREFUSED"),
+        ] {
+            let finished = run(grant, to, port);
+            let failed = finished.status == 1 && finished.out.contains(error);
+            assert!(failed, "{backend} {machine}, {grant} given, {to}:{port}: {finished:?}");
+        }
     }
-    let refused = user.run(["run", "-b", "qemu", "--allow-connect", &allowed, image, "exit", "0"]);
-    assert!(refused.status == 125 && refused.err.contains("--allow-connect"), "{refused:?}");
 }

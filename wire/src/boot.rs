@@ -45,7 +45,7 @@ pub struct Published {
     pub protocol: Protocol,
     /// The port that the program binds.
     pub port: u16,
-    /// The bound (for TCP: listening) host socket, on the process door; -1 in a VM.
+    /// The bound (for TCP: listening) host socket on the process door; in a VM its channel on the [`crate::trunk`].
     pub descriptor: i32,
 }
 

@@ -10,7 +10,9 @@
 //! 3. What is opened or connected comes as the one descriptor of its reply. An opened file also has a handle in the
 //!    broker, for what is done there ([`Request::Sync`]), until [`Request::Close`]. A UDP socket could send anywhere,
 //!    so that of a UDP connection stays in the broker, which relays: what comes is one end of a SOCK_SEQPACKET pair,
-//!    whose every message is [`DATAGRAM`] and a datagram.
+//!    whose every message is [`DATAGRAM`] and a datagram. In a VM
+//!    the messages travel on the [`crate::trunk`]: there a connection comes as a channel, and a file is read and written
+//!    by its handle.
 //! 4. An error is a Linux error number.
 //!
 //! All numbers are little-endian. A request is `id: u32, op: u16, 0: u16`, the operands' numbers, then each text with
@@ -28,6 +30,8 @@ pub use request::{At, OpenFlags, Request};
 
 /// The largest message either way: two paths of the longest kind (`PATH_MAX`) fit.
 pub const MAX_MESSAGE: usize = 8448;
+/// The most bytes of a file in one message.
+pub const MAX_DATA: usize = 8192;
 /// How many requests may wait for their replies.
 pub const MAX_OUTSTANDING: usize = 64;
 /// How many handles an instance can have: a process may usually have as many descriptors.

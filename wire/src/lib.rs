@@ -6,6 +6,7 @@
 //! 2. [`boot`]: what an instance is told when it starts (arguments, addresses, capabilities).
 //! 3. [`control`]: the small messages between monitor and instance while it runs.
 //! 4. [`broker`]: what needs a name: files in volumes, outgoing connections.
+//! 5. [`trunk`]: host sockets and broker messages of a VM, on one line.
 //!
 //! Readers borrow from the bytes, allocate nothing, and never trust what they read: every length is checked,
 //! and no input makes them panic.
@@ -20,3 +21,4 @@ pub mod control;
 pub mod launch;
 pub mod manifest;
 pub mod tlv;
+pub mod trunk;

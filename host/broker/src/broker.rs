@@ -1,5 +1,6 @@
 //! From a request to its answer.
 
+use crate::contents;
 use crate::crew::Plan;
 use crate::files;
 use crate::grant::{Grant, Grants, Target};
@@ -58,6 +59,8 @@ enum What {
     /// By name: still as it came.
     Request(Vec<u8>),
     Sync(Arc<OpenFile>, bool),
+    /// What is done to an open file here: the request, as it came.
+    Contents(Arc<OpenFile>, Vec<u8>),
     /// Closing a file can wait for its file system, too.
     Close(Arc<OpenFile>),
     Fail(Errno),
@@ -80,6 +83,27 @@ pub struct Broker {
     handles: Mutex<Handles>,
     grants: Mutex<Grants>,
     relay: Relay,
+    keeps_files: bool,
+}
+
+/// Reads or writes an open file as a request says.
+fn contents(id: u32, file: &OwnedFd, message: &[u8]) -> Answer {
+    let Ok((_, request)) = Request::decode(message) else { return Answer::error(id, Errno::INVAL) };
+    let bytes;
+    let reply = match request {
+        Request::Read { offset, length, .. } => match contents::read(file, offset, length) {
+            Ok(read) => {
+                bytes = read;
+                Ok(Reply::Data(&bytes))
+            }
+            Err(error) => Err(error),
+        },
+        Request::Write { offset, bytes, .. } => contents::write(file, offset, bytes).map(Reply::Written),
+        Request::StatOpen { .. } => contents::stat(file).map(Reply::Stat),
+        Request::TruncateOpen { length, .. } => contents::truncate(file, length).map(|()| Reply::Done),
+        _ => Err(Errno::NOSYS),
+    };
+    Answer::new(id, reply, None)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -95,7 +119,15 @@ impl Broker {
             handles: Mutex::new(Handles::new()),
             grants: Mutex::new(Grants::new(allow_connect)),
             relay: Relay::default(),
+            keeps_files: false,
         }
+    }
+
+    /// The same broker for an instance that cannot be handed descriptors of files: it keeps what is opened, and reads and
+    /// writes it by its handle.
+    #[must_use]
+    pub fn keeping_files(self) -> Self {
+        Self { keeps_files: true, ..self }
     }
 
     /// Answers a request, however long that takes.
@@ -123,6 +155,12 @@ impl Broker {
             Request::Sync { handle, data_only } => locked(&self.handles)
                 .get(handle)
                 .map(|file| (self.lane(file.volume, 1, true), What::Sync(file, data_only))),
+            Request::Read { handle, .. }
+            | Request::Write { handle, .. }
+            | Request::StatOpen { handle }
+            | Request::TruncateOpen { handle, .. } => locked(&self.handles)
+                .get(handle)
+                .map(|file| (self.lane(file.volume, 0, false), What::Contents(file, message.to_vec()))),
             Request::Close { handle } => locked(&self.handles)
                 .close(handle)
                 .map(|file| (self.lane(file.volume, 0, false), What::Close(file))),
@@ -152,6 +190,7 @@ impl Broker {
             What::Fail(error) => Answer::error(id, error),
             What::Sync(file, true) => done(fdatasync(&file.descriptor)),
             What::Sync(file, false) => done(fsync(&file.descriptor)),
+            What::Contents(file, message) => contents(id, &file.descriptor, &message),
             What::Close(file) => {
                 drop(file);
                 done(Ok(()))
@@ -179,7 +218,7 @@ impl Broker {
     fn answer(&self, id: u32, request: &Request<'_>) -> Answer {
         match *request {
             Request::Open { at, flags, mode } => match self.open(at, flags, mode) {
-                Ok((file, reply)) => Answer::new(id, Ok(reply), Some(file)),
+                Ok((file, reply)) => Answer::new(id, Ok(reply), file),
                 Err(error) => Answer::error(id, error),
             },
             Request::Connect { host, port, protocol } => match self.connect(host, port, protocol) {
@@ -226,18 +265,23 @@ impl Broker {
         done.map(|()| Reply::Done)
     }
 
-    fn open(&self, at: At<'_>, flags: OpenFlags, mode: u32) -> Result<(OwnedFd, Reply<'static>), Errno> {
+    fn open(
+        &self,
+        at: At<'_>,
+        flags: OpenFlags,
+        mode: u32,
+    ) -> Result<(Option<OwnedFd>, Reply<'static>), Errno> {
         let (file, stat) = files::open(self.volume(at)?, at.path, flags, mode)?;
         let is_directory = rustix::fs::FileType::from_raw_mode(stat.mode).is_dir();
         // What is only read has nothing that could be synchronised.
-        let handle = if flags.has(OpenFlags::WRITE) || is_directory {
+        let handle = if flags.has(OpenFlags::WRITE) || is_directory || self.keeps_files {
             let kept = file.try_clone().map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::MFILE))?;
             let kept = Arc::new(OpenFile { volume: at.volume, descriptor: kept });
             locked(&self.handles).add(kept.clone())?
         } else {
             0
         };
-        Ok((file, Reply::Opened { handle, stat }))
+        Ok(((!self.keeps_files).then_some(file), Reply::Opened { handle, stat }))
     }
 
     fn connect(&self, host: &str, port: u16, protocol: Protocol) -> Result<Connected, Errno> {

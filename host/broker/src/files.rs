@@ -175,7 +175,7 @@ pub fn file_system(volume: &Volume, path: &[u8]) -> Result<wire::FileSystem, Err
     })
 }
 
-fn wire_stat(stat: &fs::Stat) -> wire::Stat {
+pub fn wire_stat(stat: &fs::Stat) -> wire::Stat {
     let time = |seconds: i64, rest: u64| {
         u64::try_from(seconds).unwrap_or(0).saturating_mul(NANOSECONDS).saturating_add(rest)
     };

@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod broker;
+mod contents;
 mod crew;
 mod files;
 mod grant;

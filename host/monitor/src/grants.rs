@@ -104,7 +104,7 @@ pub(crate) struct BoundPort {
     pub protocol: Protocol,
     pub port: u16,
     pub host: SocketAddr,
-    /// The socket; a virtual machine's monitor binds it itself.
+    /// The socket; `None` once it was given away.
     pub socket: Option<OwnedFd>,
 }
 
@@ -112,7 +112,6 @@ pub(crate) struct BoundPort {
 #[derive(Debug)]
 pub(crate) struct OpenVolume {
     pub guest: String,
-    pub host: PathBuf,
     pub read_only: bool,
     pub file: bool,
     pub descriptor: OwnedFd,
@@ -156,7 +155,7 @@ impl Grants {
     }
 }
 
-fn bind(publish: &Publish, home: &Home) -> Result<BoundPort, GrantError> {
+pub(crate) fn bind(publish: &Publish, home: &Home) -> Result<BoundPort, GrantError> {
     let bound = || -> Result<(OwnedFd, SocketAddr), Errno> {
         let family = if publish.host.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let kind = if publish.protocol == Protocol::Tcp { SocketType::STREAM } else { SocketType::DGRAM };
@@ -255,7 +254,7 @@ fn open_volume(volume: &crate::options::Volume) -> Result<OpenVolume, GrantError
         FileType::RegularFile => true,
         _ => return Err(GrantError::OddVolume(path)),
     };
-    Ok(OpenVolume { guest: volume.guest.clone(), host: path, read_only: volume.read_only, file, descriptor })
+    Ok(OpenVolume { guest: volume.guest.clone(), read_only: volume.read_only, file, descriptor })
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The instance's side of the broker: requests by name on the process door, for files here and for connections in
-//! the network stack.
+//! The instance's side of the broker: requests by name, for files here and for connections in the network stack. In a
+//! VM most volumes are 9P's, and the broker has those that are single files.
 //!
 //! One task receives the replies and hands each to the request that waits for it. A request that is cancelled is
 //! forgotten when its reply comes, and what came with it is closed.
@@ -11,8 +11,8 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use kernlet_exec::{Source, spawn};
+use kernlet_platform::Errno;
 use kernlet_platform::broker::{self as socket, Granted};
-use kernlet_platform::{Errno, boot};
 use kernlet_sync::{CpuLocal, SmallMap, WaitQueue, poll_fn, trace};
 use kernlet_wire::broker::{MAX_MESSAGE, MAX_OUTSTANDING};
 
@@ -44,6 +44,11 @@ impl Answer {
     pub fn granted(self) -> Result<Granted, Errno> {
         self.granted.ok_or(Errno::EIO)
     }
+
+    /// What came along, if something did.
+    pub(crate) fn maybe_granted(self) -> Option<Granted> {
+        self.granted
+    }
 }
 
 /// Where a request stands.
@@ -74,7 +79,7 @@ struct Client {
 
 static CLIENT: CpuLocal<Client> = CpuLocal::new(|| {
     let client = Client { source: Source::new(), state: RefCell::default(), room: WaitQueue::new() };
-    if boot::blob().descriptors().broker < 0 || !socket::watch(client.source.token()) {
+    if !socket::watch(client.source.token()) {
         client.state.borrow_mut().failed = Some(Errno::ENODEV);
     } else {
         spawn("broker", pump());

@@ -68,7 +68,7 @@ impl Volume {
     pub fn new(mount: &Mount<'_>, path: Vec<u8>) -> Self {
         let device = alloc::format!("vol{}", mount.id);
         let link = match kernlet_platform::p9::open(&device) {
-            Some(device) => Link::Remote(RemoteVolume::new(device, mount.file)),
+            Some(device) => Link::Remote(RemoteVolume::new(device)),
             None => Link::Host(HostVolume::new(mount.id)),
         };
         // 0 is the root, 1 are the memory files.

@@ -34,6 +34,10 @@ fn sockets() -> (OwnedFd, OwnedFd) {
 
 /// Volumes at `/data`, read-only at `/fixed`, a file at `/etc/config`; the broker runs on threads of its own.
 fn start(grants: &[String]) -> Host {
+    start_with(grants, |broker| broker)
+}
+
+fn start_with(grants: &[String], change: impl FnOnce(Broker) -> Broker) -> Host {
     let mut tree = Tree::new();
     tree.add_bytes("/etc/motd", 0o644, b"welcome\n".to_vec()).unwrap();
     tree.add_symlink("/current", "data/sub").unwrap();
@@ -50,7 +54,7 @@ fn start(grants: &[String]) -> Host {
     ];
     let broker = Broker::new(volumes, grants.iter().map(|g| g.parse().unwrap()).collect());
     let (ours, theirs) = sockets();
-    let service = Service::new(broker, ours).unwrap();
+    let service = Service::new(change(broker), ours).unwrap();
     tell(theirs);
     Host { folder, _service: service }
 }
@@ -172,6 +176,35 @@ fn many_requests_run_at_once_and_each_gets_its_own_answer() {
             assert_eq!(task.join().await.unwrap(), i.to_string());
         }
         drop(host);
+    });
+}
+
+#[test]
+fn a_broker_that_keeps_files_reads_and_writes_them_itself() {
+    let host = start_with(&[], Broker::keeping_files);
+    let on_host = move || std::fs::read(host.path("config")).unwrap();
+    block_on(async move {
+        assert_eq!(fs::read("/etc/config").await.unwrap(), b"a=b");
+        // More than fits into a message.
+        let large: Vec<u8> = (0..30_000u32).map(|n| n as u8).collect();
+        fs::write("/etc/config", &large).await.unwrap();
+        assert_eq!(on_host(), large);
+        assert_eq!(fs::read("/etc/config").await.unwrap(), large);
+        let mut file = OpenOptions::new().read(true).append(true).open("/etc/config").await.unwrap();
+        file.set_len(4).await.unwrap();
+        file.write_all(b"end").await.unwrap();
+        file.sync_all().await.unwrap();
+        assert_eq!(on_host(), b"\x00\x01\x02\x03end");
+        assert_eq!(file.metadata().await.unwrap().len(), 7);
+        let mut buffer = [0; 16];
+        assert_eq!(file.read_at(&mut buffer, 4).await, Ok(3));
+        assert_eq!(file.read_at(&mut buffer, 7).await, Ok(0));
+        let reader = File::open("/etc/config").await.unwrap();
+        assert_eq!(reader.write_at(b"x", 0).await, Err(Errno::EBADF));
+        // What was opened for reading only is given back, too.
+        for _ in 0..1500 {
+            fs::read("/etc/config").await.unwrap();
+        }
     });
 }
 

@@ -12,17 +12,12 @@ use proptest::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A volume at `/data`, and one that is a file at `/config`.
-fn mount(
-    mut answer: impl FnMut(&[u8]) -> Vec<u8> + 'static,
-    mut file: impl FnMut(&[u8]) -> Vec<u8> + 'static,
-) {
+/// A volume at `/data`.
+fn mount(mut answer: impl FnMut(&[u8]) -> Vec<u8> + 'static) {
     let mut blob = BlobWriter::new();
     blob.mount(Mount { id: 0, path: "/data", read_only: false, file: false });
-    blob.mount(Mount { id: 1, path: "/config", read_only: false, file: true });
     boot::set_blob(Blob::parse(Vec::leak(blob.finish())).unwrap());
     p9::serve("vol0", Box::new(move |message| answer(message)));
-    p9::serve("vol1", Box::new(move |message| file(message)));
 }
 
 fn start() -> Rc<RefCell<Server>> {
@@ -44,9 +39,7 @@ fn start() -> Rc<RefCell<Server>> {
     server.put(deep, "end", Node::File(b"deep".to_vec()));
     let server = Rc::new(RefCell::new(server));
     let shared = server.clone();
-    let mut single = Server::new();
-    single.put(0, "file", Node::File(b"a=b".to_vec()));
-    mount(move |message| shared.borrow_mut().answer(message), move |message| single.answer(message));
+    mount(move |message| shared.borrow_mut().answer(message));
     server
 }
 
@@ -146,11 +139,6 @@ fn errors_are_the_same_as_on_the_process_door() {
         assert_eq!(fs::create_dir("/data/sub").await, Err(Errno::EEXIST));
         let new = OpenOptions::new().write(true).create_new(true).open("/data/file").await;
         assert_eq!(new.unwrap_err(), Errno::EEXIST);
-        assert_eq!(fs::read("/config").await.unwrap(), b"a=b");
-        fs::write("/config", "c=d").await.unwrap();
-        assert_eq!(fs::read("/config").await.unwrap(), b"c=d");
-        assert_eq!(fs::read("/config/x").await.unwrap_err(), Errno::ENOTDIR);
-        assert_eq!(fs::remove_file("/config").await, Err(Errno::EBUSY));
     });
 }
 
@@ -214,7 +202,7 @@ proptest! {
                 }
                 reply
             };
-            mount(lying, |_| Vec::new());
+            mount(lying);
             block_on(async {
                 let _ = fs::read("/data/link/file").await;
                 let _ = fs::read_dir("/data/sub").await;
@@ -222,7 +210,6 @@ proptest! {
                 let _ = fs::write("/data/sub/new", "x").await;
                 let _ = fs::remove_file("/data/sub/new").await;
                 let _ = fs::space("/data").await;
-                assert!(fs::read("/config").await.is_err());
             });
         })
         .join()

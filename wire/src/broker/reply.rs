@@ -61,6 +61,10 @@ pub enum Reply<'a> {
     },
     /// To [`super::Request::Resolve`].
     Addresses(Addresses<'a>),
+    /// To [`super::Request::Read`]: what is there; nothing at the end.
+    Data(&'a [u8]),
+    /// To [`super::Request::Write`]: so many bytes.
+    Written(u32),
 }
 
 /// A list of addresses, borrowed from a reply or made of a slice.
@@ -135,6 +139,14 @@ impl<'a> Reply<'a> {
                     out.extend_from_slice(&to_bytes(address));
                 }
             }
+            Self::Data(bytes) => {
+                out.push(8);
+                put_bytes(&mut out, bytes);
+            }
+            Self::Written(count) => {
+                out.push(9);
+                out.extend_from_slice(&count.to_le_bytes());
+            }
         }
         out
     }
@@ -172,6 +184,8 @@ impl<'a> Reply<'a> {
                 }
                 return Ok((id, Self::Addresses(Addresses::Raw(addresses))));
             }
+            8 => Self::Data(m.bytes(super::MAX_DATA)?),
+            9 => Self::Written(m.u32()?),
             _ => return Err(Malformed),
         };
         m.end()?;

@@ -167,6 +167,36 @@ pub enum Request<'a> {
         /// The name.
         host: &'a str,
     },
+    /// pread(2) of an opened file, where no descriptors are granted. Reply: [`super::Reply::Data`].
+    Read {
+        /// Which.
+        handle: u32,
+        /// From where.
+        offset: u64,
+        /// At most so many bytes; no more than [`super::MAX_DATA`].
+        length: u32,
+    },
+    /// pwrite(2) of an opened file, where no descriptors are granted. Reply: [`super::Reply::Written`].
+    Write {
+        /// Which.
+        handle: u32,
+        /// To where.
+        offset: u64,
+        /// What; no more than [`super::MAX_DATA`].
+        bytes: &'a [u8],
+    },
+    /// fstat(2) of an opened file, where no descriptors are granted. Reply: [`super::Reply::Stat`].
+    StatOpen {
+        /// Which.
+        handle: u32,
+    },
+    /// ftruncate(2) of an opened file, where no descriptors are granted. Reply: [`super::Reply::Done`].
+    TruncateOpen {
+        /// Which.
+        handle: u32,
+        /// The new length.
+        length: u64,
+    },
 }
 
 impl<'a> Request<'a> {
@@ -209,6 +239,20 @@ impl<'a> Request<'a> {
                 put(16, &two(port.into(), udp), &[host.as_bytes()]);
             }
             Self::Resolve { host } => put(17, &[], &[host.as_bytes()]),
+            Self::Read { handle, offset, length } => {
+                put(18, &two(handle, length), &[]);
+                out.extend_from_slice(&offset.to_le_bytes());
+            }
+            Self::Write { handle, offset, bytes } => {
+                put(19, &handle.to_le_bytes(), &[]);
+                out.extend_from_slice(&offset.to_le_bytes());
+                put_bytes(&mut out, bytes);
+            }
+            Self::StatOpen { handle } => put(20, &handle.to_le_bytes(), &[]),
+            Self::TruncateOpen { handle, length } => {
+                put(21, &handle.to_le_bytes(), &[]);
+                out.extend_from_slice(&length.to_le_bytes());
+            }
         }
         out
     }
@@ -229,7 +273,14 @@ impl<'a> Request<'a> {
             | Self::SetTimes { at, .. }
             | Self::Truncate { at, .. }
             | Self::FileSystem { at } => Some(at),
-            Self::Close { .. } | Self::Sync { .. } | Self::Connect { .. } | Self::Resolve { .. } => None,
+            Self::Close { .. }
+            | Self::Sync { .. }
+            | Self::Connect { .. }
+            | Self::Resolve { .. }
+            | Self::Read { .. }
+            | Self::Write { .. }
+            | Self::StatOpen { .. }
+            | Self::TruncateOpen { .. } => None,
         }
     }
 
@@ -299,6 +350,13 @@ impl<'a> Request<'a> {
                 Self::Connect { host: m.host()?, port, protocol }
             }
             17 => Self::Resolve { host: m.host()? },
+            18 => {
+                let (handle, length) = (m.u32()?, m.u32()?);
+                Self::Read { handle, offset: m.u64()?, length }
+            }
+            19 => Self::Write { handle: m.u32()?, offset: m.u64()?, bytes: m.bytes(super::MAX_DATA)? },
+            20 => Self::StatOpen { handle: m.u32()? },
+            21 => Self::TruncateOpen { handle: m.u32()?, length: m.u64()? },
             _ => return Err(Malformed),
         })
     }

@@ -24,6 +24,10 @@ fn requests() -> Vec<Request<'static>> {
         Request::FileSystem { at },
         Request::Connect { host: "example.com", port: 443, protocol: Protocol::Udp },
         Request::Resolve { host: "h" },
+        Request::Read { handle: 9, offset: 1 << 40, length: 100 },
+        Request::Write { handle: 9, offset: 5, bytes: b"bytes\0" },
+        Request::StatOpen { handle: 9 },
+        Request::TruncateOpen { handle: 9, length: 1 << 40 },
     ]
 }
 
@@ -51,6 +55,8 @@ fn every_reply_survives_the_round_trip() {
         Reply::Stat(stat),
         Reply::Target(b"../x"),
         Reply::FileSystem(FileSystem { total: 1, free: 2, available: 3, files: 4, free_files: 5 }),
+        Reply::Data(b"bytes"),
+        Reply::Written(5),
         Reply::Connected { local: "10.0.0.1:5".parse().unwrap(), peer: "[2001:db8::1]:443".parse().unwrap() },
     ];
     for reply in replies {

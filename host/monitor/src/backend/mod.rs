@@ -2,9 +2,9 @@
 
 mod process;
 mod qemu;
-mod relay;
+mod trunk;
 
-pub(crate) use relay::Relay;
+pub(crate) use trunk::{Status as TrunkStatus, Trunk};
 
 use crate::grants::Grants;
 use crate::options::{Backend, Options};
@@ -20,7 +20,6 @@ use rustix::process::Pid;
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 use thiserror::Error;
@@ -47,17 +46,6 @@ pub enum StartError {
     /// QEMU was not started or ended at once.
     #[error("QEMU did not start: {0}")]
     Qemu(String),
-    /// A single file cannot be handed over.
-    #[error("the volume {path} cannot be copied for the virtual machine: {source}")]
-    #[diagnostic(help(
-        "the user who runs kernlet must be able to read it, and the state directory needs room for it"
-    ))]
-    Volume {
-        /// On the host.
-        path: String,
-        /// What the host said.
-        source: io::Error,
-    },
     /// A combination of options that this kernlet cannot serve.
     #[error("{0}")]
     #[diagnostic(help("{1}"))]
@@ -89,8 +77,6 @@ pub(crate) struct Plan {
     pub options: Rc<Options>,
     pub grants: Rc<RefCell<Grants>>,
     pub name: String,
-    /// The instance's own folder.
-    pub folder: PathBuf,
 }
 
 /// A started instance: its process, and the monitor's ends of what leads to it.
@@ -107,8 +93,8 @@ pub(crate) struct Guest {
     pub stderr: Option<OwnedFd>,
     /// The monitor's end of the broker's socket pair, on the process door.
     pub broker: Option<OwnedFd>,
-    /// What carries datagrams to a virtual machine.
-    pub relay: Option<Relay>,
+    /// The sockets of a virtual machine.
+    pub trunk: Option<Trunk>,
     /// Reading here is what the backend itself has to say.
     pub remarks: Option<OwnedFd>,
 }
@@ -127,14 +113,7 @@ impl Starter for Plan {
             Backend::Process => process::start,
             Backend::Qemu => qemu::start,
         };
-        start(Start {
-            image: &self.image,
-            options: &self.options,
-            grants,
-            name: &self.name,
-            folder: &self.folder,
-            terminal,
-        })
+        start(Start { image: &self.image, options: &self.options, grants, name: &self.name, terminal })
     }
 }
 
@@ -144,7 +123,6 @@ struct Start<'a> {
     options: &'a Options,
     grants: &'a mut Grants,
     name: &'a str,
-    folder: &'a Path,
     terminal: Option<&'a Pty>,
 }
 

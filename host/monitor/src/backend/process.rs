@@ -80,7 +80,7 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         stdout,
         stderr,
         broker,
-        relay: None,
+        trunk: None,
         remarks: None,
     })
 }

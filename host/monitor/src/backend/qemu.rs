@@ -1,16 +1,18 @@
 //! The qemu backend: a virtual machine with the devices that are granted, and no others.
 //!
 //! What the instance is told comes as the initial RAM disk, never on the command line: that is bounded and visible
-//! to everybody. Its standard streams and the control channel are named virtio console ports.
+//! to everybody. Its standard streams, the control channel and the trunk, which carries its sockets, are named virtio
+//! console ports.
 
 mod line;
 
-use super::relay::{GUEST_ADDRESS, Relay};
+use super::trunk::{Trunk, channel_of};
 use super::{Channel, Guest, Start, StartError, blob, host};
 use crate::grants::OpenVolume;
-use crate::options::Net;
-use kernlet_wire::boot::{Address, NicConfig, Protocol};
-use kernlet_wire::control::PORT_NAME;
+use crate::options::{Connect, Net};
+use kernlet_broker::{Broker, Volume};
+use kernlet_wire::boot::Published;
+use kernlet_wire::{control, trunk};
 use line::{CommandLine, Machine};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -19,30 +21,22 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Another program than the one in PATH.
 const PROGRAM: &str = "KERNLET_QEMU";
 /// The accelerator to use, whatever the probe says: `kvm` or `tcg`.
 const ACCELERATOR: &str = "KERNLET_QEMU_ACCEL";
-/// The host's address in QEMU's user network.
-const GATEWAY: [u8; 4] = [10, 0, 2, 2];
-/// What the library OS calls the file in the tree of a volume that is a single file.
-const SINGLE_FILE: &str = "file";
 /// Standard input comes through QEMU's own, a pipe: what was written before it closed still arrives, which a socket that
 /// closes before the guest has opened its port would lose.
 const INPUT: &str = "stdio,signal=off";
 /// Names of the ports, in the order of their descriptors.
-const PORTS: [&str; 4] = ["kernlet.stdin", "kernlet.stdout", "kernlet.stderr", PORT_NAME];
+const PORTS: [&str; 5] =
+    ["kernlet.stdin", "kernlet.stdout", "kernlet.stderr", control::PORT_NAME, trunk::PORT_NAME];
 
 pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     let machine = Machine::chosen()?;
-    if let Some(grant) = plan.options.connect.first() {
-        let problem = format!("--allow-connect {grant}: the backend qemu makes no outgoing connections");
-        let mend = "use `-b process`, or give the program a network of its own with --net tap=IFNAME";
-        return Err(StartError::Unsupported(problem, mend));
-    }
     let program = find_program()?;
     let told = tell(&plan)?;
 
@@ -55,9 +49,11 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     let (image, told) = (pass(image), pass(told));
     let (input, sink) = pipe_with(PipeFlags::CLOEXEC).map_err(host("cannot make a pipe"))?;
     rustix::io::ioctl_fionbio(&sink, true).map_err(host("cannot set up a pipe"))?;
-    let mut ours = Vec::with_capacity(PORTS.len());
-    let mut theirs = Vec::with_capacity(PORTS.len());
-    for index in 0..PORTS.len() {
+    let broker = broker(&plan).map_err(host("cannot serve ports, connections and volumes"))?;
+    let ports = if broker.is_some() { PORTS.len() } else { PORTS.len() - 1 };
+    let mut ours = Vec::with_capacity(ports);
+    let mut theirs = Vec::with_capacity(ports);
+    for index in 0..ports {
         let (backend, end) = match (index, plan.terminal) {
             (0, None) => (INPUT.to_string(), None),
             (0 | 1, Some(pty)) => {
@@ -76,27 +72,19 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         theirs.push(backend);
         ours.push(end);
     }
-    let volumes: Vec<i32> = (0..)
-        .zip(&plan.grants.volumes)
-        .map(|(index, volume)| Ok(pass(tree(volume, &plan.folder.join(format!("volume{index}")))?)))
-        .collect::<Result<_, StartError>>()?;
-
-    let relay = match plan.options.net {
-        Net::Auto => Relay::open(&plan.grants.ports).map_err(host("cannot carry datagrams"))?,
-        Net::None | Net::Tap(_) => None,
+    let directory = |volume: &OpenVolume| {
+        let copy = (!volume.file).then(|| volume.descriptor.try_clone());
+        copy.transpose().map_err(host("cannot duplicate a volume"))
     };
-    let (relay, frames) = relay.map(|(relay, frames)| (relay, pass(frames))).unzip();
-
+    let volumes: Vec<Option<i32>> = (plan.grants.volumes.iter())
+        .map(|volume| Ok(directory(volume)?.map(&mut pass)))
+        .collect::<Result<_, StartError>>()?;
     let tap = plan.grants.tap.as_ref().map(|tap| tap.try_clone().map(&mut pass)).transpose();
-    let ethernet = frames.or(tap.map_err(host("cannot duplicate a tap"))?);
+    let tap = tap.map_err(host("cannot duplicate a tap"))?;
 
     let mut line = CommandLine::default();
     line.machine(machine, &accelerator(), plan.options.memory).kernel(image, told).ports(machine, &theirs);
-    line.network(machine, plan.grants, &plan.options.net, ethernet)?;
-    line.volumes(machine, plan.grants, &volumes);
-    // QEMU binds the TCP ports itself: let them go just before it does.
-    let streams = plan.grants.ports.iter_mut().filter(|port| port.protocol == Protocol::Tcp);
-    streams.for_each(|port| port.socket = None);
+    line.network(machine, &plan.options.net, tap).volumes(machine, plan.grants, &volumes);
 
     let (remarks, complaints) = pipe_with(PipeFlags::CLOEXEC).map_err(host("cannot make a pipe"))?;
     for descriptor in &inherited {
@@ -120,6 +108,8 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     let mut next = || ours.next().flatten();
     let (_, stdout, stderr, control) = (next(), next(), next(), next());
     let control = control.ok_or_else(|| StartError::Qemu("there is no control channel".into()))?;
+    let trunk = next().zip(broker).map(|(socket, broker)| Trunk::new(socket, &plan.grants.ports, broker));
+    let trunk = trunk.transpose().map_err(host("cannot serve ports, connections and volumes"))?;
     let connected = plan.options.interactive && plan.terminal.is_none();
     let stdin = connected.then_some(sink);
     Ok(Guest {
@@ -130,7 +120,7 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         stdout,
         stderr,
         broker: None,
-        relay,
+        trunk,
         remarks: Some(remarks),
     })
 }
@@ -141,26 +131,19 @@ fn accelerator() -> String {
     chosen.unwrap_or_else(|| if kernlet_sandbox::kvm_works() { "kvm" } else { "tcg" }.into())
 }
 
-/// The directory that 9P exports for a volume. For a single file it is a private one at `folder`, with a copy.
-fn tree(volume: &OpenVolume, folder: &Path) -> Result<OwnedFd, StartError> {
-    if !volume.file {
-        return volume.descriptor.try_clone().map_err(host("cannot duplicate a volume"));
+/// Serves what goes over the trunk: connections, and the volumes that are single files, which 9P has not. `None` when
+/// there is nothing for a trunk to carry.
+fn broker(plan: &Start<'_>) -> std::io::Result<Option<Broker>> {
+    let files: Vec<Volume> = (0..)
+        .zip(&plan.grants.volumes)
+        .filter(|(_, volume)| volume.file)
+        .map(|(id, volume)| Ok(Volume::new(id, volume.descriptor.try_clone()?, volume.read_only, true)))
+        .collect::<std::io::Result<_>>()?;
+    if files.is_empty() && plan.options.connect.is_empty() && plan.grants.ports.is_empty() {
+        return Ok(None);
     }
-    let path = volume.host.display();
-    if !volume.read_only {
-        let problem = format!("-v {path}: the backend qemu has single files as volumes for reading only");
-        let mend = "add `:ro`, or name the directory that the file is in";
-        return Err(StartError::Unsupported(problem, mend));
-    }
-    let copy = || {
-        let _ = std::fs::remove_dir_all(folder);
-        std::fs::create_dir(folder)?;
-        let file = format!("/proc/self/fd/{}", volume.descriptor.as_raw_fd());
-        std::fs::copy(file, folder.join(SINGLE_FILE))?;
-        std::fs::File::open(folder)
-    };
-    let copied = copy().map_err(|source| StartError::Volume { path: path.to_string(), source })?;
-    Ok(copied.into())
+    let grants = plan.options.connect.iter().map(Connect::grant).collect();
+    Ok(Some(Broker::new(files, grants).keeping_files()))
 }
 
 fn find_program() -> Result<PathBuf, StartError> {
@@ -177,17 +160,13 @@ fn find_program() -> Result<PathBuf, StartError> {
 fn tell(plan: &Start<'_>) -> Result<OwnedFd, StartError> {
     let mut told = blob(plan)?;
     told.memory(plan.options.memory);
-    // Published ports are forwarded to the machine's own address: there is nothing to tell about them.
-    match &plan.options.net {
-        Net::Tap(tap) => drop(told.nic(&tap.nic)),
-        Net::Auto if !plan.grants.ports.is_empty() => {
-            let address = Address::V4(GUEST_ADDRESS, 24);
-            let gateway = Address::V4(GATEWAY, 0);
-            let nic =
-                NicConfig { mac: None, addresses: vec![address], gateways: vec![gateway], descriptor: -1 };
-            told.nic(&nic);
-        }
-        Net::Auto | Net::None => {}
+    for (index, port) in plan.grants.ports.iter().enumerate() {
+        let channel = channel_of(index, port).and_then(|channel| i32::try_from(channel).ok());
+        let descriptor = channel.unwrap_or(-1);
+        told.published(Published { protocol: port.protocol, port: port.port, descriptor });
+    }
+    if let Net::Tap(tap) = &plan.options.net {
+        told.nic(&tap.nic);
     }
     let file =
         memfd_create(c"kernlet-boot", MemfdFlags::CLOEXEC).map_err(host("cannot make a file in memory"))?;

@@ -23,7 +23,9 @@ impl Monitor<'_> {
         self.drain();
         self.guest = None;
         self.broker = None;
-        self.relay = None;
+        if let Some(trunk) = self.trunk.take() {
+            trunk.finish();
+        }
         let backend = self.options.backend;
         if backend == Backend::Process
             && !self.life.entered

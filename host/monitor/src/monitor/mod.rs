@@ -7,7 +7,7 @@ mod outlet;
 mod serve;
 mod wait;
 
-use crate::backend::{Guest, Plan, Relay, Starter};
+use crate::backend::{Guest, Plan, Starter, Trunk};
 use crate::end::End;
 use crate::error::Error;
 use crate::grants::Grants;
@@ -67,13 +67,7 @@ pub fn run(
         let grants = Rc::new(RefCell::new(Grants::open(&options, home)?));
         let name = owned.dir.name().to_string();
         let options = Rc::new(options);
-        let plan = Plan {
-            image,
-            options: Rc::clone(&options),
-            grants: Rc::clone(&grants),
-            name,
-            folder: directory.clone(),
-        };
+        let plan = Plan { image, options: Rc::clone(&options), grants: Rc::clone(&grants), name };
         Monitor::start(home, about, options, grants, Box::new(plan), ready, signals, owned)
     };
     let mut monitor = started().inspect_err(|_| {
@@ -120,7 +114,7 @@ struct Monitor<'r> {
     means: Means,
     guest: Option<Guest>,
     broker: Option<Service>,
-    relay: Option<Relay>,
+    trunk: Option<Trunk>,
     life: Life,
     backoff: crate::options::Backoff,
     /// Somebody asked for the end: no new start.
@@ -211,7 +205,7 @@ impl<'r> Monitor<'r> {
             outlets,
             guest: None,
             broker: None,
-            relay: None,
+            trunk: None,
             life,
             backoff: crate::options::Backoff::new(),
             stopping: false,
@@ -242,7 +236,7 @@ impl<'r> Monitor<'r> {
             }
             None => None,
         };
-        self.relay = guest.relay.take();
+        self.trunk = guest.trunk.take();
         self.guest = Some(guest);
         Ok(())
     }
@@ -266,8 +260,8 @@ impl<'r> Monitor<'r> {
                 self.serve_clients();
             }
             self.serve_streams(&happened);
-            if happened.relay {
-                self.relay.iter_mut().for_each(Relay::drive);
+            if happened.trunk {
+                self.serve_trunk();
             }
             self.serve_messages();
             let now = Instant::now();

@@ -1,6 +1,7 @@
 //! What a monitor does when something happened: signals, requests of other commands, streams, messages.
 
 use super::{LAST_WORDS, Monitor, wait};
+use crate::backend::TrunkStatus;
 use crate::control::Request;
 use crate::end::End;
 use crate::signals::{self, Event, KILL, TERMINATE};
@@ -71,6 +72,18 @@ impl Monitor<'_> {
             for signal in self.input.read(self.pty.as_ref()) {
                 self.stopping |= signals::asks_to_end(signal);
                 self.send(signals::message(signal));
+            }
+        }
+    }
+
+    pub(super) fn serve_trunk(&mut self) {
+        let Some(mut trunk) = self.trunk.take() else { return };
+        match trunk.drive() {
+            TrunkStatus::Open => self.trunk = Some(trunk),
+            TrunkStatus::Ended => trunk.finish(),
+            TrunkStatus::Broken => {
+                let problem = "the instance sent what is no frame: its ports and connections are closed";
+                self.means.log.remark(problem);
             }
         }
     }

@@ -40,7 +40,7 @@ impl Starter for Shell {
             stdout: child.stdout.take().map(OwnedFd::from),
             stderr: child.stderr.take().map(OwnedFd::from),
             broker: None,
-            relay: None,
+            trunk: None,
             remarks: None,
         })
     }

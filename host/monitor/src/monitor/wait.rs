@@ -10,7 +10,7 @@ use std::time::Instant;
 pub(super) struct Happened {
     pub clients: bool,
     pub ended: bool,
-    pub relay: bool,
+    pub trunk: bool,
     pub outlets: [bool; 3],
     pub readers: [bool; 3],
     pub source: bool,
@@ -22,7 +22,7 @@ enum What {
     Wake,
     Client,
     Ended,
-    Relay,
+    Trunk,
     Outlet(usize),
     Reader(usize),
     Source,
@@ -57,7 +57,7 @@ impl Monitor<'_> {
                 add(guest.control.as_fd(), PollFlags::IN, What::Wake);
             }
         }
-        self.relay.iter().for_each(|relay| add(relay.as_fd(), PollFlags::IN, What::Relay));
+        self.trunk.iter().for_each(|trunk| add(trunk.as_fd(), PollFlags::IN, What::Trunk));
         self.input.readable().into_iter().for_each(|fd| add(fd, PollFlags::IN, What::Source));
         self.input.writable().into_iter().for_each(|fd| add(fd, PollFlags::OUT, What::Sink));
         self.clients.descriptors().for_each(|fd| add(fd, PollFlags::IN, What::Client));
@@ -77,7 +77,7 @@ impl Monitor<'_> {
             match what {
                 What::Wake => {}
                 What::Client => happened.clients = true,
-                What::Relay => happened.relay = true,
+                What::Trunk => happened.trunk = true,
                 What::Ended => happened.ended = true,
                 What::Outlet(index) => happened.outlets[index] = true,
                 What::Reader(index) => happened.readers[index] = true,

@@ -1,4 +1,5 @@
-//! A volume on the process door: names by the broker, contents by the descriptors that it grants.
+//! A volume of the broker's: names by requests, contents by the descriptors that it grants. In a VM, where it grants none,
+//! contents go by requests, too; the volumes there are single files.
 
 use crate::broker::{self, At, OpenFlags, Reply, Request, ask};
 use crate::directory::DirEntry;
@@ -6,6 +7,7 @@ use crate::metadata::{FileType, Metadata, Space};
 use crate::open::OpenOptions;
 use alloc::vec::Vec;
 use kernlet_platform::{Errno, broker as platform};
+use kernlet_wire::broker::MAX_DATA;
 
 /// Room for the names that one host call tells.
 const NAMES: usize = 16 << 10;
@@ -58,7 +60,11 @@ impl HostVolume {
         let Reply::Opened { handle, stat } = answer.reply()? else { return Err(Errno::EIO) };
         let handle = Handle(handle);
         let is_directory = FileType::of_mode(stat.mode).is_dir();
-        Ok(HostFile { file: answer.granted()?.into_file(), handle, is_directory })
+        let file = answer.maybe_granted().and_then(platform::Granted::into_file);
+        if file.is_none() && handle.0 == 0 {
+            return Err(Errno::EIO);
+        }
+        Ok(HostFile { file, handle, is_directory })
     }
 
     pub async fn stat(&self, path: &[u8], follow: bool) -> Result<Metadata, Errno> {
@@ -70,11 +76,11 @@ impl HostVolume {
 
     pub async fn read_directory(&self, path: &[u8]) -> Result<Vec<DirEntry>, Errno> {
         let flags = OpenFlags::READ.with(OpenFlags::DIRECTORY, true);
-        let folder = self.granted(path, flags, 0).await?;
+        let folder = self.granted(path, flags, 0).await?.file.ok_or(Errno::ENOTDIR)?;
         let mut buffer = alloc::vec![0; NAMES];
         let mut entries = Vec::new();
         loop {
-            let length = folder.file.read_directory(&mut buffer)?;
+            let length = folder.read_directory(&mut buffer)?;
             if length == 0 {
                 return Ok(entries);
             }
@@ -88,32 +94,25 @@ impl HostVolume {
         }
     }
 
-    async fn done(&self, request: Request<'_>) -> Result<(), Errno> {
-        match ask(&request).await?.reply()? {
-            Reply::Done => Ok(()),
-            _ => Err(Errno::EIO),
-        }
-    }
-
     pub async fn create_directory(&self, path: &[u8], mode: u32) -> Result<(), Errno> {
-        self.done(Request::CreateDirectory { at: self.at(path), mode }).await
+        done(Request::CreateDirectory { at: self.at(path), mode }).await
     }
 
     pub async fn remove(&self, path: &[u8], directory: bool) -> Result<(), Errno> {
         let at = self.at(path);
-        self.done(if directory { Request::RemoveDirectory { at } } else { Request::RemoveFile { at } }).await
+        done(if directory { Request::RemoveDirectory { at } } else { Request::RemoveFile { at } }).await
     }
 
     pub async fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), Errno> {
-        self.done(Request::Rename { from: self.at(from), to }).await
+        done(Request::Rename { from: self.at(from), to }).await
     }
 
     pub async fn hard_link(&self, from: &[u8], to: &[u8]) -> Result<(), Errno> {
-        self.done(Request::Link { from: self.at(from), to }).await
+        done(Request::Link { from: self.at(from), to }).await
     }
 
     pub async fn symlink(&self, target: &[u8], path: &[u8]) -> Result<(), Errno> {
-        self.done(Request::Symlink { at: self.at(path), target }).await
+        done(Request::Symlink { at: self.at(path), target }).await
     }
 
     pub async fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, Errno> {
@@ -124,7 +123,7 @@ impl HostVolume {
     }
 
     pub async fn set_mode(&self, path: &[u8], mode: u32) -> Result<(), Errno> {
-        self.done(Request::SetMode { at: self.at(path), mode }).await
+        done(Request::SetMode { at: self.at(path), mode }).await
     }
 
     pub async fn set_times(
@@ -133,7 +132,7 @@ impl HostVolume {
         accessed: Option<u64>,
         modified: Option<u64>,
     ) -> Result<(), Errno> {
-        self.done(Request::SetTimes { at: self.at(path), accessed, modified }).await
+        done(Request::SetTimes { at: self.at(path), accessed, modified }).await
     }
 
     pub async fn space(&self, path: &[u8]) -> Result<Space, Errno> {
@@ -143,6 +142,13 @@ impl HostVolume {
             }
             _ => Err(Errno::EIO),
         }
+    }
+}
+
+async fn done(request: Request<'_>) -> Result<(), Errno> {
+    match ask(&request).await?.reply()? {
+        Reply::Done => Ok(()),
+        _ => Err(Errno::EIO),
     }
 }
 
@@ -169,26 +175,53 @@ impl Drop for Handle {
 /// An open file or directory.
 #[derive(Debug)]
 pub struct HostFile {
-    file: platform::HostFile,
+    /// `None` when the broker reads and writes it.
+    file: Option<platform::HostFile>,
     handle: Handle,
     is_directory: bool,
 }
 
 impl HostFile {
     pub async fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
-        if self.is_directory { Err(Errno::EISDIR) } else { self.file.read_at(offset, buffer) }
+        if self.is_directory {
+            return Err(Errno::EISDIR);
+        }
+        if let Some(file) = &self.file {
+            return file.read_at(offset, buffer);
+        }
+        let length = buffer.len().min(MAX_DATA) as u32;
+        let answer = ask(&Request::Read { handle: self.handle.0, offset, length }).await?;
+        let Reply::Data(bytes) = answer.reply()? else { return Err(Errno::EIO) };
+        buffer.get_mut(..bytes.len()).ok_or(Errno::EIO)?.copy_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     pub async fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<usize, Errno> {
-        self.file.write_at(offset, bytes)
+        if let Some(file) = &self.file {
+            return file.write_at(offset, bytes);
+        }
+        let bytes = &bytes[..bytes.len().min(MAX_DATA)];
+        match ask(&Request::Write { handle: self.handle.0, offset, bytes }).await?.reply()? {
+            Reply::Written(count) => Ok(bytes.len().min(count as usize)),
+            _ => Err(Errno::EIO),
+        }
     }
 
     pub async fn metadata(&self) -> Result<Metadata, Errno> {
-        Ok(self.file.stat()?.into())
+        if let Some(file) = &self.file {
+            return Ok(file.stat()?.into());
+        }
+        match ask(&Request::StatOpen { handle: self.handle.0 }).await?.reply()? {
+            Reply::Stat(stat) => Ok(stat.into()),
+            _ => Err(Errno::EIO),
+        }
     }
 
     pub async fn set_len(&self, length: u64) -> Result<(), Errno> {
-        self.file.truncate(length)
+        if let Some(file) = &self.file {
+            return file.truncate(length);
+        }
+        done(Request::TruncateOpen { handle: self.handle.0, length }).await
     }
 
     pub async fn sync(&self, data_only: bool) -> Result<(), Errno> {
@@ -196,9 +229,6 @@ impl HostFile {
         if self.handle.0 == 0 {
             return Ok(());
         }
-        match ask(&Request::Sync { handle: self.handle.0, data_only }).await?.reply()? {
-            Reply::Done => Ok(()),
-            _ => Err(Errno::EIO),
-        }
+        done(Request::Sync { handle: self.handle.0, data_only }).await
     }
 }

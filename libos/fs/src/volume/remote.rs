@@ -1,6 +1,4 @@
 //! A volume in a VM: a 9P server's tree. Links are followed here, since a server follows none.
-//!
-//! A volume that is a single file is a tree with one file, named [`FILE`].
 
 use crate::directory::DirEntry;
 use crate::metadata::{FileType, Metadata, Space};
@@ -12,8 +10,6 @@ use core::cell::{Cell, RefCell};
 use kernlet_platform::Errno;
 use kernlet_sync::WaitQueue;
 
-/// The name of the file in the tree of a volume that is one.
-const FILE: &[u8] = b"file";
 /// As in Linux.
 const MOST_LINKS: usize = 40;
 const MOST_NAMES: usize = 2048;
@@ -33,7 +29,6 @@ const REMOVE_DIRECTORY: u32 = 0x200;
 
 pub struct RemoteVolume {
     device: usize,
-    file: bool,
     session: RefCell<Option<Rc<Session>>>,
     starting: Cell<bool>,
     started: WaitQueue,
@@ -67,9 +62,9 @@ enum Found {
 }
 
 impl RemoteVolume {
-    pub fn new(device: usize, file: bool) -> Self {
+    pub fn new(device: usize) -> Self {
         let (session, starting) = (RefCell::default(), Cell::new(false));
-        Self { device, file, session, starting, started: WaitQueue::new() }
+        Self { device, session, starting, started: WaitQueue::new() }
     }
 
     /// The session, which the first who needs it opens.
@@ -95,23 +90,17 @@ impl RemoteVolume {
         }
     }
 
-    fn names(&self, path: &[u8]) -> Result<Vec<Vec<u8>>, Errno> {
-        if self.file {
-            return if path.is_empty() { Ok(alloc::vec![FILE.to_vec()]) } else { Err(Errno::ENOTDIR) };
-        }
-        Ok(path.split(|&b| b == b'/').filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect())
-    }
-
     /// Walks a path, links included; one at its end when `follow` says so.
     async fn walk(&self, path: &[u8], follow: bool) -> Result<Walked, Errno> {
         let session = self.session().await?;
-        let mut names = self.names(path)?;
+        let names = path.split(|&b| b == b'/').filter(|name| !name.is_empty());
+        let mut names: Vec<Vec<u8>> = names.map(<[u8]>::to_vec).collect();
         for _ in 0..=MOST_LINKS {
             match self.attempt(&session, &names, follow).await? {
                 Found::End(fid) => return Ok(Walked { names, fid }),
                 Found::Link(at, target) => {
                     // Where a link leads out of the volume is not known here.
-                    if self.file || target.starts_with(b"/") {
+                    if target.starts_with(b"/") {
                         return Err(Errno::EACCES);
                     }
                     let rest = names.split_off(at + 1);
@@ -170,7 +159,7 @@ impl RemoteVolume {
             Some(at) => (&path[..at], &path[at + 1..]),
             None => (&[][..], path),
         };
-        if self.file || name.is_empty() {
+        if name.is_empty() {
             return Err(Errno::EBUSY);
         }
         Ok((self.walk(folder, true).await?.existing()?, name.to_vec()))
@@ -200,7 +189,7 @@ impl RemoteVolume {
             };
         }
         let Some((name, folder)) = walked.names.split_last() else { return Err(Errno::ENOENT) };
-        if !(options.create || options.create_new) || self.file {
+        if !(options.create || options.create_new) {
             return Err(Errno::ENOENT);
         }
         let session = self.session().await?;

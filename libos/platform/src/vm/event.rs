@@ -29,10 +29,27 @@ struct Table {
     status: [usize; LINES],
     watches: [(u8, u32); WATCHES],
     watched: usize,
+    hook: Option<Hook>,
 }
 
 static TABLE: Single<Table> =
-    Single::new(Table { lines: 0, status: [0; LINES], watches: [(0, 0); WATCHES], watched: 0 });
+    Single::new(Table { lines: 0, status: [0; LINES], watches: [(0, 0); WATCHES], watched: 0, hook: None });
+
+/// Called whenever a device has struck, to report more than lines; and with `None` before the end. Not called by its
+/// name, so that who does not use the trunk does not link it.
+pub type Hook = fn(Option<&mut dyn FnMut(Ready)>);
+
+/// Makes `hook` the one that is called.
+pub fn hook(hook: Hook) {
+    TABLE.lock().hook = Some(hook);
+}
+
+/// The hook's last call.
+pub fn finish() {
+    if let Some(hook) = TABLE.try_lock().and_then(|table| table.hook) {
+        hook(None);
+    }
+}
 
 /// A new line. `status` is the address of a virtio-mmio interrupt status register (the acknowledge register
 /// follows it), or 0 for a device that needs no acknowledgement.
@@ -109,6 +126,10 @@ fn tell(struck: u32, report: &mut dyn FnMut(Ready)) {
             report(Ready { token, readable: true, writable: true });
         }
         at += 1;
+    }
+    let hook = TABLE.lock().hook;
+    if let Some(hook) = hook {
+        hook(Some(report));
     }
 }
 

@@ -29,4 +29,5 @@ mod serial;
 mod single;
 pub mod start;
 mod trap;
+pub mod trunk;
 mod virtio;

@@ -28,6 +28,11 @@ mod dma {
     }
 }
 
+mod trunk {
+    mod bytes;
+    mod mux;
+}
+
 mod virtio {
     mod queue;
 }

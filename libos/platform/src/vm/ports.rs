@@ -6,7 +6,9 @@ mod link;
 mod port;
 
 use super::single::{Later, Single};
+use super::virtio::Queue;
 use crate::Errno;
+use kernlet_wire::{control, trunk};
 use link::Link;
 use port::Port;
 
@@ -19,15 +21,17 @@ pub enum Role {
     Control,
 }
 
-/// The names of the ports, in the order of [`Role`].
-const NAMES: [&str; 4] =
-    ["kernlet.stdin", "kernlet.stdout", "kernlet.stderr", kernlet_wire::control::PORT_NAME];
+/// The names of the ports, in the order of [`Role`], and the trunk's.
+const NAMES: [&str; 5] =
+    ["kernlet.stdin", "kernlet.stdout", "kernlet.stderr", control::PORT_NAME, trunk::PORT_NAME];
 
 struct Console {
     link: Link,
     /// The ports in use, and for each role which of them it has.
     ports: [Option<Port>; 4],
     roles: [Option<usize>; 4],
+    /// The trunk's port, which is not opened here.
+    trunk: Option<u32>,
 }
 
 struct State {
@@ -41,8 +45,9 @@ impl Console {
     fn open() -> Option<Self> {
         let mut link = Link::open()?;
         let found = link.discover(&NAMES);
-        let mut console = Self { link, ports: [const { None }; 4], roles: [None; 4] };
-        for (role, named) in found.named.into_iter().enumerate() {
+        let [named @ .., trunk] = found.named;
+        let mut console = Self { link, ports: [const { None }; 4], roles: [None; 4], trunk };
+        for (role, named) in named.into_iter().enumerate() {
             if let Some(number) = named.or(found.console.filter(|_| role != Role::Control as usize)) {
                 console.roles[role] = console.port(number);
             }
@@ -110,6 +115,18 @@ pub fn watch(role: Role, token: u32) -> bool {
     line.is_some_and(|line| {
         super::event::watch(line, token);
         true
+    })
+}
+
+/// The queues of the trunk's port, with so many buffers each; `None` when there is no such port, or they were taken.
+pub fn trunk([receive, transmit]: [u16; 2]) -> Option<(Queue, Queue)> {
+    with(|console| {
+        let number = console.trunk.take()?;
+        let [first, second] = port::queues(number)?;
+        let device = console.link.device();
+        let queues = (device.queue(first, receive)?, device.queue(second, transmit)?);
+        console.link.opened(number);
+        Some(queues)
     })
 }
 

@@ -17,6 +17,7 @@ const RESET: u8 = 0xfe;
 
 /// Ends the VM with `status`, which only a debug-exit device and the control channel can carry.
 pub fn off(status: u8) -> ! {
+    super::event::finish();
     super::ports::drain();
     out8(DEBUG_EXIT, status);
     if virtio::has_pci() {

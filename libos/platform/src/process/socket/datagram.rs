@@ -7,6 +7,8 @@ use super::address::SocketAddress;
 use crate::Errno;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+#[cfg(kernlet_image)]
+use kernlet_wire::trunk::NOTE;
 
 /// MSG_DONTWAIT.
 const DONT_WAIT: usize = 0x40;
@@ -120,6 +122,57 @@ impl Batch {
             }
         }
         self.count = 0;
+    }
+
+    /// Fills the batch by a function that receives one datagram with a note, which goes back with its answer.
+    #[cfg(kernlet_image)]
+    pub(crate) fn fill(
+        &mut self,
+        mut receive: impl FnMut(&mut [u8]) -> Result<(usize, SocketAddr, [u8; NOTE]), Errno>,
+    ) -> Result<usize, Errno> {
+        self.count = 0;
+        while self.count < self.incoming.len() {
+            let (i, start) = (self.count, self.count * self.size);
+            match receive(&mut self.received[start..start + self.size]) {
+                Ok((length, peer, note)) => {
+                    self.addresses[i] = SocketAddress::from(peer).0;
+                    self.controls[i] = [0; CONTROL / 8];
+                    for (word, part) in self.controls[i].iter_mut().zip(note.chunks(4)) {
+                        *word = part.try_into().map_or(0, u32::from_le_bytes).into();
+                    }
+                    // The name is the datagram's number here.
+                    self.incoming[i] = Header { name: i, length: length as u32, ..NO_HEADER };
+                    self.count += 1;
+                }
+                Err(error) if self.count == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(self.count)
+    }
+
+    /// Sends the replies to a batch that [`Self::fill`] filled by a function that sends one; what it refuses is dropped.
+    #[cfg(kernlet_image)]
+    pub(crate) fn empty(
+        &mut self,
+        mut send: impl FnMut(&[u8], SocketAddr, &[u8; NOTE]) -> Result<usize, Errno>,
+    ) -> Result<(), Errno> {
+        while self.sent < self.queued {
+            let Header { name, length, .. } = self.outgoing[self.sent];
+            let start = self.sent * self.size;
+            let reply = &self.replies[start..start + (length as usize).min(self.size)];
+            let mut note = [0; NOTE];
+            for (part, word) in note.chunks_mut(4).zip(self.controls[name]) {
+                part.copy_from_slice(&(word as u32).to_le_bytes());
+            }
+            if let Some(peer) = self.addresses[name].get()
+                && send(reply, peer, &note) == Err(Errno::EAGAIN)
+            {
+                return Err(Errno::EAGAIN);
+            }
+            self.sent += 1;
+        }
+        Ok(())
     }
 
     /// Replies that are queued and not sent yet.

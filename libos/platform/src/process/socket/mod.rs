@@ -18,7 +18,6 @@ use core::net::SocketAddr;
 const ACCEPT_FLAGS: usize = 0o4000 | 0o2000000;
 const IPPROTO_TCP: usize = 6;
 const TCP_NODELAY: usize = 1;
-const TCP_QUICKACK: usize = 12;
 
 /// What to end of a stream (shutdown(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,14 +51,6 @@ impl HostListener {
         let accepted = unsafe { retried(number::ACCEPT4, arguments)? };
         let descriptor = Descriptor::own(accepted as i32).ok_or(Errno::EBADF)?;
         Ok((HostStream::new(descriptor), peer.get().ok_or(Errno::EAFNOSUPPORT)?))
-    }
-
-    /// The address that it listens on, on the host.
-    ///
-    /// # Errors
-    /// The host's.
-    pub fn local_address(&self) -> Result<SocketAddr, Errno> {
-        local_address(&self.0)
     }
 
     /// Reports readiness under `token` (see [`crate::event`]).
@@ -127,14 +118,6 @@ impl HostStream {
         set_option(&self.0, TCP_NODELAY, on)
     }
 
-    /// Acknowledges at once (TCP_QUICKACK).
-    ///
-    /// # Errors
-    /// The host's.
-    pub fn set_quickack(&self, on: bool) -> Result<(), Errno> {
-        set_option(&self.0, TCP_QUICKACK, on)
-    }
-
     /// The local address, on the host.
     ///
     /// # Errors
@@ -149,14 +132,6 @@ impl HostStream {
     /// The host's.
     pub fn watch(&self, token: u32) -> Result<(), Errno> {
         event::watch(self.0.number(), token)
-    }
-
-    /// Takes over a std stream, for tests.
-    #[cfg(not(kernlet_image))]
-    pub fn from_std(stream: std::net::TcpStream) -> Self {
-        use std::os::fd::IntoRawFd;
-        stream.set_nonblocking(true).expect("a socket can be made non-blocking");
-        Self(Descriptor::own(stream.into_raw_fd()).expect("an open stream has a descriptor"))
     }
 }
 

@@ -27,7 +27,7 @@ mod event {
 /// What [`Link::discover`] found, by port number.
 pub struct Found {
     /// The ports with the names that were looked for.
-    pub named: [Option<u32>; 4],
+    pub named: [Option<u32>; 5],
     /// The first console port.
     pub console: Option<u32>,
 }
@@ -69,8 +69,8 @@ impl Link {
     }
 
     /// Finds out which ports there are.
-    pub fn discover(&mut self, names: &[&str; 4]) -> Found {
-        let mut found = Found { named: [None; 4], console: None };
+    pub fn discover(&mut self, names: &[&str; 5]) -> Found {
+        let mut found = Found { named: [None; 5], console: None };
         if self.queues.is_none() {
             found.console = Some(0);
             return found;

@@ -23,15 +23,20 @@ pub struct Port {
     sending: bool,
 }
 
+/// The queues of the port with that number.
+pub fn queues(number: u32) -> Option<[u16; 2]> {
+    // Port 0 has queues 0 and 1; 2 and 3 are the control queues.
+    let first = u16::try_from(if number == 0 { 0 } else { number.checked_mul(2)?.checked_add(2)? }).ok()?;
+    Some([first, first.checked_add(1)?])
+}
+
 impl Port {
     pub fn open(device: &Device, number: u32) -> Option<Self> {
-        // Port 0 has queues 0 and 1; 2 and 3 are the control queues.
-        let first =
-            u16::try_from(if number == 0 { 0 } else { number.checked_mul(2)?.checked_add(2)? }).ok()?;
+        let [first, second] = queues(number)?;
         let mut port = Self {
             number,
             receive: device.queue(first, QUEUE)?,
-            transmit: device.queue(first + 1, QUEUE)?,
+            transmit: device.queue(second, QUEUE)?,
             input: Dma::new(BUFFER)?,
             output: Dma::new(BUFFER)?,
             start: 0,
