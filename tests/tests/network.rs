@@ -350,3 +350,34 @@ fn only_allowed_connections_are_made_in_both_doors() {
         }
     }
 }
+
+#[test]
+fn datagrams_are_exchanged_with_who_was_allowed_in_both_doors() {
+    let user = User::ordinary();
+    let image = image("tests/programs/probe");
+    let image = image.to_str().expect("UTF-8");
+    let server = std::net::UdpSocket::bind("127.0.0.1:0").expect("there are ports");
+    let port = server.local_addr().expect("it is bound").port().to_string();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 64];
+        while let Ok((length, client)) = server.recv_from(&mut buffer) {
+            let _ = server.send_to(&[&buffer[..length], b" yourself"].concat(), client);
+        }
+    });
+    let host = "host.kernlet.internal";
+    let allowed = format!("{host}:{port}/udp");
+    let tcp = format!("{host}:{port}");
+    for (backend, machine) in DOORS {
+        let run = |grant: &str, port: &str| {
+            let run = ["run", "-b", backend, "--allow-connect", grant, image, "datagram", host, port];
+            finish(user.kernlet(run).env("KERNLET_QEMU_MACHINE", machine))
+        };
+        let answered = run(&allowed, &port);
+        let expected = format!("hello yourself from 169.254.1.2:{port}\n");
+        assert_eq!((answered.status, answered.out), (0, expected), "{backend} {machine}");
+        for (grant, port) in [(&allowed, "9"), (&tcp, port.as_str())] {
+            let refused = run(grant, port);
+            assert!(refused.status == 1 && refused.out.contains("EACCES"), "{backend} {machine}: {refused:?}");
+        }
+    }
+}

@@ -61,6 +61,7 @@ async fn main() -> u8 {
             }
         }
         ["connect", host, port] => return connect(host, port.parse().unwrap_or(0)).await,
+        ["datagram", host, port] => return datagram(host, port.parse().unwrap_or(0)).await,
         ["address"] => println!("{:#x}", end::null as *const () as usize),
         _ => return files::run(&arguments).await,
     }
@@ -78,6 +79,28 @@ async fn connect(host: &str, port: u16) -> u8 {
         let mut buffer = [0; 64];
         let count = stream.read(&mut buffer).await?;
         kernlet::io::write(kernlet::io::Stream::Out, &buffer[..count]);
+        Ok::<_, kernlet::Error>(())
+    };
+    match talk.await {
+        Ok(()) => 0,
+        Err(error) => {
+            println!("{error}");
+            1
+        }
+    }
+}
+
+/// Says hello to a server by UDP and tells what it answers, and from where.
+async fn datagram(host: &str, port: u16) -> u8 {
+    let talk = async {
+        let addresses = kernlet::net::resolve(host).await?;
+        let address = *addresses.first().ok_or(kernlet::Error::ENOENT)?;
+        let socket = kernlet::net::UdpSocket::bind(([0, 0, 0, 0], 0)).await?;
+        socket.send_to(b"hello", (address, port).into()).await?;
+        let mut buffer = [0; 64];
+        let (count, peer) = socket.recv_from(&mut buffer).await?;
+        kernlet::io::write(kernlet::io::Stream::Out, &buffer[..count]);
+        println!(" from {peer}");
         Ok::<_, kernlet::Error>(())
     };
     match talk.await {
