@@ -377,7 +377,10 @@ fn datagrams_are_exchanged_with_who_was_allowed_in_both_doors() {
         assert_eq!((answered.status, answered.out), (0, expected), "{backend} {machine}");
         for (grant, port) in [(&allowed, "9"), (&tcp, port.as_str())] {
             let refused = run(grant, port);
-            assert!(refused.status == 1 && refused.out.contains("EACCES"), "{backend} {machine}: {refused:?}");
+            assert!(
+                refused.status == 1 && refused.out.contains("EACCES"),
+                "{backend} {machine}: {refused:?}"
+            );
         }
     }
 }

@@ -108,16 +108,19 @@ pub fn wait(deadline: Option<u64>, report: &mut dyn FnMut(Ready)) {
 
 /// Acknowledges and reports the lines of `struck`.
 fn tell(struck: u32, report: &mut dyn FnMut(Ready)) {
-    let mut at = 0;
-    for (line, status) in TABLE.lock().status.into_iter().enumerate() {
-        if struck >> line & 1 != 0 {
-            acknowledge(status);
-        }
-    }
-    // The table is not held while `report` runs: it may watch more.
     if struck == 0 {
         return;
     }
+    let mut at = 0;
+    let table = TABLE.lock();
+    for (line, status) in table.status.iter().enumerate() {
+        if struck >> line & 1 != 0 {
+            acknowledge(*status);
+        }
+    }
+    // The table is not held while `report` runs: it may watch more.
+    let hook = table.hook;
+    drop(table);
     loop {
         let table = TABLE.lock();
         let Some(&(line, token)) = table.watches.iter().take(table.watched).nth(at) else { break };
@@ -127,7 +130,6 @@ fn tell(struck: u32, report: &mut dyn FnMut(Ready)) {
         }
         at += 1;
     }
-    let hook = TABLE.lock().hook;
     if let Some(hook) = hook {
         hook(Some(report));
     }

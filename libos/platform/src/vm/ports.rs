@@ -45,9 +45,9 @@ impl Console {
     fn open() -> Option<Self> {
         let mut link = Link::open()?;
         let found = link.discover(&NAMES);
-        let [named @ .., trunk] = found.named;
+        let trunk = found.named[4];
         let mut console = Self { link, ports: [const { None }; 4], roles: [None; 4], trunk };
-        for (role, named) in named.into_iter().enumerate() {
+        for (role, named) in found.named.into_iter().take(4).enumerate() {
             if let Some(number) = named.or(found.console.filter(|_| role != Role::Control as usize)) {
                 console.roles[role] = console.port(number);
             }
