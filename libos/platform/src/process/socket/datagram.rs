@@ -103,7 +103,7 @@ impl Batch {
     }
 
     /// Asks `answer` for the reply to each datagram in turn: it reads the datagram, writes into the buffer and
-    /// returns the reply's length, 0 for no reply. The replies are queued for [`HostDatagram::send_batch`].
+    /// returns the reply's length, 0 for no reply. The replies are queued for [`crate::socket::HostDatagram::send_batch`].
     pub fn answer(&mut self, mut answer: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> usize) {
         self.queued = 0;
         self.sent = 0;
