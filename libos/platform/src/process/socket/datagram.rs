@@ -103,7 +103,8 @@ impl Batch {
     }
 
     /// Asks `answer` for the reply to each datagram in turn: it reads the datagram, writes into the buffer and
-    /// returns the reply's length, 0 for no reply. The replies are queued for [`crate::socket::HostDatagram::send_batch`].
+    /// returns the reply's length, 0 for no reply. The replies are queued for
+    /// [`crate::socket::HostDatagram::send_batch`].
     pub fn answer(&mut self, mut answer: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> usize) {
         self.queued = 0;
         self.sent = 0;
@@ -151,7 +152,8 @@ impl Batch {
         Ok(self.count)
     }
 
-    /// Sends the replies to a batch that [`Self::fill`] filled by a function that sends one; what it refuses is dropped.
+    /// Sends the replies to a batch that [`Self::fill`] filled, by a function that sends one; what it refuses is
+    /// dropped.
     #[cfg(kernlet_image)]
     pub(crate) fn empty(
         &mut self,
