@@ -62,6 +62,7 @@ async fn main() -> u8 {
         }
         ["connect", host, port] => return connect(host, port.parse().unwrap_or(0)).await,
         ["datagram", host, port] => return datagram(host, port.parse().unwrap_or(0)).await,
+        ["touch-both", first, second] => touch_both(first, second).await,
         ["address"] => println!("{:#x}", end::null as *const () as usize),
         _ => return files::run(&arguments).await,
     }
@@ -109,6 +110,23 @@ async fn datagram(host: &str, port: u16) -> u8 {
             println!("{error}");
             1
         }
+    }
+}
+
+/// Asks for a file that may hang, and goes on asking for another.
+async fn touch_both(first: &str, second: &str) {
+    let first = String::from(first);
+    kernlet::task::spawn("first", async move {
+        let found = kernlet::fs::metadata(&first).await;
+        println!("first: {:?}", found.map(|m| m.len()));
+    });
+    let mut count = 0u32;
+    loop {
+        if kernlet::fs::metadata(second).await.is_ok() {
+            count += 1;
+            println!("second: {count}");
+        }
+        sleep(Duration::from_millis(20)).await;
     }
 }
 
