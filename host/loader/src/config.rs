@@ -64,4 +64,6 @@ pub struct Config {
     pub blob_offset: u64,
     /// How far the stack may grow, in bytes.
     pub stack_size: u64,
+    /// Where a refused host call is told: standard error, or -1.
+    pub stderr: i64,
 }

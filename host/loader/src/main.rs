@@ -12,6 +12,7 @@ mod landlock;
 #[path = "../../../wire/src/launch.rs"]
 mod launch;
 mod map;
+mod refused;
 mod system;
 
 use config::{Config, MAGIC};
@@ -75,6 +76,7 @@ extern "C" fn load(stack: *const usize, configuration: *const Config) -> ! {
     }
     landlock::restrict();
     ignore_broken_pipes();
+    refused::tell();
     let top = (stack as usize).next_multiple_of(4096);
     let launch = Launch {
         magic: launch::MAGIC,

@@ -4,6 +4,7 @@ use core::arch::asm;
 
 /// Numbers (arch/x86/entry/syscalls/syscall_64.tbl).
 pub mod number {
+    pub const WRITE: usize = 1;
     pub const MMAP: usize = 9;
     pub const RT_SIGACTION: usize = 13;
     pub const GETPPID: usize = 110;

@@ -46,9 +46,13 @@ impl End {
             (_, Fate::Signalled(SIGKILL)) => {
                 (137, Some("killed by the host: SIGKILL, or its memory was used up".into()))
             }
-            (Backend::Process, Fate::Signalled(SIGSYS)) => {
-                (159, Some("ended by the sandbox: it made a host call that was not granted (seccomp)".into()))
-            }
+            (Backend::Process, Fate::Signalled(SIGSYS)) => (
+                159,
+                Some(
+                    "ended by the sandbox: it made a host call that was not granted (its log names it)"
+                        .into(),
+                ),
+            ),
             (_, Fate::Signalled(signal)) => (
                 u8::try_from(128 + signal).unwrap_or(255),
                 Some(format!("ended by {}", crate::signals::name(u8::try_from(signal).unwrap_or(0)))),

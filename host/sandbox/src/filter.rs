@@ -4,6 +4,8 @@ use crate::table::{Check, HostCall};
 
 const RET_ALLOW: u32 = 0x7fff_0000;
 const RET_KILL_PROCESS: u32 = 0x8000_0000;
+/// SECCOMP_RET_TRAP: the loader's handler of SIGSYS tells which call it was and ends the instance.
+const RET_TRAP: u32 = 0x0003_0000;
 /// SECCOMP_RET_ERRNO with EPERM.
 const RET_EPERM: u32 = 0x0005_0001;
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
@@ -61,12 +63,12 @@ pub fn compile(calls: &[HostCall]) -> Vec<Instruction> {
 /// Looks for the number among `calls`, which ascend.
 fn search(calls: &[&HostCall]) -> Vec<Instruction> {
     match calls {
-        [] => vec![Instruction(RETURN, 0, 0, RET_KILL_PROCESS)],
+        [] => vec![Instruction(RETURN, 0, 0, RET_TRAP)],
         [call] => {
             let body = call_body(call.checks);
             let mut code = vec![Instruction(JUMP_EQUAL, 0, body.len() as u8, call.number)];
             code.extend(body);
-            code.push(Instruction(RETURN, 0, 0, RET_KILL_PROCESS));
+            code.push(Instruction(RETURN, 0, 0, RET_TRAP));
             code
         }
         _ => {
@@ -152,7 +154,7 @@ mod tests {
     fn only_listed_calls_pass() {
         for number in 0..600 {
             match HOST_CALLS.iter().find(|c| c.number == number) {
-                None => assert_eq!(native(number, [0; 6]), RET_KILL_PROCESS, "call {number}"),
+                None => assert_eq!(native(number, [0; 6]), RET_TRAP, "call {number}"),
                 Some(call) if call.checks.is_empty() => {
                     assert_eq!(native(number, [0; 6]), RET_ALLOW, "{}", call.name);
                 }
@@ -167,6 +169,14 @@ mod tests {
         assert_eq!(native(X32_BIT, [0; 6]), RET_KILL_PROCESS);
         assert_eq!(native(X32_BIT | 1, [0; 6]), RET_KILL_PROCESS);
         assert_eq!(run(&program, 0x4000_0003, 1, [0; 6]), RET_KILL_PROCESS);
+    }
+
+    #[test]
+    fn only_faults_can_be_handled_and_refused_calls_cannot() {
+        for signal in 0..65 {
+            let expected = if [4, 7, 8, 11].contains(&signal) { RET_ALLOW } else { RET_EPERM };
+            assert_eq!(native(13, [signal, 0, 0, 8, 0, 0]), expected, "signal {signal}");
+        }
     }
 
     #[test]

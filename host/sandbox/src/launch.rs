@@ -111,6 +111,7 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
 
     let mut config = configuration(segments, entry, memory)?;
     config.image = image.as_raw_fd();
+    config.stderr = number(&stdio[2]).into();
     let program = loader(config, &granted, &blob.finish())?;
     for fd in granted.iter().copied().chain([image.as_fd()]) {
         rustix::io::fcntl_setfd(fd, FdFlags::empty()).map_err(host("F_SETFD"))?;
@@ -169,6 +170,7 @@ fn configuration(segments: &[Segment], entry: u64, memory: u64) -> Result<Config
         blob_length: 0,
         blob_offset: 0,
         stack_size: STACK,
+        stderr: -1,
     })
 }
 
@@ -249,6 +251,7 @@ fn encode(config: &Config) -> Vec<u8> {
     for field in rest {
         out.extend_from_slice(&field.to_le_bytes());
     }
+    out.extend_from_slice(&c.stderr.to_le_bytes());
     debug_assert_eq!(out.len(), size_of::<Config>());
     out
 }
