@@ -174,9 +174,11 @@ fn configuration(segments: &[Segment], entry: u64, memory: u64) -> Result<Config
     })
 }
 
+/// As much as this user may have: the soft limit is for programs that use select(2), and often 1024, which a server of
+/// thousands of connections would meet.
 fn descriptor_limit() -> u64 {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    limit.current.unwrap_or(DESCRIPTORS).min(DESCRIPTORS)
+    limit.maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS)
 }
 
 /// The loader as an executable file of its own in memory, its configuration filled in.

@@ -67,7 +67,7 @@ pub use kernlet_entropy as random;
 /// Tasks and what they share.
 pub mod task {
     pub use kernlet_exec::{Task, spawn, yield_now};
-    pub use kernlet_sync::{Receiver, Sender, WaitQueue, channel};
+    pub use kernlet_sync::{Receiver, Sender, WaitQueue, channel, poll_fn};
 }
 
 /// Clocks, timers and time limits.
@@ -79,6 +79,20 @@ pub mod time {
 /// How much memory the heap takes, in bytes.
 pub fn heap_size() -> usize {
     kernlet_memory::heap_size()
+}
+
+/// How large the heap may become, in bytes (`-m`, less what the image itself takes in a VM); `None` when the
+/// instance was not told.
+///
+/// ```no_run
+/// # #[kernlet::main]
+/// # async fn main() {
+/// let cache = kernlet::memory_limit().unwrap_or(256 << 20) / 8;
+/// # let _ = cache;
+/// # }
+/// ```
+pub fn memory_limit() -> Option<u64> {
+    kernlet_platform::boot::blob().memory()
 }
 
 /// Prints to standard output, with a newline.

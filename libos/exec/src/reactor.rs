@@ -14,6 +14,8 @@ const INDEX_BITS: u32 = 20;
 struct Slot {
     generation: u32,
     used: bool,
+    /// The other end was reported to have ended.
+    ended: bool,
     /// For reading and for writing: may it succeed, and who waits.
     ready: [bool; 2],
     waiting: [Option<Waker>; 2],
@@ -39,6 +41,7 @@ pub(crate) fn dispatch(event: Ready) {
     let wakers = {
         let mut reactor = REACTOR.get().borrow_mut();
         let Some(slot) = reactor.slot(event.token) else { return };
+        slot.ended |= event.ended;
         let mut wakers = [None, None];
         for (i, now) in [event.readable, event.writable].into_iter().enumerate() {
             if now {
@@ -76,7 +79,7 @@ impl Source {
         });
         assert!(index < 1 << INDEX_BITS, "more than a million sources");
         let slot = &mut reactor.slots[index as usize];
-        *slot = Slot { generation: slot.generation, used: true, ready: [true; 2], waiting: [None, None] };
+        *slot = Slot { generation: slot.generation, used: true, ready: [true; 2], ..Slot::default() };
         Self { token: index | slot.generation << INDEX_BITS }
     }
 
@@ -116,6 +119,14 @@ impl Source {
     /// Reading gave EAGAIN: not readable until the platform reports again.
     pub fn clear_readable(&self) {
         self.clear(0);
+    }
+
+    /// Reading took all that was there, so that it would give EAGAIN now: not readable until the platform reports
+    /// again. When the end has been reported already no other report comes, and it stays readable.
+    pub fn clear_drained(&self) {
+        if let Some(slot) = REACTOR.get().borrow_mut().slot(self.token) {
+            slot.ready[0] = slot.ended;
+        }
     }
 
     /// Writing gave EAGAIN: not writable until the platform reports again.

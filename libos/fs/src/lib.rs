@@ -41,7 +41,7 @@ pub use tree::{
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use kernlet_platform::Errno;
+pub use kernlet_platform::Errno;
 
 /// The contents of a file.
 ///
@@ -67,6 +67,22 @@ pub async fn read_to_string(path: impl AsRef<[u8]>) -> Result<String, Errno> {
 /// Those of open(2) and write(2).
 pub async fn write(path: impl AsRef<[u8]>, bytes: impl AsRef<[u8]>) -> Result<(), Errno> {
     File::create(path).await?.write_all(bytes.as_ref()).await
+}
+
+/// The SHA-256 hash of the sealed root, by which one image's files can be told from another's; `None` when the image
+/// has no root.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), kernlet_fs::Errno> {
+/// // Names one content for good: a sealed file never changes.
+/// let digest = kernlet_fs::root_digest();
+/// let inode = kernlet_fs::metadata("/www/index.html").await?.inode;
+/// # let _ = (digest, inode);
+/// # Ok(())
+/// # }
+/// ```
+pub fn root_digest() -> Option<[u8; 32]> {
+    Some(root::manifest()?.root?.digest.0)
 }
 
 /// Bytes that are no text.

@@ -13,6 +13,9 @@ pub struct Ready {
     pub readable: bool,
     /// Writing may succeed (or will tell of an error).
     pub writable: bool,
+    /// The other end has ended its side, or the connection: reading will come to an end of which no further report
+    /// is made.
+    pub ended: bool,
 }
 
 /// Halts until something is ready or [`crate::clock::monotonic`] reaches `deadline` (`None`: no limit), then

@@ -49,6 +49,25 @@ impl<T: Watch> Watched<T> {
         Poll::Pending
     }
 
+    /// Reads as [`Self::poll_read`] does. A stream that gave less than there was room for is empty (epoll(7)), so that
+    /// the next attempt need not be made to find that out.
+    pub fn poll_read_stream(
+        &self,
+        context: &mut Context<'_>,
+        into: &mut [u8],
+        mut read: impl FnMut(&T, &mut [u8]) -> Result<usize, Errno>,
+    ) -> Poll<Result<usize, Errno>> {
+        let result = self.poll_read(context, |socket| read(socket, into));
+        if let Poll::Ready(Ok(length)) = result
+            && length > 0
+            && length < into.len()
+            && self.watched.get()
+        {
+            self.source.clear_drained();
+        }
+        result
+    }
+
     /// Tries to write as long as there may be room, and leaves a waker after EAGAIN.
     pub fn poll_write<R>(
         &self,

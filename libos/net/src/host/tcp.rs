@@ -81,7 +81,7 @@ impl Stream {
 
     /// Reads what is there; 0 bytes at the end.
     pub fn poll_read(&self, context: &mut Context<'_>, into: &mut [u8]) -> Poll<Result<usize, Errno>> {
-        self.watched.poll_read(context, |s| s.read(into))
+        self.watched.poll_read_stream(context, into, HostStream::read)
     }
 
     /// Writes what fits.

@@ -68,7 +68,24 @@ impl TcpStream {
         poll_fn(|context| self.poll_read(context, buffer)).await
     }
 
-    fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Errno>> {
+    /// Reads what is there, or has the task woken when something comes. This is [`Self::read`] for a program that lends
+    /// its buffer only while there is something to read: many connections that wait then share one.
+    ///
+    /// One task at a time may read. A task that always finds something should let others run now and then
+    /// (`kernlet::task::yield_now`).
+    ///
+    /// ```no_run
+    /// # use core::cell::RefCell;
+    /// # async fn example(stream: &kernlet_net::TcpStream, shared: &RefCell<[u8; 4096]>) -> Result<(), kernlet_net::Errno> {
+    /// let length = kernlet_sync::poll_fn(|context| stream.poll_read(context, &mut *shared.borrow_mut())).await?;
+    /// # let _ = length;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Errno>> {
         match &self.provider {
             Provider::Inside(stream) => stream.poll_read(context, buffer),
             Provider::Host(stream) => stream.poll_read(context, buffer),
@@ -100,7 +117,12 @@ impl TcpStream {
         poll_fn(|context| self.poll_write(context, bytes)).await
     }
 
-    fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Errno>> {
+    /// Writes what fits, or has the task woken when there is room: [`Self::write`] for a program that waits for other
+    /// things at the same time. One task at a time may write.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Errno>> {
         match &self.provider {
             Provider::Inside(stream) => stream.poll_write(context, bytes),
             Provider::Host(stream) => stream.poll_write(context, bytes),
@@ -114,27 +136,36 @@ impl TcpStream {
     /// As [`Self::write`].
     pub async fn write_vectored(&self, pieces: &[&[u8]]) -> Result<usize, Errno> {
         let _turn = self.writing.take().await;
-        poll_fn(|context| {
-            if let Provider::Host(stream) = &self.provider {
-                return stream.poll_write_vectored(context, pieces);
-            }
-            let mut written = 0;
-            for piece in pieces.iter().filter(|p| !p.is_empty()) {
-                match self.poll_write(context, piece) {
-                    Poll::Ready(Ok(length)) => {
-                        written += length;
-                        if length < piece.len() {
-                            break;
-                        }
+        poll_fn(|context| self.poll_write_vectored(context, pieces)).await
+    }
+
+    /// Writes what fits of several pieces, or has the task woken when there is room; see [`Self::poll_write`].
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub fn poll_write_vectored(
+        &self,
+        context: &mut Context<'_>,
+        pieces: &[&[u8]],
+    ) -> Poll<Result<usize, Errno>> {
+        if let Provider::Host(stream) = &self.provider {
+            return stream.poll_write_vectored(context, pieces);
+        }
+        let mut written = 0;
+        for piece in pieces.iter().filter(|p| !p.is_empty()) {
+            match self.poll_write(context, piece) {
+                Poll::Ready(Ok(length)) => {
+                    written += length;
+                    if length < piece.len() {
+                        break;
                     }
-                    // What was written before counts; the next call tells of the error, or waits.
-                    _ if written > 0 => break,
-                    other => return other,
                 }
+                // What was written before counts; the next call tells of the error, or waits.
+                _ if written > 0 => break,
+                other => return other,
             }
-            Poll::Ready(Ok(written))
-        })
-        .await
+        }
+        Poll::Ready(Ok(written))
     }
 
     /// Writes all of `bytes`.

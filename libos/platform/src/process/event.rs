@@ -65,11 +65,12 @@ pub fn wait(deadline: Option<u64>, report: &mut dyn FnMut(Ready)) {
     let count = unsafe { call(number::EPOLL_PWAIT2, arguments) }.unwrap_or(0);
     for event in events.iter().take(count) {
         let (events, data) = (event.events, event.data);
-        let ended = events & (EPOLLERR | EPOLLHUP) != 0;
+        let broken = events & (EPOLLERR | EPOLLHUP) != 0;
         report(Ready {
             token: data as u32,
-            readable: ended || events & (EPOLLIN | EPOLLRDHUP) != 0,
-            writable: ended || events & EPOLLOUT != 0,
+            readable: broken || events & (EPOLLIN | EPOLLRDHUP) != 0,
+            writable: broken || events & EPOLLOUT != 0,
+            ended: broken || events & EPOLLRDHUP != 0,
         });
     }
 }

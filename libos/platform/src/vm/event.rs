@@ -126,7 +126,7 @@ fn tell(struck: u32, report: &mut dyn FnMut(Ready)) {
         let Some(&(line, token)) = table.watches.iter().take(table.watched).nth(at) else { break };
         drop(table);
         if struck >> line & 1 != 0 {
-            report(Ready { token, readable: true, writable: true });
+            report(Ready { token, readable: true, writable: true, ended: false });
         }
         at += 1;
     }
