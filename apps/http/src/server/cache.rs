@@ -1,7 +1,8 @@
 //! Files that were looked up before, by the path of the request.
 //!
 //! A direct-mapped table: a file takes the place that its hash gives it, whoever had that before. Files of the image
-//! stay right for ever. The contents of a volume's small files are kept here, too, but checked before each use.
+//! stay right for ever. Those of a volume are kept here, too, open and, if they are small, with their contents; they are
+//! checked before each use.
 
 use super::files::Served;
 use core::cell::{Cell, RefCell};
@@ -52,6 +53,12 @@ impl Cache {
         let places = self.places.borrow();
         let place = places.get(self.place(path, gzip))?.as_ref()?;
         (place.gzip == gzip && *place.path == *path).then(|| place.file.clone())
+    }
+
+    /// Forgets all.
+    pub fn clear(&self) {
+        self.places.borrow_mut().clear();
+        self.held.set(0);
     }
 
     /// Keeps a file, if it is small enough.

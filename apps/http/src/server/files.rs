@@ -1,6 +1,7 @@
 //! Finding files: in the image, where they are served from where they lie, or in a volume.
 
 use super::cache::Cache;
+use super::pin::{Directories, Pin};
 use crate::options::Options;
 use http::representation::Facts;
 use http::{Representation, Status, listing, mime, number, target};
@@ -26,6 +27,17 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
+    /// Remembers what the file is now.
+    pub async fn new(file: File) -> Result<Self, Error> {
+        let about = file.metadata().await?;
+        Ok(Self { file, about })
+    }
+
+    /// Whether it may change again without its times telling.
+    pub fn is_fresh(&self) -> bool {
+        is_fresh(&self.about)
+    }
+
     /// Whether nobody has changed it since.
     pub async fn unchanged(&self) -> bool {
         self.file.metadata().await.is_ok_and(|now| same(&now, &self.about))
@@ -40,8 +52,8 @@ fn same(a: &Metadata, b: &Metadata) -> bool {
 pub enum Source {
     /// In the image.
     Static(&'static [u8]),
-    /// Read from a volume; what the file was then.
-    Copy(Rc<[u8]>, Metadata),
+    /// Read from a volume.
+    Copy(Rc<[u8]>, Rc<OpenFile>),
     /// In a volume.
     Open(Rc<OpenFile>),
 }
@@ -50,9 +62,20 @@ pub enum Source {
 pub struct Served {
     pub representation: Representation,
     pub source: Source,
+    /// While it holds, the path leads to this file. A file of the image needs none.
+    pin: Option<Pin>,
 }
 
 impl Served {
+    /// Whether its path still leads to it, and it is what it was.
+    async fn is_current(&self) -> bool {
+        let (Source::Copy(_, file) | Source::Open(file)) = &self.source else { return true };
+        match &self.pin {
+            Some(pin) => file.unchanged().await && pin.holds().await,
+            None => false,
+        }
+    }
+
     /// Octets of content that it keeps in memory.
     pub fn held(&self) -> usize {
         match &self.source {
@@ -88,6 +111,7 @@ pub struct Files {
     root: String,
     list: bool,
     cache: Cache,
+    directories: Directories,
     digest: [u8; 8],
 }
 
@@ -95,7 +119,13 @@ impl Files {
     /// Serves what the options say; `limit` bounds the contents that are kept.
     pub fn new(options: &Options, limit: usize) -> Self {
         let digest = fs::root_digest().and_then(|d| d.first_chunk().copied()).unwrap_or_default();
-        Self { root: options.root.clone(), list: options.list, cache: Cache::new(limit), digest }
+        Self {
+            root: options.root.clone(),
+            list: options.list,
+            cache: Cache::new(limit),
+            directories: Directories::default(),
+            digest,
+        }
     }
 
     /// The file for a path as it came, when that is known and cannot have changed.
@@ -103,8 +133,23 @@ impl Files {
         self.cache.get(raw, gzip).filter(|file| matches!(file.source, Source::Static(_)))
     }
 
+    /// Gives up what is open without need.
+    pub fn close_idle(&self) {
+        self.directories.clear();
+        self.cache.clear();
+    }
+
     /// Looks for a file.
     pub async fn find(&self, lookup: Lookup) -> Result<Found, Status> {
+        if let Some(kept) = self.cache.get(&lookup.raw, lookup.gzip)
+            && kept.is_current().await
+        {
+            return Ok(Found::File(kept));
+        }
+        self.resolve(&lookup).await
+    }
+
+    async fn resolve(&self, lookup: &Lookup) -> Result<Found, Status> {
         let mut path = [self.root.as_bytes(), &lookup.path].concat();
         let mut about = fs::metadata(&path).await.map_err(status)?;
         if about.is_dir() {
@@ -156,7 +201,7 @@ impl Files {
                 path.truncate(path.len() - 3);
             }
         }
-        self.load(&path, &about, &facts, &lookup).await.map(Found::File)
+        self.load(&path, &about, &facts, lookup).await.map(Found::File)
     }
 
     async fn load(
@@ -175,35 +220,47 @@ impl Files {
             Err(Error::EXDEV) => {}
             Err(error) => return Err(status(error)),
         }
-        if let Some(kept) = self.cache.get(&lookup.raw, lookup.gzip)
-            && let Source::Copy(_, was) = &kept.source
-            && same(was, about)
-            && kept.representation.etag().weak == is_fresh(about)
-        {
-            return Ok(kept);
+        // The pin comes before the lookup whose result it vouches for; that the file is one and open was seen above.
+        let pin = self.directories.pin(path, self.root.len()).await.unwrap_or(None);
+        let pin = if pin.is_some() && self.leads_as_before(path, about, facts).await { pin } else { None };
+        let served = Rc::new(Served { pin, ..self.open(path, facts).await? });
+        // What may change without telling is right for this answer, and not for another.
+        if served.pin.is_some() && !served.representation.etag().weak {
+            self.cache.insert(&lookup.raw, lookup.gzip, served.clone());
         }
-        let file = File::open(path).await.map_err(status)?;
-        let mut about = file.metadata().await.map_err(status)?;
-        if !about.is_file() {
+        Ok(served)
+    }
+
+    /// Whether a second look finds the same file, and the same choice of codings.
+    async fn leads_as_before(&self, path: &[u8], about: &Metadata, facts: &Facts<'_>) -> bool {
+        if !fs::metadata(path).await.is_ok_and(|now| same(&now, about)) {
+            return false;
+        }
+        if !facts.mime.compressible || facts.gzip {
+            return true;
+        }
+        let compressed = fs::metadata([path, b".gz"].concat()).await.is_ok_and(|now| now.is_file());
+        compressed == facts.varies
+    }
+
+    /// Opens a file of a volume, and reads it if it is small.
+    async fn open(&self, path: &[u8], facts: &Facts<'_>) -> Result<Served, Status> {
+        let mut open = OpenFile::new(File::open(path).await.map_err(status)?).await.map_err(status)?;
+        if !open.about.is_file() {
             return Err(Status::FORBIDDEN);
         }
         for _ in 0..ATTEMPTS {
-            if about.size > SMALL {
-                let served = in_volume(&about, facts, Source::Open(Rc::new(OpenFile { file, about })));
-                return Ok(Rc::new(served));
+            let representation = in_volume(&open.about, facts);
+            if open.about.size > SMALL {
+                return Ok(Served { representation, source: Source::Open(Rc::new(open)), pin: None });
             }
-            let mut bytes = kernlet::alloc::vec![0; about.size as usize];
-            let whole = read_whole(&file, &mut bytes).await.map_err(status)?;
-            let now = file.metadata().await.map_err(status)?;
-            if whole && same(&now, &about) {
-                let served = Rc::new(in_volume(&about, facts, Source::Copy(bytes.into(), about)));
-                // A copy of what may change without telling is right for this answer, and not for another.
-                if !served.representation.etag().weak {
-                    self.cache.insert(&lookup.raw, lookup.gzip, served.clone());
-                }
-                return Ok(served);
+            let mut bytes = kernlet::alloc::vec![0; open.about.size as usize];
+            let whole = read_whole(&open.file, &mut bytes).await.map_err(status)?;
+            if whole && open.unchanged().await {
+                let source = Source::Copy(bytes.into(), Rc::new(open));
+                return Ok(Served { representation, source, pin: None });
             }
-            about = now;
+            open = OpenFile::new(open.file).await.map_err(status)?;
         }
         // It is written to all the time; a copy of some moment is not to be had.
         Err(Status::SERVICE_UNAVAILABLE)
@@ -217,7 +274,11 @@ impl Files {
         number::hexadecimal(&mut tag, about.inode);
         let modified = about.modified / 1_000_000_000;
         let facts = Facts { length: bytes.len() as u64, modified, tag: &tag, ..*facts };
-        Rc::new(Served { representation: Representation::new(&facts), source: Source::Static(bytes) })
+        Rc::new(Served {
+            representation: Representation::new(&facts),
+            source: Source::Static(bytes),
+            pin: None,
+        })
     }
 
     async fn list(&self, folder: &[u8], shown: &[u8]) -> Result<Vec<u8>, Status> {
@@ -232,7 +293,7 @@ impl Files {
 }
 
 /// A file of a volume is told from what it was at other times by its place, length and times.
-fn in_volume(about: &Metadata, facts: &Facts<'_>, source: Source) -> Served {
+fn in_volume(about: &Metadata, facts: &Facts<'_>) -> Representation {
     let mut tag = Vec::with_capacity(64);
     for (value, end) in
         [(about.modified, b'-'), (about.size, b'-'), (about.inode ^ about.changed.rotate_left(32), b' ')]
@@ -248,7 +309,7 @@ fn in_volume(about: &Metadata, facts: &Facts<'_>, source: Source) -> Served {
         weak: is_fresh(about),
         ..*facts
     };
-    Served { representation: Representation::new(&facts), source }
+    Representation::new(&facts)
 }
 
 fn is_fresh(about: &Metadata) -> bool {

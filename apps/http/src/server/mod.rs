@@ -5,6 +5,7 @@ mod cache;
 mod connection;
 mod files;
 mod log;
+mod pin;
 mod requests;
 mod segment;
 mod table;
@@ -94,6 +95,7 @@ pub async fn accept(listener: TcpListener, server: Rc<Server>) {
             Ok((stream, _)) => drop(spawn("connection", serve(stream, server.clone()))),
             Err(error) => {
                 kernlet::log::warning!("accept: {error}");
+                server.files.close_idle();
                 make_room(&server).await;
             }
         }
