@@ -4,6 +4,8 @@
 //! Images are built once, by whoever runs the tests; instances run as an ordinary user: root becomes `nobody` first.
 //! A missing tool fails the test that needs it and says how to get it.
 
+pub mod http;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

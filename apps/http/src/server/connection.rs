@@ -121,7 +121,7 @@ impl Connection {
 
     /// Reads the next piece of the file that is sent.
     ///
-    /// A piece goes out only when the file is still the one that was opened after it was read; so whoever gets all that
+    /// A piece goes out only when nobody has written to the file since it was opened; so whoever gets all that
     /// the answer's length promises has the file as it was at one moment.
     pub async fn read_file(&mut self) -> Result<(), Error> {
         let Some(Segment::File(open, first, left)) = self.segments.front() else { return Ok(()) };
@@ -132,7 +132,7 @@ impl Connection {
         }
         let mut piece = kernlet::alloc::vec![0; size];
         let count = open.file.read_at(&mut piece, first).await?;
-        if count == 0 || !open.unchanged().await {
+        if count == 0 || !open.unwritten().await {
             return Err(Error::ESTALE);
         }
         piece.truncate(count);

@@ -38,9 +38,15 @@ impl OpenFile {
         is_fresh(&self.about)
     }
 
-    /// Whether nobody has changed it since.
+    /// Whether nothing of it has changed since, its names included.
     pub async fn unchanged(&self) -> bool {
         self.file.metadata().await.is_ok_and(|now| same(&now, &self.about))
+    }
+
+    /// Whether nobody has written to it since. It may have lost its name: it goes on being sent then.
+    pub async fn unwritten(&self) -> bool {
+        let written = |about: &Metadata| (about.size, about.modified);
+        self.file.metadata().await.is_ok_and(|now| written(&now) == written(&self.about))
     }
 }
 
