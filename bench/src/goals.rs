@@ -62,3 +62,15 @@ pub const SIZE_DNS: Goal = goal("image: DNS", Bound::AtMost(400.0), "KB");
 pub const DENSITY: Goal = goal("PSS of an idle DNS instance and its monitor", Bound::AtMost(1.0), "MB");
 /// How long each of many instances takes to start.
 pub const DENSITY_START: Goal = goal("start of each, detached, p50", Bound::Free, "ms");
+/// Answers of the web server for each second of processor time, a file of 1 KB in a volume, against nginx.
+pub const HTTP_VOLUME_CORE: Goal =
+    goal("HTTP answers per core, 1 KB of a volume", Bound::AtLeast(1.0), "x nginx");
+/// Answers for each second.
+pub const HTTP_VOLUME: Goal =
+    goal("HTTP answers per second, 1 KB of a volume", Bound::AtLeast(1.0), "x nginx");
+/// The same with the file in the image.
+pub const HTTP_IMAGE_CORE: Goal =
+    goal("HTTP answers per core, 1 KB of the image", Bound::AtLeast(1.0), "x nginx");
+/// Answers for each second.
+pub const HTTP_IMAGE: Goal =
+    goal("HTTP answers per second, 1 KB of the image", Bound::AtLeast(1.0), "x nginx");

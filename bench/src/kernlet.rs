@@ -4,6 +4,7 @@ use crate::cpu;
 use crate::error::BenchError;
 use crate::place::{Place, output};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,10 +37,14 @@ impl Kernlet {
 
     /// Builds a crate of the workspace into an image, as the caller, who has cargo.
     pub fn build(&self, folder: &str) -> Result<PathBuf, BenchError> {
-        let name = folder.rsplit('/').next().unwrap_or(folder);
+        self.build_with(folder, folder.rsplit('/').next().unwrap_or(folder), &[])
+    }
+
+    /// The same with options of `kernlet build`, as an image of this name.
+    pub fn build_with(&self, folder: &str, name: &str, options: &[&OsStr]) -> Result<PathBuf, BenchError> {
         let image = self.place.path(&format!("{name}.img"));
         let mut command = Command::new(&self.source);
-        command.arg("build").arg(workspace().join(folder)).arg("-o").arg(&image);
+        command.arg("build").args(options).arg(workspace().join(folder)).arg("-o").arg(&image);
         output(&format!("kernlet build {folder}"), &mut command)?;
         self.place.give(&image)?;
         Ok(image)

@@ -13,8 +13,10 @@ mod density;
 mod dns;
 mod error;
 mod goals;
+mod http;
 mod kernlet;
 mod latency;
+mod nginx;
 mod nsd;
 mod place;
 mod report;
@@ -44,6 +46,8 @@ struct Cli {
 enum What {
     /// DNS answers per core and per second, against NSD
     Dns(dns::Options),
+    /// HTTP answers per core and per second, against nginx
+    Http(http::Options),
     /// Spawn to first byte of hello, against a static glibc program
     Start {
         /// How often each is started
@@ -95,7 +99,7 @@ fn main() -> ExitCode {
 
 /// Each measurement, as it is without options.
 fn everything() -> Vec<What> {
-    let names = ["image-size", "vm-start", "memory", "start", "first-answer", "density", "dns"];
+    let names = ["image-size", "vm-start", "memory", "start", "first-answer", "density", "dns", "http"];
     let parsed = names.iter().filter_map(|name| Cli::try_parse_from(["bench", name]).ok());
     parsed.map(|cli| cli.what).collect()
 }
@@ -103,6 +107,7 @@ fn everything() -> Vec<What> {
 fn measure(what: &What, kernlet: Option<&Path>, report: &mut Report) -> Result<(), BenchError> {
     match what {
         What::Dns(options) => dns::measure(kernlet, options, report),
+        What::Http(options) => http::measure(kernlet, options, report),
         What::Start { rounds } => latency::start(kernlet, *rounds, report),
         What::FirstAnswer { rounds } => latency::first_answer(kernlet, *rounds, report),
         What::VmStart => vm::start(kernlet, report),
@@ -122,6 +127,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent_and_all_is_all() {
         Cli::command().debug_assert();
-        assert_eq!(everything().len(), 7);
+        assert_eq!(everything().len(), 8);
     }
 }
