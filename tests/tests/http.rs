@@ -134,7 +134,8 @@ fn links_lead_within_the_volume_and_a_changed_link_is_followed_anew() {
     symlink("../../../../etc", www.join("up")).expect("writable");
     symlink("loop", www.join("loop")).expect("writable");
     write(&www, "secret.txt", "x");
-    std::fs::set_permissions(www.join("secret.txt"), std::fs::Permissions::from_mode(0)).expect("it is ours");
+    std::fs::set_permissions(www.join("secret.txt"), std::fs::Permissions::from_mode(0o000))
+        .expect("it is ours");
     need("mkfifo", "coreutils");
     assert!(Command::new("mkfifo").arg(www.join("pipe")).status().expect("it runs").success());
     let (_, port) = start(&user, &["-v", &format!("{}:/www:ro", www.display())], &[]);

@@ -37,6 +37,15 @@ fn pipelined_requests_are_answered_in_order_however_they_are_cut() {
         }
         writing.join().expect("all was written");
     }
+    // One after the other for longer than a single request may take, always with a part of the next one.
+    let mut stream = connect(port);
+    stream.write_all(&GET[..10]).expect("it reads");
+    let start = std::time::Instant::now();
+    while start.elapsed() < std::time::Duration::from_secs(13) {
+        stream.write_all(&[&GET[10..], &GET[..10]].concat()).expect("it reads");
+        assert_eq!(read_answer(&mut stream).status, 200);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
     // One octet at a time.
     let mut stream = connect(port);
     for octet in GET.repeat(2) {
@@ -250,6 +259,24 @@ fn a_server_without_descriptors_closes_idle_connections_instead_of_ending() {
     assert!(serves(port));
     assert!(streams.iter_mut().filter_map(|s| is_closed(s).then_some(())).count() >= 300);
     assert_eq!(user.inspect("few")["state"], "running");
+}
+
+#[test]
+fn a_low_soft_limit_of_descriptors_is_no_limit_of_connections() {
+    let user = User::ordinary();
+    let image = kernlet_tests::image("apps/http");
+    let port = kernlet_tests::free_port();
+    let mut command = user.command("prlimit");
+    command.args(["--nofile=64:1000"]).arg(kernlet_tests::binary());
+    command.args(["run", "-d", "--name", "soft", "-p", &format!("{port}:80")]).arg(image);
+    let started = kernlet_tests::finish(&mut command);
+    assert_eq!(started.status, 0, "{started:#?}");
+    eventually("the server answers", || serves(port));
+    let mut streams: Vec<TcpStream> = (0..300).map(|_| connect(port)).collect();
+    for stream in &mut streams {
+        stream.write_all(GET).expect("it reads");
+    }
+    assert!(streams.iter_mut().all(|stream| read_answer(stream).status == 200));
 }
 
 #[test]

@@ -227,3 +227,64 @@ fn a_port_that_is_published_twice_accepts_by_both_listeners() {
         }
     });
 }
+
+#[test]
+fn an_end_that_comes_together_with_the_last_bytes_is_seen() {
+    let address = publish_tcp(81);
+    block_on(async move {
+        let listener = TcpListener::bind(at("[::]:81")).await.unwrap();
+        let mut client = net::TcpStream::connect(address).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let reader = spawn("reader", async move {
+            let mut lengths = Vec::new();
+            let mut buffer = [0; 100];
+            while lengths.last() != Some(&0) {
+                lengths.push(stream.read(&mut buffer).await.unwrap());
+            }
+            lengths
+        });
+        // It waits, so that the socket is watched; then a part by itself; then the last part and the end at once.
+        kernlet_exec::sleep(kernlet_time::Duration::from_millis(5)).await;
+        client.write_all(b"first").unwrap();
+        kernlet_exec::sleep(kernlet_time::Duration::from_millis(5)).await;
+        client.write_all(b"last").unwrap();
+        client.shutdown(net::Shutdown::Write).unwrap();
+        let lengths = kernlet_exec::timeout(kernlet_time::Duration::from_secs(20), reader.join()).await;
+        assert_eq!(lengths, Ok(Some(vec![5, 4, 0])));
+    });
+}
+
+#[test]
+fn bytes_that_come_in_pieces_are_all_read_by_poll_with_a_shared_buffer() {
+    let address = publish_tcp(82);
+    let client = thread::spawn(move || {
+        let mut stream = net::TcpStream::connect(address).unwrap();
+        for piece in 0..200u8 {
+            stream.write_all(&[piece; 100]).unwrap();
+            if piece % 50 == 0 {
+                thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+    });
+    block_on(async move {
+        let listener = TcpListener::bind(at("[::]:82")).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let shared = std::cell::RefCell::new([0u8; 64]);
+        let mut read = Vec::new();
+        loop {
+            let length = kernlet_sync::poll_fn(|context| {
+                let mut buffer = shared.borrow_mut();
+                let polled = stream.poll_read(context, &mut *buffer);
+                if let core::task::Poll::Ready(Ok(length)) = polled {
+                    read.extend_from_slice(&buffer[..length]);
+                }
+                polled
+            });
+            if length.await.unwrap() == 0 {
+                break;
+            }
+        }
+        assert_eq!(read, (0..200u8).flat_map(|piece| [piece; 100]).collect::<Vec<_>>());
+    });
+    client.join().unwrap();
+}

@@ -7,6 +7,7 @@
 use super::files::{Found, Lookup};
 use super::requests::Action;
 use super::segment::Segment;
+use super::table::Call;
 use super::{Scratch, Server};
 use core::task::{Context, Poll};
 use http::body::Body;
@@ -23,6 +24,8 @@ const REQUEST: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of an answer at first, and how many octets a second it has to take after that.
 const STALL: Duration = Duration::from_secs(30);
 const SLOWEST: u64 = 512;
+/// How long files may take to be found and read.
+const FILES: Duration = Duration::from_secs(60);
 /// How long, and for how much, a client is heard that goes on sending although it was refused: closing at once would
 /// reset the connection, and lose the answer (RFC 9112, section 9.6).
 const LINGER: (Duration, usize) = (Duration::from_secs(2), 256 << 10);
@@ -80,6 +83,8 @@ pub struct Connection {
     begun: Option<Instant>,
     /// Since when a client has not taken all, and how much it took meanwhile.
     writing: Option<(Instant, u64)>,
+    /// How many requests were answered.
+    pub(super) answered: u64,
     /// What the budget was told.
     counted: usize,
 }
@@ -105,6 +110,7 @@ impl Connection {
             nodelay: false,
             begun: None,
             writing: None,
+            answered: 0,
             counted: 0,
         }
     }
@@ -175,6 +181,9 @@ impl Connection {
         }
         if next.is_pending() {
             self.wait(context, now);
+        } else {
+            // What it waits for now is not the client's doing.
+            server.table.wait(self.place, now + FILES, false, context.waker());
         }
         next
     }
@@ -188,10 +197,13 @@ impl Connection {
         sent: &mut usize,
         now: Instant,
     ) -> Poll<Next> {
-        if server.table.take_expired(self.place) && !self.answer_timeout(server, output) {
-            return Poll::Ready(Next::Close);
+        match server.table.take_call(self.place) {
+            None => {}
+            Some(Call::Deadline) if self.answer_timeout(server, output) => {}
+            Some(_) => return Poll::Ready(Next::Close),
         }
         for _ in 0..TURNS {
+            let before = self.answered;
             match self.flush(context, output, sent) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Next::Close),
@@ -250,7 +262,9 @@ impl Connection {
                 Action::Close => self.ending = Ending::Written,
                 Action::Refuse => self.ending = Ending::Linger,
             }
-            self.begun = (self.is_reading()).then(|| self.begun.unwrap_or(now));
+            // The time of a request begins when the one before was answered.
+            let begun = self.begun.filter(|_| self.answered == before);
+            self.begun = self.is_reading().then(|| begun.unwrap_or(now));
         }
         // Always ready: the others are, too.
         context.waker().wake_by_ref();
@@ -366,6 +380,9 @@ impl Connection {
             (_, Some((since, taken)), _) => (since + STALL + Duration::from_secs(taken / SLOWEST), false),
             // Who is slow to ask may be closed to make room, as who does not ask.
             (_, None, Some(begun)) => (begun + REQUEST, true),
+            (_, None, None) if self.answered == 0 => {
+                (now + REQUEST.min(self.server.options.keep_alive), true)
+            }
             (_, None, None) => (now + self.server.options.keep_alive, true),
         };
         self.server.table.wait(self.place, deadline, idle, context.waker());

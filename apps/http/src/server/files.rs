@@ -308,9 +308,11 @@ fn in_volume(about: &Metadata, facts: &Facts<'_>) -> Representation {
         tag.push(end);
     }
     tag.pop();
+    let modified = about.modified / 1_000_000_000;
     let facts = Facts {
         length: about.size,
-        modified: about.modified / 1_000_000_000,
+        // No file was modified later than now (RFC 9110, section 8.8.2.1).
+        modified: if modified <= unix_time().as_secs() { modified } else { 0 },
         tag: &tag,
         weak: is_fresh(about),
         ..*facts

@@ -29,6 +29,8 @@ use table::Table;
 const TICK: Duration = Duration::from_secs(1);
 /// How long answers under way may take once the server is asked to end.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How often a lack of descriptors is logged.
+const COMPLAINT: Duration = Duration::from_secs(10);
 /// How many connections are closed at once to make room.
 const SHED: usize = 16;
 
@@ -86,6 +88,7 @@ impl Server {
 
 /// Accepts for ever. Without room, connections that wait for a request make some.
 pub async fn accept(listener: TcpListener, server: Rc<Server>) {
+    let mut complained: Option<Instant> = None;
     loop {
         if server.table.count() >= server.options.connections {
             make_room(&server).await;
@@ -94,7 +97,10 @@ pub async fn accept(listener: TcpListener, server: Rc<Server>) {
         match listener.accept().await {
             Ok((stream, _)) => drop(spawn("connection", serve(stream, server.clone()))),
             Err(error) => {
-                kernlet::log::warning!("accept: {error}");
+                if complained.is_none_or(|at| at.elapsed() > COMPLAINT) {
+                    kernlet::log::warning!("accept: {error}; connections that wait are closed");
+                    complained = Some(Instant::now());
+                }
                 server.files.close_idle();
                 make_room(&server).await;
             }

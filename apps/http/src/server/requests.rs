@@ -148,13 +148,14 @@ impl Connection {
     }
 
     fn error(
-        &self,
+        &mut self,
         server: &Server,
         head: Option<&Head<'_, '_>>,
         output: &mut Vec<u8>,
         status: Status,
         connection: respond::Connection,
     ) {
+        self.answered += 1;
         let clock = server.clock.borrow();
         respond::error(output, head, status, &clock, connection);
         if let Some(log) = &server.log {
@@ -175,19 +176,27 @@ impl Connection {
             asked => asked,
         };
         let ends = if connection == respond::Connection::Closes { Answered::Closes } else { Answered::Stays };
-        match self.find(server, head, found) {
-            Err(status) => self.error(server, Some(head), output, status, connection),
+        let wanted = match self.find(server, head, found) {
+            Err(status) => {
+                self.error(server, Some(head), output, status, connection);
+                return ends;
+            }
             Ok(Wanted::Waits(lookup)) => return Answered::Waits(lookup),
-            Ok(Wanted::File(file)) => self.file(server, head, &file, output, connection),
-            Ok(Wanted::Options) => {
+            Ok(wanted) => wanted,
+        };
+        self.answered += 1;
+        match wanted {
+            Wanted::Waits(_) => {}
+            Wanted::File(file) => self.file(server, head, &file, output, connection),
+            Wanted::Options => {
                 respond::options(output, &server.clock.borrow(), connection);
                 self.log(server, head, Status::NO_CONTENT, 0);
             }
-            Ok(Wanted::Redirect(location)) => {
+            Wanted::Redirect(location) => {
                 respond::redirect(output, head, &location, &server.clock.borrow(), connection);
                 self.log(server, head, Status::MOVED_PERMANENTLY, 0);
             }
-            Ok(Wanted::Listing(page)) => {
+            Wanted::Listing(page) => {
                 respond::page(output, head, &page, &server.clock.borrow(), connection);
                 self.log(server, head, Status::OK, page.len() as u64);
             }

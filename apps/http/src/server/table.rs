@@ -9,9 +9,18 @@ use kernlet::alloc::vec::Vec;
 use kernlet::task::WaitQueue;
 use kernlet::time::Instant;
 
+/// Why a connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Its time is up.
+    Deadline,
+    /// Its place is needed.
+    Room,
+}
+
 struct Slot {
     used: bool,
-    expired: bool,
+    call: Option<Call>,
     /// It waits for a request, and may be closed to make room.
     idle: bool,
     deadline: Instant,
@@ -32,12 +41,12 @@ pub struct Table {
 impl Table {
     /// A place for a new connection.
     pub fn enter(&self, deadline: Instant) -> usize {
-        let slot = Slot { used: true, expired: false, idle: true, deadline, waker: None };
+        let slot = Slot { used: true, call: None, idle: true, deadline, waker: None };
         let mut slots = self.slots.borrow_mut();
         let at = match self.free.borrow_mut().pop() {
             Some(at) => at,
             None => {
-                slots.push(Slot { used: false, expired: false, idle: false, deadline, waker: None });
+                slots.push(Slot { used: false, call: None, idle: false, deadline, waker: None });
                 slots.len() - 1
             }
         };
@@ -68,9 +77,9 @@ impl Table {
         }
     }
 
-    /// Whether the connection has run out of time. Tells once.
-    pub fn take_expired(&self, at: usize) -> bool {
-        core::mem::take(&mut self.slots.borrow_mut()[at].expired)
+    /// Whether the connection is to end. Tells once.
+    pub fn take_call(&self, at: usize) -> Option<Call> {
+        self.slots.borrow_mut()[at].call.take()
     }
 
     /// How many connections there are.
@@ -86,7 +95,7 @@ impl Table {
     /// Tells those whose deadline has come.
     pub fn expire(&self, now: Instant) {
         for slot in self.slots.borrow_mut().iter_mut().filter(|s| s.used && s.deadline <= now) {
-            slot.tell();
+            slot.tell(Call::Deadline);
         }
     }
 
@@ -99,8 +108,8 @@ impl Table {
             let at = self.hand.get() % length;
             self.hand.set(at + 1);
             let slot = &mut slots[at];
-            if slot.used && slot.idle && !slot.expired {
-                slot.tell();
+            if slot.used && slot.idle && slot.call.is_none() {
+                slot.tell(Call::Room);
                 shed += 1;
                 if shed >= most {
                     break;
@@ -112,8 +121,8 @@ impl Table {
 }
 
 impl Slot {
-    fn tell(&mut self) {
-        self.expired = true;
+    fn tell(&mut self, call: Call) {
+        self.call = Some(call);
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
