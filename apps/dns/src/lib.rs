@@ -25,9 +25,11 @@ mod text;
 mod zone;
 mod zones;
 
-pub use answer::Transport;
+pub use answer::{
+    Any, Asker, Cookies, Kind, Network, Networks, NotANetwork, Policy, Reply, Transfer, Transport,
+};
 pub use name::Name;
 pub use tcp::{FrameError, Frames};
 pub use text::Loader;
-pub use zone::{Problem, Zone, ZoneError, ZoneErrors};
-pub use zones::Zones;
+pub use zone::{Problem, Source, Zone, ZoneError, ZoneErrors};
+pub use zones::{ZoneReader, Zones};

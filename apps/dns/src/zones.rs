@@ -4,11 +4,16 @@ use crate::answer::Path;
 use crate::hash::NameHash;
 use crate::name::Labels;
 use crate::text::{self, Loader};
-use crate::zone::ZoneErrors;
 use crate::zone::tree::{Node, NodeId};
+use crate::zone::{Source, ZoneErrors};
 use crate::{Name, Zone};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::pin::pin;
+use core::sync::atomic::Ordering;
+use core::task::{Context, Poll, Waker};
 
 /// A place in the table of zones.
 #[derive(Clone, Copy)]
@@ -33,7 +38,7 @@ struct Slot {
 /// ```
 pub struct Zones {
     hash: NameHash,
-    zones: Vec<Zone>,
+    zones: Vec<Arc<Zone>>,
     table: Vec<Slot>,
     /// Bit n: there is a zone whose name has n labels.
     depths: u128,
@@ -51,11 +56,23 @@ impl Zones {
         }
     }
 
-    /// Reads and checks the zone `origin` from the master file named `file`; `loader` gives the octets of that
-    /// file, and of those that it includes, by the names as they are written. The zone is not served before it is
+    /// What reads zones for this set.
+    pub fn reader(&self) -> ZoneReader {
+        ZoneReader(self.hash)
+    }
+
+    /// Reads and checks the zone `origin` from the master file named `file` in one go; `loader` gives the octets of
+    /// that file, and of those that it includes, by the names as they are written. The zone is not served before it is
     /// [inserted](Zones::insert).
     pub fn load(&self, origin: &Name, file: &str, loader: Loader<'_, '_>) -> Result<Zone, ZoneErrors> {
-        text::load(self.hash, origin, file, loader)
+        let mut source = Whole(loader);
+        let mut reading = pin!(self.reader().read(origin, file, &mut source));
+        loop {
+            // The source never waits.
+            if let Poll::Ready(result) = reading.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                return result;
+            }
+        }
     }
 
     /// Serves a zone from now on, in place of the one of the same name, which is given back. The zone must
@@ -63,13 +80,14 @@ impl Zones {
     ///
     /// # Panics
     /// If the zone was loaded by a set with another seed.
-    pub fn insert(&mut self, zone: Zone) -> Option<Zone> {
+    pub fn insert(&mut self, zone: Zone) -> Option<Arc<Zone>> {
         assert!(zone.tree.hash == self.hash, "a zone belongs to the set that loaded it");
         let hash = zone.tree.apex_hash;
         if let Some(at) = self.position(hash, zone.origin().wire()) {
-            return Some(core::mem::replace(&mut self.zones[at], zone));
+            zone.queries.store(self.zones[at].queries(), Ordering::Relaxed);
+            return Some(core::mem::replace(&mut self.zones[at], Arc::new(zone)));
         }
-        self.zones.push(zone);
+        self.zones.push(Arc::new(zone));
         if self.zones.len() * 2 > self.table.len() {
             self.index();
         } else {
@@ -79,18 +97,17 @@ impl Zones {
     }
 
     /// Serves a zone no longer, and gives it back.
-    pub fn remove(&mut self, origin: &Name) -> Option<Zone> {
+    pub fn remove(&mut self, origin: &Name) -> Option<Arc<Zone>> {
         let hash = Labels(origin.wire()).collect::<Vec<_>>().into_iter().rev();
         let hash = hash.fold(self.hash.root(), |hash, label| self.hash.child(hash, label));
-        let at = self.position(hash, origin.wire())?;
-        let zone = self.zones.swap_remove(at);
+        let zone = self.zones.swap_remove(self.position(hash, origin.wire())?);
         self.index();
         Some(zone)
     }
 
     /// The zones, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Zone> {
-        self.zones.iter()
+        self.zones.iter().map(|zone| &**zone)
     }
 
     /// Makes the table anew, with room to grow.
@@ -115,21 +132,26 @@ impl Zones {
         self.depths |= 1 << zone.origin().labels();
     }
 
+    pub(crate) fn at(&self, at: usize) -> Option<&Arc<Zone>> {
+        self.zones.get(at)
+    }
+
     /// The zone that a name belongs to: the one with the longest name that it ends with.
     #[inline]
-    pub(crate) fn find(&self, path: &Path) -> Option<&Zone> {
-        self.find_above(path, path.labels())
+    pub(crate) fn find(&self, path: &Path) -> Option<(usize, &Arc<Zone>)> {
+        let at = self.find_above(path, path.labels())?;
+        Some((at, &self.zones[at]))
     }
 
     /// The same for the last `labels` labels of a name.
     #[inline]
-    fn find_above(&self, path: &Path, labels: usize) -> Option<&Zone> {
+    fn find_above(&self, path: &Path, labels: usize) -> Option<usize> {
         let mut found = None;
         let mut hash = self.hash.root();
         let mut depth = 0;
         loop {
             if self.depths >> depth & 1 != 0
-                && let Some(zone) = self.probe(hash, path.last(depth))
+                && let Some(zone) = self.position(hash, path.last(depth))
             {
                 found = Some(zone);
             }
@@ -140,11 +162,6 @@ impl Zones {
             depth += 1;
             hash = self.hash.child(hash, path.label(depth));
         }
-    }
-
-    #[inline]
-    fn probe(&self, hash: u64, name: &[u8]) -> Option<&Zone> {
-        self.position(hash, name).map(|at| &self.zones[at])
     }
 
     /// The index of the zone with this name, in lower-case wire form.
@@ -165,8 +182,41 @@ impl Zones {
     /// The zone that delegates the name of another zone served here, with the delegation's node: DS records
     /// are there (RFC 4035 section 3.1.4.1).
     pub(crate) fn delegating(&self, path: &Path) -> Option<(&Zone, NodeId)> {
-        let zone = self.find_above(path, path.labels().checked_sub(1)?)?;
+        let zone = &self.zones[self.find_above(path, path.labels().checked_sub(1)?)?];
         let (node, exact) = path.walk(zone);
         (exact && zone.node(node).is(Node::CUT)).then_some((zone, node))
     }
+}
+
+/// Reads zones for the set that it is from, without holding on to that.
+#[derive(Clone, Copy)]
+pub struct ZoneReader(NameHash);
+
+impl ZoneReader {
+    /// Reads and checks the zone `origin` from the master file named `file`, piece by piece: the source is asked for
+    /// text, and to let others work, so that a large zone can be read while the one before it is served.
+    pub async fn read<S: Source>(
+        self,
+        origin: &Name,
+        file: &str,
+        source: &mut S,
+    ) -> Result<Zone, ZoneErrors> {
+        text::load(self.0, origin, file, source).await
+    }
+}
+
+/// A source that has whole files.
+struct Whole<'l, 'f>(Loader<'l, 'f>);
+
+impl Source for Whole<'_, '_> {
+    async fn read(&mut self, name: &str, offset: u64, into: &mut Vec<u8>) -> Result<usize, Box<str>> {
+        if offset > 0 {
+            return Ok(0);
+        }
+        let text = (self.0)(name)?;
+        into.extend_from_slice(&text);
+        Ok(text.len())
+    }
+
+    async fn pause(&mut self) {}
 }

@@ -210,7 +210,7 @@ fn malformed_packets_get_a_header_or_nothing() {
     assert_eq!(answer(&zones, &good[..11], Transport::Udp), None, "shorter than a header");
     assert_eq!(changed(2, 0x80), None, "a response");
     assert_eq!(changed(2, 0x28), Some(4), "UPDATE");
-    assert_eq!(changed(2, 0x20), Some(4), "NOTIFY");
+    assert_eq!(changed(2, 0x20), Some(9), "NOTIFY for no zone");
     assert_eq!(changed(5, 2), Some(1), "two questions");
     assert_eq!(changed(7, 1), Some(1), "an answer");
     assert_eq!(changed(9, 1), Some(1), "an authority record");

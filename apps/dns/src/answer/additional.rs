@@ -1,18 +1,16 @@
-//! Addresses that save the next question: RFC 1034 section 4.3.2 step 6, glue (RFC 9471).
+//! Records that save the next question: RFC 1034 section 4.3.2 step 6, glue (RFC 9471).
 
 use super::writer::{Owner, Writer};
 use crate::Zone;
 use crate::rtype as t;
 use crate::zone::rrset::Rrset;
-use crate::zone::tree::{NO_NODE, Node, NodeId};
+use crate::zone::targets::TYPES;
+use crate::zone::tree::{NO_NODE, Node, NodeId, ROOT};
 
 /// How many RRsets are added at most, which is about what a UDP reply has room for.
 const MOST: usize = 64;
 
-/// The additional types in the order of their importance.
-const TYPES: [u16; 4] = [t::A, t::AAAA, t::X25, t::ISDN];
-
-/// What addresses are added for.
+/// What records are added for.
 pub(super) struct Additional<'z> {
     pub(super) zone: &'z Zone,
     /// RRsets of the reply that name hosts.
@@ -41,24 +39,32 @@ impl Additional<'_> {
             done.add(node, kind);
         }
         let mut added = Added { count: 0, all: true };
-        let most = self.sources.iter().flatten().map(|source| wanted(source.rtype)).max().unwrap_or(0);
         let mut room = true;
-        for (kind, &rtype) in TYPES[..most].iter().enumerate() {
-            let mut all_fit = true;
-            for &source in self.sources.iter().flatten().filter(|source| kind < wanted(source.rtype)) {
+        for (kind, &rtype) in TYPES.iter().enumerate() {
+            let (mut all_fit, mut any) = (true, false);
+            for &source in self.sources.iter().flatten() {
                 for target in self.zone.targets(source) {
-                    let Some(set) = self.addresses(source, target, rtype).filter(|_| !done.has(target, kind))
-                    else {
-                        continue;
+                    any |= target.wanted >> kind > 1;
+                    // A record's own name is known where it is not a wildcard's.
+                    let node = match (target.node, self.answered) {
+                        (ROOT, Some((own, _))) => own,
+                        (node, _) => node,
                     };
-                    if room && done.has_room() && writer.rrset(self.zone, Owner::Node(target), set) {
-                        added.count += set.count;
-                        done.add(target, kind);
+                    if target.wanted >> kind & 1 == 0 || done.has(node, kind) {
                         continue;
+                    }
+                    let Some(set) = self.records(source, node, rtype) else { continue };
+                    if room && done.has_room() {
+                        let written = writer.rrset(self.zone, Owner::Node(node), set);
+                        if written > 0 {
+                            added.count += written;
+                            done.add(node, kind);
+                            continue;
+                        }
                     }
                     all_fit = false;
                     // Without these the delegation does not work, so TCP must bring them.
-                    if self.cut.is_some_and(|cut| is_at_or_below(self.zone, target, cut)) {
+                    if self.cut.is_some_and(|cut| is_at_or_below(self.zone, node, cut)) {
                         writer.truncated = true;
                         return Added { all: false, ..added };
                     }
@@ -67,15 +73,15 @@ impl Additional<'_> {
             added.all &= all_fit;
             // What is left is of less use than what did not fit; only glue is still looked for.
             room &= all_fit || tcp;
-            if !room && self.cut.is_none() {
+            if !any || (!room && self.cut.is_none()) {
                 break;
             }
         }
         added
     }
 
-    /// The addresses of a name, which may come from a wildcard.
-    fn addresses(&self, source: &Rrset, target: NodeId, rtype: u16) -> Option<&Rrset> {
+    /// The records of a name, which may come from a wildcard.
+    fn records(&self, source: &Rrset, target: NodeId, rtype: u16) -> Option<&Rrset> {
         let zone = self.zone;
         let mut node = zone.node(target);
         let glue = node.is(Node::AT_OR_BELOW_CUT);
@@ -90,15 +96,6 @@ impl Additional<'_> {
             node = zone.node(wildcard);
         }
         zone.rrset(node, rtype)
-    }
-}
-
-/// How many of the additional types the targets of an RRset get.
-fn wanted(rtype: u16) -> usize {
-    match rtype {
-        t::NS | t::MB | t::MX | t::KX | t::SRV => 2,
-        t::RT => 4,
-        _ => 0,
     }
 }
 
@@ -121,8 +118,8 @@ struct Done {
 
 impl Done {
     fn key(node: NodeId, kind: usize) -> u32 {
-        // The upper two bits of a node's index are free.
-        node | (kind as u32) << 30
+        // The upper three bits of a node's index are free.
+        node | (kind as u32) << 29
     }
 
     fn has(&self, node: NodeId, kind: usize) -> bool {

@@ -4,18 +4,30 @@
 //! RFC 6672), [`writer`] writes records and compresses names, and [`additional`] adds addresses.
 
 mod additional;
+mod chaos;
+mod cookie;
+mod edns;
 mod path;
+mod policy;
+mod proofs;
 mod query;
 mod quick;
 mod resolve;
 mod tail;
+mod transfer;
 mod writer;
 
+pub use cookie::Cookies;
 pub(crate) use path::Path;
+pub use policy::{Any, Network, Networks, NotANetwork, Policy};
 pub(crate) use tail::Tail;
+pub use transfer::Transfer;
 
-use crate::Zones;
 use crate::rtype as t;
+use crate::{Zone, Zones};
+use core::net::{IpAddr, Ipv4Addr};
+use core::sync::atomic::Ordering;
+use edns::Opt;
 use query::{HEADER, Query, Read};
 use resolve::Resolver;
 use writer::Writer;
@@ -35,18 +47,18 @@ const UDP_PLAIN: usize = 512;
 const UDP_LARGEST: u16 = 1232;
 /// The largest over TCP.
 const TCP_LARGEST: usize = 65535;
-/// The octets of an OPT record without options.
-const OPT: usize = 11;
-
-/// Response codes (RFC 1035 section 4.1.1, RFC 6672).
+/// Response codes (RFC 1035 section 4.1.1, RFC 6672, RFC 6891, RFC 7873).
 pub(crate) mod rcode {
     pub(crate) const NOERROR: u8 = 0;
     pub(crate) const FORMERR: u8 = 1;
+    pub(crate) const SERVFAIL: u8 = 2;
     pub(crate) const NXDOMAIN: u8 = 3;
     pub(crate) const NOTIMP: u8 = 4;
     pub(crate) const REFUSED: u8 = 5;
     pub(crate) const YXDOMAIN: u8 = 6;
     pub(crate) const NOTAUTH: u8 = 9;
+    pub(crate) const BADVERS: u8 = 16;
+    pub(crate) const BADCOOKIE: u8 = 23;
 }
 
 /// What an EDNS reply says beside its code (RFC 8914).
@@ -57,46 +69,180 @@ pub(crate) enum Extended {
     NotSupported = 21,
 }
 
+/// Who asks, and how.
+#[derive(Clone, Copy)]
+pub struct Asker {
+    /// What the query came over.
+    pub transport: Transport,
+    /// Where it came from.
+    pub address: IpAddr,
+    /// Tells the time when that is needed, in seconds since 1970.
+    pub clock: fn() -> u32,
+}
+
+/// What kind of reply it is, for those who bound how many of a kind they send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Data, or that there is none, or that there is no such name, or a referral.
+    Answer,
+    /// An error.
+    Error,
+    /// A notification was taken: the zone should be looked at.
+    Notify,
+    /// The zone, or a part of it, is to follow over TCP: see [`Zones::transfer`].
+    Transfer,
+}
+
+/// A reply that was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply {
+    /// How long it is.
+    pub length: usize,
+    /// What kind it is.
+    pub kind: Kind,
+    /// The type that was asked for; zero if there was no question.
+    pub qtype: u16,
+    /// The response code, with the bits that EDNS adds.
+    pub rcode: u8,
+    /// The zone that it is from: its place among the zones, which changes when zones come and go.
+    pub zone: Option<usize>,
+    /// Equal for replies of one zone that say the same about one name, or about all names that do not exist.
+    pub subject: u32,
+    /// The sender showed a server cookie, so that it is where it says to be.
+    pub proven: bool,
+}
+
 impl Zones {
     /// Answers one query: writes the reply into `out` and says how long it is. None means that there is
     /// nothing to say: the packet is no query, or `out` is smaller than the 512 octets that any reply may need.
+    ///
+    /// This is [`Zones::respond`] with the default policy, for a sender of no matter where.
     pub fn answer(&self, query: &[u8], transport: Transport, out: &mut [u8]) -> Option<usize> {
+        let asker = Asker { transport, address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), clock: || 0 };
+        self.respond(query, &asker, &Policy::default(), out).map(|reply| reply.length)
+    }
+
+    /// Answers one query as the policy says, and tells about the reply.
+    pub fn respond(&self, query: &[u8], asker: &Asker, policy: &Policy, out: &mut [u8]) -> Option<Reply> {
         if out.len() < UDP_PLAIN {
             return None;
         }
         let mut parsed = Query::new();
+        let error = |rcode, length| Reply {
+            length,
+            kind: Kind::Error,
+            qtype: 0,
+            rcode,
+            zone: None,
+            subject: 0,
+            proven: false,
+        };
         match parsed.read(query)? {
-            Read::Error { rcode, flags } => Some(refuse(query, out, rcode, flags)),
-            Read::Query => Some(self.reply(query, &parsed, transport, out)),
+            Read::Error { rcode, flags } => Some(error(rcode, refuse(query, out, rcode, flags))),
+            Read::Notify => {
+                let (zone, rcode) = self.notified(&parsed, asker, policy);
+                out[..parsed.end].copy_from_slice(&query[..parsed.end]);
+                header(query, out, true, false, rcode, [0; 3]);
+                // The opcode, which a reply has as well.
+                out[2] |= query[2] & 0x78;
+                out[10..12].fill(0);
+                let kind = if rcode == rcode::NOERROR { Kind::Notify } else { Kind::Error };
+                Some(Reply { kind, zone, qtype: parsed.qtype, ..error(rcode, parsed.end) })
+            }
+            Read::Query => match Opt::new(query, &parsed, asker, policy) {
+                Some(opt) => Some(self.reply(query, &parsed, asker, policy, &opt, out)),
+                None => {
+                    let length = refuse(query, out, rcode::FORMERR, [query[2] & 1, 0]);
+                    Some(error(rcode::FORMERR, length))
+                }
+            },
         }
     }
 
-    fn reply(&self, packet: &[u8], query: &Query, transport: Transport, out: &mut [u8]) -> usize {
-        let limit = match (transport, &query.edns) {
+    /// Says that a reply from a zone was sent.
+    #[inline]
+    pub fn count(&self, reply: &Reply) {
+        if let Some(zone) = reply.zone.and_then(|at| self.at(at)) {
+            zone.queries.store(zone.queries() + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// The zone that a notification is about, and the response code for it.
+    fn notified(&self, query: &Query, asker: &Asker, policy: &Policy) -> (Option<usize>, u8) {
+        let whole = |zone: &Zone| zone.origin().labels() == query.path.labels();
+        match self.find(&query.path) {
+            Some((at, zone)) if whole(zone) && query.qtype == t::SOA && query.qclass == t::CLASS_IN => {
+                let allowed = policy.notify.contain(asker.address);
+                (Some(at), if allowed { rcode::NOERROR } else { rcode::REFUSED })
+            }
+            _ => (None, rcode::NOTAUTH),
+        }
+    }
+
+    fn reply(
+        &self,
+        packet: &[u8],
+        query: &Query,
+        asker: &Asker,
+        policy: &Policy,
+        opt: &Opt<'_>,
+        out: &mut [u8],
+    ) -> Reply {
+        let limit = match (asker.transport, &query.edns) {
             (Transport::Tcp, _) => TCP_LARGEST,
             (Transport::Udp, None) => UDP_PLAIN,
             (Transport::Udp, Some(edns)) => usize::from(edns.payload.min(UDP_LARGEST)).max(UDP_PLAIN),
         };
-        let limit = limit.min(out.len()) - if query.edns.is_some() { OPT } else { 0 };
-        let bad_version = query.edns.as_ref().is_some_and(|edns| edns.version != 0);
-        if query.qclass != t::CLASS_IN && query.qclass != t::CLASS_ANY && !bad_version {
+        let limit = limit.min(out.len()) - opt.length();
+        let mut reply = Reply {
+            length: 0,
+            kind: Kind::Answer,
+            qtype: query.qtype,
+            rcode: rcode::NOERROR,
+            zone: None,
+            subject: 0,
+            proven: opt.proven,
+        };
+        if opt.rcode == rcode::NOERROR && query.qclass != t::CLASS_IN && query.qclass != t::CLASS_ANY {
+            if query.qclass == t::CLASS_CH
+                && let Some(end) = chaos::answer(packet, query, policy, &mut out[..limit])
+            {
+                header(packet, out, false, false, rcode::NOERROR, [1, 0, 0]);
+                return Reply { length: opt.write(out, end, 0, None), ..reply };
+            }
             let end = refuse(packet, out, rcode::REFUSED, [packet[2] & 1, 0]);
-            return finish(query, out, end, 0, Some(Extended::NotSupported));
+            let length = opt.write(out, end, 0, Some(Extended::NotSupported));
+            return Reply { length, kind: Kind::Error, rcode: rcode::REFUSED, ..reply };
         }
         out[..query.end].copy_from_slice(&packet[..query.end]);
-        if let Some(quick) = quick::answer(self, query, &mut out[..limit]).filter(|_| !bad_version) {
+        if opt.rcode != rcode::NOERROR {
+            header(packet, out, false, false, opt.rcode & 15, [0; 3]);
+            let length = opt.write(out, query.end, 0, None);
+            return Reply { length, kind: Kind::Error, rcode: opt.rcode, ..reply };
+        }
+        let found = self.find(&query.path);
+        if matches!(query.qtype, t::AXFR | t::IXFR) {
+            let whole = found.filter(|(_, zone)| zone.origin().labels() == query.path.labels());
+            return self.transfer_or_not(packet, query, asker, policy, opt, whole, out, limit, reply);
+        }
+        let Some((at, zone)) = found else {
+            header(packet, out, false, false, rcode::REFUSED, [0; 3]);
+            let length = opt.write(out, query.end, 0, Some(Extended::NotAuthoritative));
+            return Reply { length, kind: Kind::Error, rcode: rcode::REFUSED, ..reply };
+        };
+        reply.zone = Some(at);
+        if let Some(quick) = quick::answer(zone, query, &mut out[..limit]) {
             header(packet, out, true, false, quick.rcode, quick.counts);
-            return finish(query, out, quick.end, quick.counts[2], None);
+            let length = opt.write(out, quick.end, quick.counts[2], None);
+            return Reply { length, rcode: quick.rcode, subject: quick.subject, ..reply };
         }
-        let mut writer = Writer::new(&mut out[..limit], query.end);
-        let mut resolver = Resolver::new(&mut writer, query, transport);
-        if !bad_version {
-            resolver.resolve(self);
-        }
-        let Resolver { rcode, authoritative, extended, counts, .. } = resolver;
+        let mut writer = Writer::new(&mut out[..limit], query.end, query.dnssec());
+        let mut resolver = Resolver::new(&mut writer, query, asker.transport, policy.any);
+        resolver.resolve(self, zone);
+        let Resolver { rcode, authoritative, counts, subject, .. } = resolver;
         let (end, truncated) = (writer.position(), writer.truncated);
         header(packet, out, authoritative, truncated, rcode, counts);
-        finish(query, out, end, counts[2], extended)
+        Reply { length: opt.write(out, end, counts[2], None), rcode, subject, ..reply }
     }
 }
 
@@ -109,25 +255,6 @@ fn header(packet: &[u8], out: &mut [u8], authoritative: bool, truncated: bool, r
     for (at, count) in [(4, 1), (6, counts[0]), (8, counts[1])] {
         out[at..at + 2].copy_from_slice(&count.to_be_bytes());
     }
-}
-
-/// Adds the OPT record, if the query had one, and says where the reply ends.
-fn finish(query: &Query, out: &mut [u8], end: usize, additional: u16, extended: Option<Extended>) -> usize {
-    let Some(edns) = &query.edns else {
-        out[10..12].copy_from_slice(&additional.to_be_bytes());
-        return end;
-    };
-    out[10..12].copy_from_slice(&(additional + 1).to_be_bytes());
-    let [size_high, size_low] = UDP_LARGEST.to_be_bytes();
-    // The upper bits of BADVERS (16), or the DO bit as it came (RFC 6891 section 6.1.3, RFC 3225).
-    let (version, dnssec) = if edns.version == 0 { (0, u8::from(edns.dnssec_ok) << 7) } else { (1, 0) };
-    let opt = &mut out[end..];
-    opt[..OPT].copy_from_slice(&[0, 0, 41, size_high, size_low, version, 0, dnssec, 0, 0, 0]);
-    let Some(extended) = extended else { return end + OPT };
-    // A refusal is short, so that its reason fits.
-    opt[OPT - 1] = 6;
-    opt[OPT..OPT + 6].copy_from_slice(&[0, 15, 0, 2, 0, extended as u8]);
-    end + OPT + 6
 }
 
 /// A reply that is only a header.

@@ -6,12 +6,21 @@ use crate::zone::read_u16;
 
 /// The octets of a header.
 pub(super) const HEADER: usize = 12;
+const OPCODE_NOTIFY: u8 = 4;
+
+/// EDNS options (RFC 5001, RFC 7873).
+pub(super) const NSID: u16 = 3;
+pub(super) const COOKIE: u16 = 10;
 
 /// What EDNS says about the sender.
 pub(super) struct Edns {
     pub(super) payload: u16,
     pub(super) version: u8,
     pub(super) dnssec_ok: bool,
+    /// The sender wants to know which server this is (RFC 5001).
+    pub(super) nsid: bool,
+    /// The sender's cookie: where in the packet it is, and how long (RFC 7873).
+    pub(super) cookie: Option<(usize, usize)>,
 }
 
 /// A query with one question.
@@ -28,6 +37,8 @@ pub(super) struct Query {
 pub(super) enum Read {
     /// A query, which was read.
     Query,
+    /// A notification, whose question was read (RFC 1996).
+    Notify,
     /// Something that is answered with a header only; the flags are those that go back.
     Error { rcode: u8, flags: [u8; 2] },
 }
@@ -37,6 +48,23 @@ impl Query {
         Self { path: Path::new(), qtype: 0, qclass: 0, end: 0, edns: None }
     }
 
+    /// Whether signatures and proofs are wanted.
+    #[inline]
+    pub(super) fn dnssec(&self) -> bool {
+        self.edns.as_ref().is_some_and(|edns| edns.dnssec_ok)
+    }
+
+    /// The serial number of the SOA record that an IXFR query has in its authority section (RFC 1995 section 3).
+    pub(super) fn serial(&self, packet: &[u8]) -> Option<u32> {
+        if packet[8..10] != [0, 1] {
+            return None;
+        }
+        let rest = packet.get(self.end..)?;
+        let record = &rest[..rest.len() - skip_record(rest)?.len()];
+        // The five numbers at its end.
+        record.len().checked_sub(20).map(|at| crate::zone::read_u32(&record[at..]))
+    }
+
     /// Reads a packet; None is no query at all.
     #[inline]
     pub(super) fn read(&mut self, packet: &[u8]) -> Option<Read> {
@@ -44,6 +72,9 @@ impl Query {
         let flags = [header[2], header[3]];
         if flags[0] & 0x80 != 0 {
             return None;
+        }
+        if flags[0] >> 3 == OPCODE_NOTIFY && header[4..6] == [0, 1] && self.question(packet).is_some() {
+            return Some(Read::Notify);
         }
         if flags[0] >> 3 != 0 {
             return Some(Read::Error { rcode: rcode::NOTIMP, flags: [flags[0], flags[1] & 0xd0] });
@@ -89,7 +120,7 @@ impl Query {
         }
         match count(10) {
             0 => {}
-            1 => self.edns = Some(Edns::parse(rest)?),
+            1 => self.edns = Some(Edns::parse(packet, packet.len() - rest.len())?),
             _ => return None,
         }
         Some(())
@@ -97,18 +128,21 @@ impl Query {
 }
 
 impl Edns {
-    /// Reads an OPT record: root, type, payload size, extended code, version, flags, length, options.
-    fn parse(record: &[u8]) -> Option<Self> {
+    /// Reads the OPT record at `start`: root, type, payload size, extended code, version, flags, length, options.
+    fn parse(packet: &[u8], start: usize) -> Option<Self> {
+        let record = &packet[start..];
         let &[0, 0, 41, size_high, size_low, _, version, flags, _, length_high, length_low] =
             record.first_chunk()?
         else {
             return None;
         };
         let length = usize::from(u16::from_be_bytes([length_high, length_low]));
-        let edns = Self {
+        let mut edns = Self {
             payload: u16::from_be_bytes([size_high, size_low]),
             version,
             dnssec_ok: flags & 0x80 != 0,
+            nsid: false,
+            cookie: None,
         };
         if version != 0 {
             // What else is in there is not for this version to judge.
@@ -116,8 +150,16 @@ impl Edns {
         }
         let mut options = record.get(11..11 + length)?;
         while !options.is_empty() {
-            let size = usize::from(read_u16(options.get(2..4)?));
-            options = options.get(4 + size..)?;
+            let (code, size) = (read_u16(options), usize::from(read_u16(options.get(2..4)?)));
+            let behind = options.get(4 + size..)?;
+            match code {
+                NSID => edns.nsid = true,
+                COOKIE if edns.cookie.is_none() => {
+                    edns.cookie = Some((start + 11 + length - options.len() + 4, size));
+                }
+                _ => {}
+            }
+            options = behind;
         }
         Some(edns)
     }

@@ -3,25 +3,27 @@
 
 use super::query::{HEADER, Query};
 use super::rcode;
+use crate::Zone;
 use crate::rtype as t;
 use crate::zone::rrset::layout;
-use crate::zone::tree::{NO_NODE, Node};
-use crate::{Zone, Zones};
+use crate::zone::tree::{NO_NODE, Node, NodeId};
 
 /// A whole answer but for its header.
 pub(super) struct Quick {
     pub(super) end: usize,
     pub(super) rcode: u8,
     pub(super) counts: [u16; 3],
+    /// The name that answered, or that was the closest.
+    pub(super) subject: NodeId,
 }
 
 /// Writes the answer after the question, if it is of the common kind and fits.
 #[inline]
-pub(super) fn answer(zones: &Zones, query: &Query, out: &mut [u8]) -> Option<Quick> {
+pub(super) fn answer(zone: &Zone, query: &Query, out: &mut [u8]) -> Option<Quick> {
     if query.qclass != t::CLASS_IN {
         return None;
     }
-    let zone = zones.find(&query.path)?;
+    let signed = zone.secure && query.dnssec();
     let (lowest, found) = query.path.walk(zone);
     let encloser = zone.existing(lowest);
     let exact = found && encloser == lowest;
@@ -29,14 +31,20 @@ pub(super) fn answer(zones: &Zones, query: &Query, out: &mut [u8]) -> Option<Qui
     if node.is(Node::AT_OR_BELOW_CUT) || (!exact && node.is(Node::DNAME)) {
         return None;
     }
-    if matches!(query.qtype, t::DS | t::DNSKEY | t::NSEC3 | t::IXFR..=t::ANY) {
+    if matches!(query.qtype, t::DS | t::DNSKEY | t::NSEC3 | t::RRSIG | t::IXFR..=t::ANY) {
         return None;
     }
+    let mut subject = encloser;
     if !exact {
-        if node.wildcard == NO_NODE {
-            return negative(zone, query, out, rcode::NXDOMAIN);
+        // Proofs are not prepared.
+        if signed {
+            return None;
         }
-        node = zone.node(node.wildcard);
+        if node.wildcard == NO_NODE {
+            return negative(zone, query, out, rcode::NXDOMAIN, subject);
+        }
+        subject = node.wildcard;
+        node = zone.node(subject);
     } else if node.is(Node::SERVER) {
         // Its addresses must not be said twice.
         return None;
@@ -49,23 +57,28 @@ pub(super) fn answer(zones: &Zones, query: &Query, out: &mut [u8]) -> Option<Qui
             return None;
         }
     }
-    let Some(set) = set else { return negative(zone, query, out, rcode::NOERROR) };
-    if layout(set.rtype).is_some() {
+    let Some(set) = set else {
+        return if signed { None } else { negative(zone, query, out, rcode::NOERROR, subject) };
+    };
+    if layout(set.rtype).is_some() || matches!(set.rtype, t::SVCB | t::HTTPS | t::NAPTR) {
         return None;
     }
-    let stored = zone.stored(set);
+    let (stored, count) = match signed {
+        true => (zone.stored_with_signatures(set), set.count + set.signatures),
+        false => (zone.stored(set), set.count),
+    };
     let at = query.end + stored.len();
     out.get_mut(query.end..at)?.copy_from_slice(stored);
-    let tail = &zone.servers;
+    let tail = &zone.servers[usize::from(signed)];
     let end = tail.copy(out, at, before(zone, query))?;
-    Some(Quick { end, rcode: rcode::NOERROR, counts: [set.count, tail.authority, tail.additional] })
+    Some(Quick { end, rcode: rcode::NOERROR, counts: [count, tail.authority, tail.additional], subject })
 }
 
 /// That there is nothing.
 #[inline]
-fn negative(zone: &Zone, query: &Query, out: &mut [u8], rcode: u8) -> Option<Quick> {
-    let end = zone.nothing.copy(out, query.end, before(zone, query))?;
-    Some(Quick { end, rcode, counts: [0, 1, 0] })
+fn negative(zone: &Zone, query: &Query, out: &mut [u8], rcode: u8, subject: NodeId) -> Option<Quick> {
+    let end = zone.nothing[0].copy(out, query.end, before(zone, query))?;
+    Some(Quick { end, rcode, counts: [0, 1, 0], subject })
 }
 
 /// How many octets of the question's name are in front of the zone's.

@@ -2,9 +2,11 @@
 //! answers (RFC 2308) and the place of DS records (RFC 4035 section 3.1.4.1).
 
 use super::additional::Additional;
+use super::policy::Any;
+use super::proofs::Proofs;
 use super::query::{HEADER, Query};
 use super::writer::{Owner, Writer};
-use super::{Extended, Path, Transport, rcode};
+use super::{Path, Transport, rcode};
 use crate::name::MAX_NAME;
 use crate::rtype as t;
 use crate::zone::rrset::{FIXED, Rrset};
@@ -23,16 +25,19 @@ pub(super) enum Section {
 }
 
 /// The work on one answer.
-pub(super) struct Resolver<'q, 'o> {
+pub(super) struct Resolver<'q, 'o, 'z> {
     pub(super) writer: &'q mut Writer<'o>,
     pub(super) query: &'q Query,
     pub(super) transport: Transport,
+    pub(super) any: Any,
+    /// What proves that names and types do not exist.
+    pub(super) proofs: Proofs<'z>,
     pub(super) rcode: u8,
     pub(super) authoritative: bool,
-    /// Why it was refused.
-    pub(super) extended: Option<Extended>,
     /// How many records each section has.
     pub(super) counts: [u16; 3],
+    /// The name that answered, or that was the closest.
+    pub(super) subject: NodeId,
 }
 
 /// Where the name that is looked up stands in the reply, and the aliases that led to it.
@@ -53,16 +58,18 @@ enum Step {
     Follow(Path),
 }
 
-impl<'q, 'o> Resolver<'q, 'o> {
-    pub(super) fn new(writer: &'q mut Writer<'o>, query: &'q Query, transport: Transport) -> Self {
+impl<'q, 'o, 'z> Resolver<'q, 'o, 'z> {
+    pub(super) fn new(writer: &'q mut Writer<'o>, query: &'q Query, transport: Transport, any: Any) -> Self {
         Self {
             writer,
             query,
             transport,
+            any,
+            proofs: Proofs::new(),
             rcode: rcode::NOERROR,
             authoritative: false,
-            extended: None,
             counts: [0; 3],
+            subject: 0,
         }
     }
 
@@ -75,11 +82,14 @@ impl<'q, 'o> Resolver<'q, 'o> {
 
     /// Writes an RRset that may be left out; whether it fitted.
     pub(super) fn optional(&mut self, section: Section, zone: &Zone, owner: Owner, set: &Rrset) -> bool {
-        let fits = !self.writer.truncated && self.writer.rrset(zone, owner, set);
-        if fits {
-            self.counts[section as usize] += set.count;
-        }
-        fits
+        let written = if self.writer.truncated { 0 } else { self.writer.rrset(zone, owner, set) };
+        self.counts[section as usize] += written;
+        written > 0
+    }
+
+    /// Whether signatures and proofs belong into the reply.
+    pub(super) fn proves(&self, zone: &Zone) -> bool {
+        zone.secure && self.query.dnssec()
     }
 
     fn additional(&mut self, additional: Additional<'_>) {
@@ -87,40 +97,26 @@ impl<'q, 'o> Resolver<'q, 'o> {
         self.counts[Section::Additional as usize] += added.count;
     }
 
-    /// Answers the question.
-    pub(super) fn resolve(&mut self, zones: &Zones) {
+    /// Answers the question from `zone`, which its name belongs to, and others that aliases lead to.
+    pub(super) fn resolve(&mut self, zones: &'z Zones, mut zone: &'z Zone) {
         let query = self.query;
-        if query.qtype == t::AXFR && self.transport == Transport::Udp {
-            // A zone never fits (RFC 5936 section 4.2).
-            self.rcode = rcode::NOTIMP;
-            return;
-        }
-        let zone = zones.find(&query.path);
-        if matches!(query.qtype, t::AXFR | t::IXFR) {
-            let whole = zone.is_some_and(|zone| zone.origin().labels() == query.path.labels());
-            if whole {
-                return self.refuse(Extended::Prohibited);
-            }
-            self.rcode = rcode::NOTAUTH;
-            return;
-        }
-        let Some(mut zone) = zone else { return self.refuse(Extended::NotAuthoritative) };
         let mut chain =
             Chain { owner: HEADER as u16, owners: [0; MAX_CHAIN], dnames: [NO_NODE; MAX_CHAIN], length: 0 };
         let mut step = self.name(zones, &mut zone, &query.path, &mut chain);
         while let Step::Follow(path) = step {
             // The rest of the chain is somebody else's, or too long: the answer so far stands.
-            let Some(next) = zones.find(&path).filter(|_| chain.length < MAX_CHAIN) else { return };
-            if !core::ptr::eq(next, zone) {
+            let Some((_, next)) = zones.find(&path).filter(|_| chain.length < MAX_CHAIN) else { break };
+            if !core::ptr::eq(&**next, zone) {
                 self.writer.change_zone(&zone.tree, &next.tree);
                 zone = next;
             }
             step = self.name(zones, &mut zone, &path, &mut chain);
         }
+        self.prove(zone);
     }
 
     /// Answers for one name of a zone.
-    fn name<'z>(&mut self, zones: &'z Zones, zone: &mut &'z Zone, path: &Path, chain: &mut Chain) -> Step {
+    fn name(&mut self, zones: &'z Zones, zone: &mut &'z Zone, path: &Path, chain: &mut Chain) -> Step {
         let query = self.query;
         let first = chain.length == 0;
         let (mut lowest, mut found) = path.walk(zone);
@@ -132,7 +128,7 @@ impl<'q, 'o> Resolver<'q, 'o> {
                 (*zone, lowest, found) = (parent, cut, true);
             } else {
                 self.authoritative = query.qclass != t::CLASS_ANY;
-                self.negative(zone);
+                self.no_data(zone, lowest, true);
                 return Step::Done;
             }
         }
@@ -158,33 +154,50 @@ impl<'q, 'o> Resolver<'q, 'o> {
             return Step::Done;
         }
         self.authoritative = query.qclass != t::CLASS_ANY;
+        if first {
+            self.subject = encloser;
+        }
         if exact {
             return self.data(zone, encloser, true, chain);
         }
         if let Some(set) = zone.rrset(node, t::DNAME).filter(|_| node.is(Node::DNAME)) {
             return self.dname(zone, encloser, set, path, chain);
         }
+        if self.proves(zone) {
+            self.deny_name(zone, path, lowest, encloser);
+        }
         if node.wildcard != NO_NODE {
             return self.data(zone, node.wildcard, false, chain);
         }
         self.rcode = rcode::NXDOMAIN;
+        self.prove(zone);
         self.negative(zone);
         Step::Done
     }
 
     /// Answers with the data of a node; without `exact` it is a wildcard's.
-    fn data(&mut self, zone: &Zone, id: NodeId, exact: bool, chain: &mut Chain) -> Step {
+    fn data(&mut self, zone: &'z Zone, id: NodeId, exact: bool, chain: &mut Chain) -> Step {
         let query = self.query;
         let node = zone.node(id);
         let owner = Owner::At(chain.owner);
-        if query.qtype == t::NSEC3 {
+        let set = match query.qtype {
             // Its names are hashes, which nobody asks for (RFC 5155 section 7.2.8).
-            self.negative(zone);
-            return Step::Done;
-        }
-        let set = if query.qtype == t::ANY { any(zone.rrsets(node)) } else { zone.rrset(node, query.qtype) };
+            t::NSEC3 => {
+                self.no_data(zone, id, exact);
+                return Step::Done;
+            }
+            t::RRSIG => self.all_signatures(zone, id, owner),
+            t::ANY => self.any(zone, id, owner),
+            rtype => {
+                let set = zone.rrset(node, rtype);
+                if let Some(set) = set {
+                    self.needed(Section::Answer, zone, owner, set);
+                }
+                set
+            }
+        };
         if let Some(set) = set {
-            self.needed(Section::Answer, zone, owner, set);
+            self.prove(zone);
             // The zone's servers come along where they are likely to fit and to be of use.
             let at_apex = exact && id == zone.tree.apex && set.rtype == t::NS;
             let with_ns = !matches!(query.qtype, t::DNSKEY | t::DS | t::ANY) && query.qclass != t::CLASS_ANY;
@@ -204,17 +217,17 @@ impl<'q, 'o> Resolver<'q, 'o> {
                 return Step::Done;
             }
             self.needed(Section::Answer, zone, owner, set);
-            let Some(target) = zone.targets(set).next() else { return Step::Done };
+            let Some(target) = zone.targets(set).next().map(|target| target.node) else { return Step::Done };
             let offset = if self.writer.truncated { Some(chain.owner) } else { self.writer.offset(target) };
             return chain.follow(offset, zone.tree.name(target).wire());
         }
-        self.negative(zone);
+        self.no_data(zone, id, exact);
         Step::Done
     }
 
     /// Answers with a DNAME record and the CNAME record that it means for this name.
-    fn dname(&mut self, zone: &Zone, id: NodeId, set: &Rrset, path: &Path, chain: &mut Chain) -> Step {
-        let Some(target) = zone.targets(set).next() else { return Step::Done };
+    fn dname(&mut self, zone: &'z Zone, id: NodeId, set: &Rrset, path: &Path, chain: &mut Chain) -> Step {
+        let Some(target) = zone.targets(set).next().map(|target| target.node) else { return Step::Done };
         let again = chain.dnames[..chain.length].contains(&id);
         if again {
             // A DNAME to a name below itself would go on for ever.
@@ -261,21 +274,70 @@ impl<'q, 'o> Resolver<'q, 'o> {
     }
 
     /// Refers to the servers of a delegation.
-    fn referral(&mut self, zone: &Zone, cut: NodeId) {
+    fn referral(&mut self, zone: &'z Zone, cut: NodeId) {
+        self.prove(zone);
         let Some(set) = zone.rrset(zone.node(cut), t::NS) else { return };
+        self.subject = cut;
         self.needed(Section::Authority, zone, Owner::Node(cut), set);
+        if self.proves(zone) {
+            match zone.rrset(zone.node(cut), t::DS) {
+                Some(keys) => self.needed(Section::Authority, zone, Owner::Node(cut), keys),
+                None => self.deny_keys(zone, cut),
+            }
+            self.prove(zone);
+        }
         if !self.writer.truncated {
             self.additional(Additional { zone, sources: [Some(set), None], answered: None, cut: Some(cut) });
         }
     }
 
-    fn refuse(&mut self, why: Extended) {
-        self.rcode = rcode::REFUSED;
-        self.extended = Some(why);
+    /// Says that a name has no such data.
+    fn no_data(&mut self, zone: &'z Zone, id: NodeId, exact: bool) {
+        self.prove(zone);
+        self.negative(zone);
+        if self.proves(zone) {
+            self.deny_type(zone, id, exact);
+            self.prove(zone);
+        }
+    }
+
+    /// Writes all signatures of a name; one of the signed RRsets, if there are any.
+    fn all_signatures<'s>(&mut self, zone: &'s Zone, id: NodeId, owner: Owner) -> Option<&'s Rrset> {
+        let mut found = None;
+        for set in zone.rrsets(zone.node(id)).iter().filter(|set| set.rtype == t::RRSIG || set.signatures > 0)
+        {
+            let written = match (self.writer.truncated, set.rtype) {
+                (true, _) => continue,
+                (_, t::RRSIG) => self.writer.rrset(zone, owner, set),
+                _ => self.writer.signatures(zone, owner, set),
+            };
+            self.counts[Section::Answer as usize] += written;
+            self.writer.truncated |= written == 0;
+            found = Some(set);
+        }
+        // There is nothing to say about hosts.
+        found
+            .map(|_| zone.rrsets(zone.node(id)))
+            .and_then(|sets| sets.iter().find(|set| set.rtype == t::RRSIG))
+            .or(found)
+    }
+
+    /// Answers for all types, as the policy says; one of the RRsets, if there are any.
+    fn any<'s>(&mut self, zone: &'s Zone, id: NodeId, owner: Owner) -> Option<&'s Rrset> {
+        let sets = zone.rrsets(zone.node(id));
+        if self.any == Any::One {
+            let set = any(sets)?;
+            self.needed(Section::Answer, zone, owner, set);
+            return Some(set);
+        }
+        for set in sets.iter().filter(|set| set.rtype != t::NSEC3) {
+            self.needed(Section::Answer, zone, owner, set);
+        }
+        sets.first()
     }
 
     /// Says that there is nothing, and for how long.
-    fn negative(&mut self, zone: &Zone) {
+    pub(super) fn negative(&mut self, zone: &Zone) {
         if self.query.qclass != t::CLASS_ANY {
             self.needed(Section::Authority, zone, Owner::Node(zone.tree.apex), &zone.negative_soa);
         }

@@ -26,23 +26,24 @@ pub(crate) struct Tail {
 }
 
 /// A tail that would be longer is not prepared; it would not fit into most replies anyway.
-const LONGEST: usize = 900;
+const LONGEST: usize = 1100;
 
 impl Tail {
     /// Prepares an RRset of the apex for the authority section, with the addresses that belong to it.
-    pub(crate) fn prepare(zone: &Zone, set: &Rrset) -> Option<Self> {
+    pub(crate) fn prepare(zone: &Zone, set: &Rrset, dnssec: bool) -> Option<Self> {
         let name = zone.origin().wire();
         let start = HEADER + name.len() + 4;
         let mut reply = vec![0; start + LONGEST];
         reply[HEADER..HEADER + name.len()].copy_from_slice(name);
-        let mut writer = Writer::new(&mut reply, start);
+        let mut writer = Writer::new(&mut reply, start, dnssec);
         let (mut at, mut id) = (HEADER, zone.tree.apex);
         while id != crate::zone::tree::ROOT {
             writer.remember(id, at);
             at += zone.tree.label(zone.node(id)).len();
             id = zone.node(id).parent;
         }
-        if !writer.rrset(zone, Owner::Node(zone.tree.apex), set) {
+        let authority = writer.rrset(zone, Owner::Node(zone.tree.apex), set);
+        if authority == 0 {
             return None;
         }
         let added = Additional { zone, sources: [Some(set), None], answered: None, cut: None }
@@ -52,8 +53,8 @@ impl Tail {
             return None;
         }
         let octets = reply[start..end].to_vec();
-        let pointers = pointers(&octets, set.count + added.count)?;
-        Some(Self { octets, pointers, start: start as u16, authority: set.count, additional: added.count })
+        let pointers = pointers(&octets, authority + added.count)?;
+        Some(Self { octets, pointers, start: start as u16, authority, additional: added.count })
     }
 
     /// Copies the tail to `at`, for a question that starts with `before` octets in front of the zone's name; where

@@ -5,6 +5,7 @@
 
 use crate::Zone;
 use crate::name::MAX_NAME;
+use crate::rtype as t;
 use crate::zone::read_u16;
 use crate::zone::rrset::{FIXED, QUESTION_POINTER, Rrset, layout};
 use crate::zone::tree::{NodeId, ROOT, Tree};
@@ -32,6 +33,8 @@ pub(super) struct Writer<'o> {
     remembered: usize,
     /// An RRset that is needed did not fit; nothing more is written.
     pub(super) truncated: bool,
+    /// Signatures are wanted.
+    dnssec: bool,
 }
 
 /// The reply is full.
@@ -40,8 +43,9 @@ struct Full;
 impl<'o> Writer<'o> {
     /// Goes on after the question, which ends at `at`.
     #[inline]
-    pub(super) fn new(out: &'o mut [u8], at: usize) -> Self {
-        Self { out, at, nodes: [0; REMEMBERED], offsets: [0; REMEMBERED], remembered: 0, truncated: false }
+    pub(super) fn new(out: &'o mut [u8], at: usize, dnssec: bool) -> Self {
+        let (nodes, offsets) = ([0; REMEMBERED], [0; REMEMBERED]);
+        Self { out, at, nodes, offsets, remembered: 0, truncated: false, dnssec }
     }
 
     /// Where the next record goes.
@@ -69,23 +73,60 @@ impl<'o> Writer<'o> {
     pub(super) fn change_zone(&mut self, old: &Tree, new: &Tree) {
         let known = core::mem::take(&mut self.remembered);
         for n in 0..known {
-            if let Some(node) = new.find(&old.name(self.nodes[n])) {
+            if let Some(node) = new.find(old.name(self.nodes[n]).wire()) {
                 self.remember(node, usize::from(self.offsets[n]));
             }
         }
     }
 
-    /// Writes an RRset, if it fits.
+    /// Writes an RRset, with its signatures where they are wanted; how many records, or zero if they do not fit.
     #[inline]
-    pub(super) fn rrset(&mut self, zone: &Zone, owner: Owner, set: &Rrset) -> bool {
+    pub(super) fn rrset(&mut self, zone: &Zone, owner: Owner, set: &Rrset) -> u16 {
         let owner = match owner {
             Owner::Node(node) => self.offset(node).map_or(owner, Owner::At),
             at => at,
         };
-        match (layout(set.rtype).is_none(), owner) {
-            (true, Owner::At(offset)) => self.copy(zone.stored(set), offset),
-            _ => self.atomic(|it| it.records(zone, owner, set)),
+        let signed = self.dnssec && zone.secure && set.signatures > 0;
+        let fits = match (layout(set.rtype).is_none(), owner) {
+            (true, Owner::At(offset)) => {
+                self.copy(if signed { zone.stored_with_signatures(set) } else { zone.stored(set) }, offset)
+            }
+            _ => self.atomic(|it| {
+                it.records(zone, owner, set.rtype, zone.stored(set))?;
+                if !signed {
+                    return Ok(());
+                }
+                let signatures = &zone.stored_with_signatures(set)[set.length as usize..];
+                it.records(zone, owner, t::RRSIG, signatures)
+            }),
+        };
+        let signatures = if signed { set.signatures } else { 0 };
+        if fits { set.count + signatures } else { 0 }
+    }
+
+    /// Writes the signatures alone; how many, or zero if they do not fit.
+    pub(super) fn signatures(&mut self, zone: &Zone, owner: Owner, set: &Rrset) -> u16 {
+        let stored = &zone.stored_with_signatures(set)[set.length as usize..];
+        let fits = self.atomic(|it| it.records(zone, owner, t::RRSIG, stored));
+        if fits { set.signatures } else { 0 }
+    }
+
+    /// Writes records one by one until one does not fit: how many octets of `stored` they were, and how many records.
+    pub(super) fn some(&mut self, zone: &Zone, owner: NodeId, rtype: u16, stored: &[u8]) -> (usize, u16) {
+        let (mut taken, mut count) = (0, 0);
+        while taken < stored.len() {
+            let size = match layout(rtype) {
+                Some(form) => form.stored(),
+                None => FIXED + 2 + usize::from(read_u16(&stored[taken + FIXED..])),
+            };
+            let record = &stored[taken..taken + size];
+            let owner = self.offset(owner).map_or(Owner::Node(owner), Owner::At);
+            if !self.atomic(|it| it.records(zone, owner, rtype, record)) {
+                break;
+            }
+            (taken, count) = (taken + size, count + 1);
         }
+        (taken, count)
     }
 
     /// Copies the records of a plain type.
@@ -140,9 +181,9 @@ impl<'o> Writer<'o> {
     }
 
     /// Writes records one by one.
-    fn records(&mut self, zone: &Zone, owner: Owner, set: &Rrset) -> Result<(), Full> {
-        let form = layout(set.rtype);
-        let mut rest = zone.stored(set);
+    fn records(&mut self, zone: &Zone, owner: Owner, rtype: u16, stored: &[u8]) -> Result<(), Full> {
+        let form = layout(rtype);
+        let mut rest = stored;
         while !rest.is_empty() {
             match owner {
                 Owner::At(offset) => self.put(&(0xc000 | offset).to_be_bytes())?,

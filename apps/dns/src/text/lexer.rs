@@ -26,27 +26,45 @@ pub(crate) struct Lexer<'t> {
     /// The line of the next word.
     pub(crate) line: u32,
     parentheses: u32,
+    /// Where the line of the record starts.
+    begun: usize,
     /// The record's last word was read.
     ended: bool,
+    /// The text goes on behind what is here.
+    more: bool,
+    /// A record went on behind what is here.
+    pub(crate) short: bool,
 }
 
 impl<'t> Lexer<'t> {
-    pub(crate) fn new(text: &'t [u8]) -> Self {
-        // A byte order mark is no part of the first name.
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        Self { text, at: 0, line: 1, parentheses: 0, ended: true }
+    /// Reads `text`, which starts at `line`. With `more` it ends with a line, and may not be all.
+    pub(crate) fn new(text: &'t [u8], line: u32, more: bool) -> Self {
+        Self { text, at: 0, line, parentheses: 0, begun: 0, ended: true, more, short: false }
+    }
+
+    /// How much was read.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Where the record started that is read, with the blanks before it; at the end of the text, there.
+    pub(crate) fn record_start(&self) -> usize {
+        self.begun
     }
 
     /// Goes to the next line with a word on it.
     pub(crate) fn start(&mut self) -> Start {
         debug_assert!(self.ended);
         loop {
-            let line = self.at;
+            self.begun = self.at;
             while matches!(self.text.get(self.at), Some(b' ' | b'\t' | b'\r')) {
                 self.at += 1;
             }
             match self.text.get(self.at) {
-                None => return Start::End,
+                None => {
+                    self.begun = self.at;
+                    return Start::End;
+                }
                 Some(b'\n') => {
                     self.at += 1;
                     self.line += 1;
@@ -54,7 +72,7 @@ impl<'t> Lexer<'t> {
                 Some(b';') => self.skip_comment(),
                 Some(_) => {
                     self.ended = false;
-                    return if self.at > line { Start::Blank } else { Start::Word };
+                    return if self.at > self.begun { Start::Blank } else { Start::Word };
                 }
             }
         }
@@ -75,6 +93,7 @@ impl<'t> Lexer<'t> {
                 None => {
                     self.ended = true;
                     let open = core::mem::take(&mut self.parentheses) > 0;
+                    self.short = open && self.more;
                     return if open { Err(Problem::OpenParenthesis) } else { Ok(None) };
                 }
                 Some(b' ' | b'\t' | b'\r') => self.at += 1,
@@ -151,7 +170,7 @@ mod tests {
     use std::vec::Vec;
 
     fn words(text: &str) -> Vec<Vec<String>> {
-        let mut lexer = Lexer::new(text.as_bytes());
+        let mut lexer = Lexer::new(text.as_bytes(), 1, false);
         let mut records = Vec::new();
         while !matches!(lexer.start(), Start::End) {
             let mut words = Vec::new();
@@ -176,7 +195,7 @@ mod tests {
 
     #[test]
     fn an_error_costs_one_record() {
-        let mut lexer = Lexer::new(b"a \"b\nc ) d\ne (f");
+        let mut lexer = Lexer::new(b"a \"b\nc ) d\ne (f", 1, false);
         for problem in [Problem::OpenQuote, Problem::ClosingParenthesis, Problem::OpenParenthesis] {
             assert!(!matches!(lexer.start(), Start::End));
             let found = loop {

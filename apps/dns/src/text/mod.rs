@@ -18,10 +18,11 @@ use crate::name::{Name, NameBuffer};
 use crate::rtype as t;
 use crate::zone::rrset::{FIXED, QUESTION_POINTER, TTL_AT};
 use crate::zone::tree::NodeId;
-use crate::zone::{Builder, Place, Problem, Zone, ZoneErrors, quote, read_u32};
+use crate::zone::{Builder, Pace, Place, Problem, Source, Zone, ZoneError, ZoneErrors, quote, read_u32};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use fields::{Fields, Origin};
 use lexer::{Lexer, Start, Token};
@@ -34,22 +35,24 @@ pub type Loader<'l, 'f> = &'l mut dyn FnMut(&str) -> Result<Cow<'f, [u8]>, Box<s
 const MAX_DEPTH: usize = 8;
 /// How many files a zone may be made of: depth alone would allow exponentially many.
 const MAX_FILES: usize = 1000;
+/// The longest record, with its comments: four times what the longest data takes when each octet is an escape.
+const MAX_RECORD: usize = 1 << 20;
 
 /// Reads and checks a zone.
-pub(crate) fn load(
+pub(crate) async fn load<S: Source>(
     hash: NameHash,
     origin: &Name,
     file: &str,
-    loader: Loader<'_, '_>,
+    source: &mut S,
 ) -> Result<Zone, ZoneErrors> {
-    let refused =
-        |problem| ZoneErrors(alloc::vec![crate::zone::ZoneError { file: file.into(), line: 0, problem }]);
-    let builder = Builder::new(origin, hash).map_err(refused)?;
+    let builder = match Builder::new(origin, hash) {
+        Ok(builder) => builder,
+        Err(problem) => return Err(ZoneErrors(vec![ZoneError { file: file.into(), line: 0, problem }])),
+    };
     let wire = origin.wire();
     let (node, node_hash) = (builder.tree.apex, builder.tree.apex_hash);
     let mut reader = Reader {
         builder,
-        loader,
         open: Vec::new(),
         origin: Origin { labels: wire[..wire.len() - 1].into(), node, hash: node_hash },
         owner: None,
@@ -59,17 +62,32 @@ pub(crate) fn load(
         last_type: None,
         buffer: NameBuffer::new(),
     };
-    if let Err(problem) = reader.file(file) {
-        return Err(refused(problem));
-    }
-    reader.builder.finish().map_err(ZoneErrors)
+    let mut pace = Pace::new(source);
+    reader.open(file, Place { file: 0, line: 0 });
+    reader.read(&mut pace).await;
+    reader.builder.finish(&mut pace).await.map_err(ZoneErrors)
 }
 
-struct Reader<'l, 'f> {
+/// A file that is being read.
+struct Open {
+    name: Box<str>,
+    /// Its index among the zone's files.
+    file: u16,
+    /// What was read of it and not understood yet, the line where that starts, and where in the file it ends.
+    text: Vec<u8>,
+    line: u32,
+    offset: u64,
+    ended: bool,
+    fresh: bool,
+    /// Where it is included, and what the including file goes on with.
+    place: Place,
+    outer: (Origin, Option<NodeId>),
+}
+
+struct Reader {
     builder: Builder,
-    loader: Loader<'l, 'f>,
     /// The files that are being read, the outermost first.
-    open: Vec<Box<str>>,
+    open: Vec<Open>,
     origin: Origin,
     /// The owner of the record before.
     owner: Option<NodeId>,
@@ -84,38 +102,110 @@ struct Reader<'l, 'f> {
     buffer: NameBuffer,
 }
 
-impl Reader<'_, '_> {
-    /// Reads one file; what is wrong inside it is noted, an error is one of the file as a whole.
-    fn file(&mut self, name: &str) -> Result<(), Problem> {
-        if self.open.iter().any(|open| **open == *name) {
-            return Err(Problem::IncludeLoop(name.into()));
-        }
-        if self.open.len() >= MAX_DEPTH || self.builder.files.len() >= MAX_FILES {
-            return Err(Problem::IncludeLimit);
-        }
-        let text = (self.loader)(name).map_err(|why| Problem::Unreadable(name.into(), why))?;
+impl Reader {
+    /// Begins with a file.
+    fn open(&mut self, name: &str, place: Place) {
         let file = self.builder.files.len() as u16;
         self.builder.files.push(name.into());
-        self.open.push(name.into());
-        let mut lexer = Lexer::new(&text);
-        loop {
-            let start = lexer.start();
-            let place = Place { file, line: lexer.line };
-            let result = match start {
-                Start::End => break,
-                Start::Blank => self.record(&mut lexer, place, None),
-                Start::Word => self.line(&mut lexer, place),
-            };
-            if let Err(problem) = result {
-                self.builder.error(place, problem);
-                lexer.skip_record();
-                if self.builder.errors.len() >= crate::zone::MOST_ERRORS {
-                    break;
+        let outer = (self.origin.clone(), self.owner);
+        let (name, text) = (name.into(), Vec::new());
+        self.open.push(Open {
+            name,
+            file,
+            text,
+            line: 1,
+            offset: 0,
+            ended: false,
+            fresh: true,
+            place,
+            outer,
+        });
+    }
+
+    /// Reads all files; what is wrong inside them is noted.
+    async fn read<S: Source>(&mut self, pace: &mut Pace<'_, S>) {
+        while let Some(open) = self.open.last_mut() {
+            // As long as nothing was understood of what there is, more of it is needed.
+            let read = pace.source.read(&open.name, open.offset, &mut open.text).await;
+            match read {
+                Ok(0) => open.ended = true,
+                Ok(count) => open.offset += count as u64,
+                Err(why) => {
+                    let (problem, place) = (Problem::Unreadable(open.name.clone(), why), open.place);
+                    self.builder.error(place, problem);
+                    open.text.clear();
+                    open.ended = true;
                 }
             }
+            if self.text(pace).await {
+                let (problem, line) = (Problem::LineTooLong, self.open.last().map(|it| (it.file, it.line)));
+                let (file, line) = line.unwrap_or_default();
+                self.builder.error(Place { file, line }, problem);
+                return;
+            }
+            if self.builder.errors.len() >= crate::zone::MOST_ERRORS {
+                return;
+            }
         }
-        self.open.pop();
-        Ok(())
+    }
+
+    /// Understands what was read of the innermost files; true if a record is too long.
+    async fn text<S: Source>(&mut self, pace: &mut Pace<'_, S>) -> bool {
+        loop {
+            let depth = self.open.len();
+            let Some(open) = self.open.last_mut() else { return false };
+            let (file, ended) = (open.file, open.ended);
+            let mut text = core::mem::take(&mut open.text);
+            // A byte order mark is no part of the first name.
+            let skipped = if open.fresh && text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+            open.fresh = false;
+            // Up to the end of a line, so that no word is cut.
+            let end = match ended {
+                true => text.len(),
+                false => text.iter().rposition(|&byte| byte == b'\n').map_or(skipped, |at| at + 1),
+            };
+            let mut lexer = Lexer::new(&text[skipped..end], open.line, !ended);
+            let (mut done, mut line);
+            loop {
+                let start = lexer.start();
+                (done, line) = (lexer.record_start(), lexer.line);
+                let place = Place { file, line };
+                let result = match start {
+                    Start::End => break,
+                    Start::Blank => self.record(&mut lexer, place, None),
+                    Start::Word => self.line(&mut lexer, place),
+                };
+                if lexer.short {
+                    break;
+                }
+                if let Err(problem) = result {
+                    self.builder.error(place, problem);
+                    lexer.skip_record();
+                    if lexer.short || self.builder.errors.len() >= crate::zone::MOST_ERRORS {
+                        break;
+                    }
+                }
+                if self.open.len() > depth {
+                    (done, line) = (lexer.position(), lexer.line);
+                    break;
+                }
+                pace.step(1).await;
+            }
+            let grown = text.len() - skipped - done;
+            text.drain(..skipped + done);
+            let open = &mut self.open[depth - 1];
+            (open.text, open.line) = (text, line);
+            if self.open.len() > depth {
+                return false;
+            }
+            if !ended {
+                return grown > MAX_RECORD;
+            }
+            if let Some(open) = self.open.pop() {
+                // The including file goes on where it was.
+                (self.origin, self.owner) = open.outer;
+            }
+        }
     }
 
     /// A line that starts with a word: a directive, or a record with its owner.
@@ -147,11 +237,15 @@ impl Reader<'_, '_> {
             crate::name::unescape_all(name.text, &mut path)?;
             let path =
                 String::from_utf8(path).map_err(|_| Problem::BadField("a file name", quote(name.text)))?;
-            // The including file goes on where it was.
-            let (outer, owner) = (core::mem::replace(&mut self.origin, inner), self.owner);
-            let result = self.file(&path);
-            (self.origin, self.owner) = (outer, owner);
-            return result;
+            if self.open.iter().any(|open| *open.name == *path) {
+                return Err(Problem::IncludeLoop(path.into()));
+            }
+            if self.open.len() >= MAX_DEPTH || self.builder.files.len() >= MAX_FILES {
+                return Err(Problem::IncludeLimit);
+            }
+            self.open(&path, place);
+            self.origin = inner;
+            return Ok(());
         } else {
             return Err(Problem::UnknownDirective(quote(directive)));
         }

@@ -76,6 +76,20 @@ pub enum Problem {
     TooManyRecords(Box<str>),
     /// More data than a zone can hold.
     TooLarge,
+    /// A record, or a line, that is longer than any record can be.
+    LineTooLong,
+    /// An NSEC or NSEC3 record that the chain does not lead on from, or to.
+    BrokenChain(Box<str>),
+    /// NSEC3 with more iterations than a server should compute.
+    TooManyIterations(u16),
+    /// Records of one name and type with different times to live; a warning.
+    TtlMismatch(Box<str>),
+    /// A record that is there twice; a warning.
+    Duplicate(Box<str>),
+    /// A name server in the zone without an address; a warning.
+    NoAddress(Box<str>),
+    /// An RRSIG record for a type that its name does not have; a warning.
+    LooseSignature(Box<str>, u16),
 }
 
 impl fmt::Display for Problem {
@@ -118,6 +132,27 @@ impl fmt::Display for Problem {
             Unreadable(file, why) => write!(f, "cannot read {file}: {why}"),
             TooManyRecords(name) => write!(f, "{name} has more than 65535 records of one type"),
             TooLarge => f.write_str("the zone is too large"),
+            LineTooLong => f.write_str("the line or record is longer than 1 MiB, which no record needs"),
+            BrokenChain(name) => {
+                write!(f, "the chain of NSEC or NSEC3 records is broken at {name}; sign the zone again")
+            }
+            TooManyIterations(count) => {
+                write!(
+                    f,
+                    "NSEC3 with {count} iterations is not served, only with up to 150; 0 is best (RFC 9276)"
+                )
+            }
+            TtlMismatch(name) => {
+                write!(
+                    f,
+                    "{name} has records of one type with different times to live (RFC 2181 section 5.2)"
+                )
+            }
+            Duplicate(name) => write!(f, "{name} has the same record twice"),
+            NoAddress(name) => write!(f, "the name server {name} has no address in the zone"),
+            LooseSignature(name, code) => {
+                write!(f, "{name} has an RRSIG record for type {code}, which it does not have")
+            }
         }
     }
 }

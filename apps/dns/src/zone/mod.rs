@@ -5,18 +5,26 @@
 //! ([`rrset`]). Nothing is allocated when a question is answered.
 
 mod build;
+mod check;
+pub(crate) mod denial;
 mod error;
+mod pace;
 pub(crate) mod rrset;
+pub(crate) mod targets;
 pub(crate) mod tree;
 
 pub(crate) use build::{Builder, MOST_ERRORS, Place};
 pub(crate) use error::quote;
 pub use error::{Problem, ZoneError, ZoneErrors};
+pub(crate) use pace::Pace;
+pub use pace::Source;
 
 use crate::answer::Tail;
 use crate::name::Name;
 use alloc::vec::Vec;
-use rrset::{FIXED, Rrset, layout};
+use core::sync::atomic::{AtomicU64, Ordering};
+use denial::Denial;
+use rrset::Rrset;
 use tree::{Node, NodeId, Tree};
 
 /// One zone, loaded and checked.
@@ -27,13 +35,20 @@ pub struct Zone {
     pub(crate) data: Vec<u8>,
     /// The SOA record as negative answers carry it, with the smaller of its two times (RFC 2308 section 3).
     pub(crate) negative_soa: Rrset,
-    /// The NS records of the apex.
+    /// The SOA and NS records of the apex.
+    pub(crate) soa: Rrset,
     pub(crate) ns: Rrset,
-    /// The ends of replies with and without data.
-    pub(crate) servers: Tail,
-    pub(crate) nothing: Tail,
+    /// Whether the zone is signed: its DNSKEY records are.
+    pub(crate) secure: bool,
+    pub(crate) denial: Denial,
+    /// The ends of replies with and without data; the second of each pair has signatures.
+    pub(crate) servers: [Tail; 2],
+    pub(crate) nothing: [Tail; 2],
     serial: u32,
     records: usize,
+    warnings: Vec<ZoneError>,
+    /// How many queries were for this zone.
+    pub(crate) queries: AtomicU64,
 }
 
 impl core::fmt::Debug for Zone {
@@ -56,6 +71,16 @@ impl Zone {
     /// How many records it has.
     pub fn records(&self) -> usize {
         self.records
+    }
+
+    /// What is not as it should be, but not wrong enough to keep the zone from being served; a bounded number.
+    pub fn warnings(&self) -> &[ZoneError] {
+        &self.warnings
+    }
+
+    /// How many queries were answered from this zone and those that it took the place of.
+    pub fn queries(&self) -> u64 {
+        self.queries.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -81,11 +106,10 @@ impl Zone {
         &self.data[set.start as usize..][..set.length as usize]
     }
 
-    /// The nodes that the records of an RRset name, the first of each record; none for plain types.
-    pub(crate) fn targets(&self, set: &Rrset) -> impl Iterator<Item = NodeId> + use<'_> {
-        let (at, step) = layout(set.rtype).map_or((0, 0), |form| (FIXED + form.prefix, form.stored()));
-        let stored = if step == 0 { &[][..] } else { self.stored(set) };
-        stored.chunks_exact(step.max(1)).map(move |record| read_u32(&record[at..]))
+    /// The stored records of an RRset with the signatures that follow them.
+    #[inline]
+    pub(crate) fn stored_with_signatures(&self, set: &Rrset) -> &[u8] {
+        &self.data[set.start as usize..][..set.length as usize + usize::from(set.signed_length)]
     }
 
     /// The delegation that a node is at or below: the highest, which hides those below it.

@@ -5,6 +5,9 @@
 //! RRset can be copied into an answer in one piece. Types whose data is some fixed octets, then names, then
 //! fixed octets ([`layout`]) hold nodes of the zone's tree in place of the names, and no length: the names are
 //! compressed, or looked up for additional data, without a search.
+//!
+//! The RRSIG records that cover an RRset follow its own records, in the plain form, so that both are copied in one
+//! piece. Those that cover nothing at their name are an RRset of their own.
 
 use crate::rtype as t;
 
@@ -23,6 +26,9 @@ pub(crate) struct Rrset {
     pub(crate) length: u32,
     pub(crate) rtype: u16,
     pub(crate) count: u16,
+    /// How many octets of signatures follow the records, and how many records those are.
+    pub(crate) signed_length: u16,
+    pub(crate) signatures: u16,
 }
 
 /// The form of data with names: `prefix` octets, `names` names, `suffix` octets.

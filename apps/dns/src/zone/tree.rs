@@ -18,8 +18,8 @@ pub(crate) type NodeId = u32;
 pub(crate) const ROOT: NodeId = 0;
 /// No node: the parent of the root, a missing wildcard, an empty slot.
 pub(crate) const NO_NODE: NodeId = u32::MAX;
-/// Two bits above a node's index are free for those who keep lists of nodes.
-const MAX_NODES: usize = 1 << 30;
+/// Three bits above a node's index are free for those who keep lists of nodes.
+const MAX_NODES: usize = 1 << 29;
 
 /// One name.
 pub(crate) struct Node {
@@ -210,17 +210,17 @@ impl Tree {
     }
 
     /// The node of a whole name (wire form, in lower case), if there is one.
-    pub(crate) fn find(&self, name: &Name) -> Option<NodeId> {
+    pub(crate) fn find(&self, name: &[u8]) -> Option<NodeId> {
         let mut starts = [0u8; MAX_LABELS];
         let (mut count, mut end) = (0, 0);
-        for label in Labels(name.wire()) {
-            starts[count] = end as u8;
+        for label in Labels(name) {
+            *starts.get_mut(count)? = end as u8;
             end += label.len();
             count += 1;
         }
         let (mut node, mut hash) = (ROOT, self.hash.root());
         for &start in starts[..count].iter().rev() {
-            let label = &name.wire()[usize::from(start)..end];
+            let label = &name[usize::from(start)..end];
             hash = self.hash.child(hash, label);
             node = self.child(node, hash, label)?;
             end = usize::from(start);
