@@ -17,7 +17,9 @@ extern crate alloc;
 extern crate std;
 
 mod answer;
+mod counters;
 mod hash;
+mod limit;
 mod name;
 mod rtype;
 mod tcp;
@@ -28,6 +30,8 @@ mod zones;
 pub use answer::{
     Any, Asker, Cookies, Kind, Network, Networks, NotANetwork, Policy, Reply, Transfer, Transport,
 };
+pub use counters::Counters;
+pub use limit::{Limiter, Verdict, truncate};
 pub use name::Name;
 pub use tcp::{FrameError, Frames};
 pub use text::Loader;

@@ -7,8 +7,9 @@ use crate::zone::rrset::Rrset;
 use crate::zone::targets::TYPES;
 use crate::zone::tree::{NO_NODE, Node, NodeId, ROOT};
 
-/// How many RRsets are added at most, which is about what a UDP reply has room for.
+/// How many RRsets are added at most over UDP, which is about what a reply has room for, and over TCP.
 const MOST: usize = 64;
+const MOST_TCP: usize = 1024;
 
 /// What records are added for.
 pub(super) struct Additional<'z> {
@@ -32,7 +33,15 @@ impl Additional<'_> {
     /// Adds what fits; with `tcp` also what comes after something that did not. Without glue that is required the
     /// reply is truncated.
     pub(super) fn write(&self, writer: &mut Writer<'_>, tcp: bool) -> Added {
-        let mut done = Done { keys: [0; MOST], count: 0 };
+        let (mut few, mut many);
+        let keys: &mut [u32] = if tcp {
+            many = [0; MOST_TCP];
+            &mut many
+        } else {
+            few = [0; MOST];
+            &mut few
+        };
+        let mut done = Done { keys, count: 0 };
         if let Some((node, rtype)) = self.answered
             && let Some(kind) = TYPES.iter().position(|&known| known == rtype)
         {
@@ -111,12 +120,12 @@ fn is_at_or_below(zone: &Zone, id: NodeId, above: NodeId) -> bool {
 }
 
 /// What was added, so that nothing is added twice.
-struct Done {
-    keys: [u32; MOST],
+struct Done<'k> {
+    keys: &'k mut [u32],
     count: usize,
 }
 
-impl Done {
+impl Done<'_> {
     fn key(node: NodeId, kind: usize) -> u32 {
         // The upper three bits of a node's index are free.
         node | (kind as u32) << 29
@@ -127,7 +136,7 @@ impl Done {
     }
 
     fn has_room(&self) -> bool {
-        self.count < MOST
+        self.count < self.keys.len()
     }
 
     fn add(&mut self, node: NodeId, kind: usize) {

@@ -19,6 +19,7 @@ mod writer;
 
 pub use cookie::Cookies;
 pub(crate) use path::Path;
+pub(crate) use policy::mapped;
 pub use policy::{Any, Network, Networks, NotANetwork, Policy};
 pub(crate) use tail::Tail;
 pub use transfer::Transfer;
@@ -98,6 +99,8 @@ pub enum Kind {
 pub struct Reply {
     /// How long it is.
     pub length: usize,
+    /// Where its question ends, or its header if it has none.
+    pub question: usize,
     /// What kind it is.
     pub kind: Kind,
     /// The type that was asked for; zero if there was no question.
@@ -130,6 +133,7 @@ impl Zones {
         let mut parsed = Query::new();
         let error = |rcode, length| Reply {
             length,
+            question: HEADER,
             kind: Kind::Error,
             qtype: 0,
             rcode,
@@ -149,7 +153,11 @@ impl Zones {
                 let kind = if rcode == rcode::NOERROR { Kind::Notify } else { Kind::Error };
                 Some(Reply { kind, zone, qtype: parsed.qtype, ..error(rcode, parsed.end) })
             }
-            Read::Query => match Opt::new(query, &parsed, asker, policy) {
+            read @ (Read::Query | Read::Options) => match Opt::new(query, &parsed, asker, policy) {
+                Some(opt) if matches!(read, Read::Options) => {
+                    let end = refuse(query, out, opt.rcode & 15, [query[2] & 1, 0]);
+                    Some(error(opt.rcode, opt.write(out, end, 0, None)))
+                }
                 Some(opt) => Some(self.reply(query, &parsed, asker, policy, &opt, out)),
                 None => {
                     let length = refuse(query, out, rcode::FORMERR, [query[2] & 1, 0]);
@@ -196,6 +204,7 @@ impl Zones {
         let limit = limit.min(out.len()) - opt.length();
         let mut reply = Reply {
             length: 0,
+            question: query.end,
             kind: Kind::Answer,
             qtype: query.qtype,
             rcode: rcode::NOERROR,

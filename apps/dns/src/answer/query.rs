@@ -37,6 +37,8 @@ pub(super) struct Query {
 pub(super) enum Read {
     /// A query, which was read.
     Query,
+    /// A query without a question, for the sake of its EDNS options.
+    Options,
     /// A notification, whose question was read (RFC 1996).
     Notify,
     /// Something that is answered with a header only; the flags are those that go back.
@@ -78,6 +80,13 @@ impl Query {
         }
         if flags[0] >> 3 != 0 {
             return Some(Read::Error { rcode: rcode::NOTIMP, flags: [flags[0], flags[1] & 0xd0] });
+        }
+        if header[4..] == [0, 0, 0, 0, 0, 0, 0, 1] && flags[1] & 0x0f == 0 {
+            // Nothing is asked but what EDNS says (RFC 7873 section 5.4).
+            self.end = HEADER;
+            if self.records(packet, header).is_some() {
+                return Some(Read::Options);
+            }
         }
         let malformed = |kept| Some(Read::Error { rcode: rcode::FORMERR, flags: [kept, 0] });
         let recursion_desired = flags[0] & 1;

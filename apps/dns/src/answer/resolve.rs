@@ -186,7 +186,7 @@ impl<'q, 'o, 'z> Resolver<'q, 'o, 'z> {
                 self.no_data(zone, id, exact);
                 return Step::Done;
             }
-            t::RRSIG => self.all_signatures(zone, id, owner),
+            t::RRSIG => self.signatures(zone, id, owner),
             t::ANY => self.any(zone, id, owner),
             rtype => {
                 let set = zone.rrset(node, rtype);
@@ -301,25 +301,20 @@ impl<'q, 'o, 'z> Resolver<'q, 'o, 'z> {
         }
     }
 
-    /// Writes all signatures of a name; one of the signed RRsets, if there are any.
-    fn all_signatures<'s>(&mut self, zone: &'s Zone, id: NodeId, owner: Owner) -> Option<&'s Rrset> {
-        let mut found = None;
-        for set in zone.rrsets(zone.node(id)).iter().filter(|set| set.rtype == t::RRSIG || set.signatures > 0)
-        {
-            let written = match (self.writer.truncated, set.rtype) {
-                (true, _) => continue,
-                (_, t::RRSIG) => self.writer.rrset(zone, owner, set),
-                _ => self.writer.signatures(zone, owner, set),
-            };
-            self.counts[Section::Answer as usize] += written;
-            self.writer.truncated |= written == 0;
-            found = Some(set);
+    /// Writes all signatures of a name, if there are any; they point at nothing.
+    fn signatures(&mut self, zone: &Zone, id: NodeId, owner: Owner) -> Option<&'static Rrset> {
+        static SIGNATURES: Rrset =
+            Rrset { start: 0, length: 0, rtype: t::RRSIG, count: 0, signed_length: 0, signatures: 0 };
+        let sets = zone.rrsets(zone.node(id));
+        if !sets.iter().any(|set| set.rtype == t::RRSIG || set.signatures > 0) {
+            return None;
         }
-        // There is nothing to say about hosts.
-        found
-            .map(|_| zone.rrsets(zone.node(id)))
-            .and_then(|sets| sets.iter().find(|set| set.rtype == t::RRSIG))
-            .or(found)
+        if !self.writer.truncated {
+            let written = self.writer.signatures(zone, owner, sets);
+            self.counts[Section::Answer as usize] += written.unwrap_or(0);
+            self.writer.truncated = written.is_none();
+        }
+        Some(&SIGNATURES)
     }
 
     /// Answers for all types, as the policy says; one of the RRsets, if there are any.

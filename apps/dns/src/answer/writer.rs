@@ -104,11 +104,22 @@ impl<'o> Writer<'o> {
         if fits { set.count + signatures } else { 0 }
     }
 
-    /// Writes the signatures alone; how many, or zero if they do not fit.
-    pub(super) fn signatures(&mut self, zone: &Zone, owner: Owner, set: &Rrset) -> u16 {
-        let stored = &zone.stored_with_signatures(set)[set.length as usize..];
-        let fits = self.atomic(|it| it.records(zone, owner, t::RRSIG, stored));
-        if fits { set.signatures } else { 0 }
+    /// Writes all signatures of a name; how many, or none if they do not all fit.
+    pub(super) fn signatures(&mut self, zone: &Zone, owner: Owner, sets: &[Rrset]) -> Option<u16> {
+        let mut count = 0;
+        let fits = self.atomic(|it| {
+            for set in sets {
+                let stored = zone.stored_with_signatures(set);
+                let (signatures, more) = match set.rtype {
+                    t::RRSIG => (stored, set.count),
+                    _ => (&stored[set.length as usize..], set.signatures),
+                };
+                it.records(zone, owner, t::RRSIG, signatures)?;
+                count += more;
+            }
+            Ok(())
+        });
+        fits.then_some(count)
     }
 
     /// Writes records one by one until one does not fit: how many octets of `stored` they were, and how many records.

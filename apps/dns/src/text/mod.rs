@@ -27,6 +27,7 @@ use alloc::vec::Vec;
 use fields::{Fields, Origin};
 use lexer::{Lexer, Start, Token};
 use number::parse_time;
+pub(crate) use types::name as type_name;
 
 /// Gives the octets of a file by its name, as the caller or an $INCLUDE names it, or says why it cannot.
 pub type Loader<'l, 'f> = &'l mut dyn FnMut(&str) -> Result<Cow<'f, [u8]>, Box<str>>;

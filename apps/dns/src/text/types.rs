@@ -169,6 +169,16 @@ fn compare(name: &[u8], word: &[u8]) -> core::cmp::Ordering {
     name.iter().copied().cmp(word.iter().map(u8::to_ascii_uppercase))
 }
 
+/// The mnemonic of a type.
+pub(crate) fn name(code: u16) -> Option<&'static str> {
+    match code {
+        251 => Some("IXFR"),
+        252 => Some("AXFR"),
+        255 => Some("ANY"),
+        _ => TYPES.iter().find(|info| info.code == code).map(|info| info.name),
+    }
+}
+
 /// The fields of a type, if it has a text form.
 pub(crate) fn fields(code: u16) -> Option<&'static [Field]> {
     TYPES.iter().find(|info| info.code == code).map(|info| info.fields)
