@@ -1,4 +1,4 @@
-//! The DNS server: serves every `NAME.zone` in /zones on port 53, over UDP and TCP.
+//! The DNS server: serves every `NAME.zone` in /zones on port 53, over UDP and TCP; `--help` lists its options.
 //!
 //! SIGHUP reads the zones again; a zone that is broken then goes on being served as it was. SIGTERM ends it.
 #![cfg_attr(kernlet_image, no_std, no_main)]
@@ -6,70 +6,76 @@
 
 mod server;
 
+use core::cell::Cell;
 use kernlet::alloc::rc::Rc;
-use kernlet::alloc::string::String;
 use kernlet::net::{Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use kernlet::signal::{SIGHUP, SIGINT, SIGTERM, Signals};
-use kernlet::task::spawn;
-use kernlet::{Error, eprintln};
-use server::{Shared, load, tcp, udp};
-
-const USAGE: &str = "\
-usage: dns [--port PORT] [--zones DIR]
-  --port PORT   the UDP and TCP port to serve on (53)
-  --zones DIR   where the NAME.zone files are (/zones)";
-
-struct Options {
-    port: u16,
-    zones: String,
-}
-
-impl Options {
-    /// Reads the arguments.
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { port: 53, zones: "/zones".into() };
-        while let Some(argument) = arguments.next() {
-            let mut value =
-                || arguments.next().ok_or_else(|| kernlet::alloc::format!("{argument} needs a value"));
-            match argument.as_str() {
-                "--port" => {
-                    let text = value()?;
-                    options.port = text.parse().ok().filter(|&p| p != 0).ok_or_else(|| {
-                        kernlet::alloc::format!("--port: `{text}` is no port; it is a number from 1 to 65535")
-                    })?;
-                }
-                "--zones" => options.zones = value()?,
-                other => return Err(kernlet::alloc::format!("unknown argument `{other}`")),
-            }
-        }
-        Ok(options)
-    }
-}
+use kernlet::task::{WaitQueue, spawn};
+use kernlet::time::{Duration, timeout};
+use kernlet::{Error, eprintln, print};
+use server::load::Loader;
+use server::options::{Options, USAGE, Wish};
+use server::{Shared, metrics, tcp, udp};
 
 #[kernlet::main]
 async fn main() -> Result<u8, Error> {
     let arguments = kernlet::env::args().skip(1).map(|argument| argument.into_owned());
     let options = match Options::parse(arguments) {
-        Ok(options) => options,
+        Ok(Wish::Serve(options)) => *options,
+        Ok(Wish::Help) => {
+            print!("{USAGE}");
+            return Ok(0);
+        }
         Err(problem) => {
-            eprintln!("dns: {problem}\n{USAGE}");
+            eprintln!("dns: {problem}");
             return Ok(2);
         }
     };
     let mut signals = Signals::new(&[SIGHUP, SIGTERM, SIGINT]);
-    let shared = Rc::new(Shared::new(dns::Zones::new(kernlet::random::u64())));
-    load::all(&shared, &options.zones).await;
+    let any = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    let (port, watch, counters) = (options.port, options.watch, options.metrics);
+    let mut loader = Loader::new(options.zones.clone());
+    let shared = Rc::new(Shared::new(options));
+    loader.load(&shared, false).await;
 
-    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, options.port));
-    let datagrams = UdpSocket::bind(any).await?;
-    let listener = TcpListener::bind(any).await?;
+    let datagrams = UdpSocket::bind(any(port)).await?;
+    let listener = TcpListener::bind(any(port)).await?;
     spawn("udp", udp::serve(datagrams, shared.clone()));
     spawn("tcp", tcp::serve(listener, shared.clone()));
-    kernlet::log::info!("serving {} zones on port {}", shared.zones.borrow().iter().count(), options.port);
+    if let Some(port) = counters {
+        spawn("metrics", metrics::serve(TcpListener::bind(any(port)).await?, shared.clone()));
+    }
+    kernlet::log::info!("serving {} zones on port {port}", shared.zones.borrow().iter().count());
+    let hangup = Rc::new(Hangup { came: Cell::new(false) });
+    spawn("zones", follow(loader, shared.clone(), hangup.clone(), watch));
     loop {
         match signals.next().await {
-            SIGHUP => load::all(&shared, &options.zones).await,
+            SIGHUP => {
+                hangup.came.set(true);
+                shared.changes.wake_all();
+            }
             _ => return Ok(0),
         }
+    }
+}
+
+/// Tells the task that loads zones of a SIGHUP.
+struct Hangup {
+    came: Cell<bool>,
+}
+
+/// Loads zones again when they change: at SIGHUP all, after a NOTIFY and every `watch` seconds those that changed.
+async fn follow(mut loader: Loader, shared: Rc<Shared>, hangup: Rc<Hangup>, watch: u32) {
+    let changes: &WaitQueue = &shared.changes;
+    loop {
+        let asked = changes.until(|| (hangup.came.get() || shared.notified.get()).then_some(()));
+        if watch > 0 {
+            let _ = timeout(Duration::from_secs(watch.into()), asked).await;
+        } else {
+            asked.await;
+        }
+        shared.notified.set(false);
+        let all = hangup.came.take();
+        loader.load(&shared, !all).await;
     }
 }

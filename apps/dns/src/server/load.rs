@@ -1,92 +1,205 @@
-//! Zone files into zones.
+//! Zone files into zones, while others are served.
 
 use super::Shared;
-use dns::{Name, Zone, ZoneErrors};
-use kernlet::alloc::borrow::Cow;
+use dns::{Name, Source, Zone, ZoneErrors};
 use kernlet::alloc::boxed::Box;
 use kernlet::alloc::format;
 use kernlet::alloc::string::String;
 use kernlet::alloc::vec::Vec;
+use kernlet::fs::{File, Metadata};
 use kernlet::log;
-
-/// The bytes of a file, or why there are none.
-type Content = Result<Vec<u8>, Box<str>>;
+use kernlet::task::yield_now;
+use kernlet::time::{Duration, sleep};
 
 /// What a zone file is called: NAME and this.
 const SUFFIX: &str = ".zone";
+/// How much of a file is read at once.
+const PIECE: usize = 64 << 10;
+/// A task that gives way this often has let events be looked at: `kernlet_exec` does it after so many turns.
+const TURNS: usize = 32;
+/// A file that changes while it is read is read again after a while, so often.
+const ATTEMPTS: usize = 5;
+const AGAIN: Duration = Duration::from_millis(200);
 
-/// Loads every zone file of `directory`. A zone that is broken is reported, and what was served of it before goes on
-/// being served; a zone whose file is gone is served no longer.
-pub async fn all(shared: &Shared, directory: &str) {
-    let entries = match kernlet::fs::read_dir(directory).await {
-        Ok(entries) => entries,
-        Err(error) => {
-            log::error!(
-                "{directory}: {error}; put NAME.zone files there, for instance with -v DIR:{directory}"
-            );
-            return;
-        }
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let file = entry.file_name();
-        let Some(name) = file.strip_suffix(SUFFIX) else { continue };
-        let Ok(origin) = name.parse::<Name>() else {
-            log::error!("{directory}/{file}: `{name}` is no domain name");
-            continue;
+/// What tells that a file is not what it was.
+#[derive(Clone, PartialEq, Eq)]
+struct Stamp {
+    path: String,
+    /// Its inode, size, and when it was changed; none if it could not be read.
+    is: Option<[u64; 4]>,
+}
+
+impl Stamp {
+    fn new(path: &str, metadata: Option<Metadata>) -> Self {
+        let is = metadata.map(|it| [it.inode, it.size, it.modified, it.changed]);
+        Self { path: path.into(), is }
+    }
+
+    async fn is_current(&self) -> bool {
+        Self::new(&self.path, kernlet::fs::metadata(&self.path).await.ok()) == *self
+    }
+}
+
+/// A zone as it was read last, whether it could be served or not.
+struct Known {
+    origin: Name,
+    stamps: Vec<Stamp>,
+}
+
+/// The zone files of a directory.
+pub struct Loader {
+    directory: String,
+    known: Vec<Known>,
+}
+
+impl Loader {
+    /// Begins with nothing read.
+    pub fn new(directory: String) -> Self {
+        Self { directory, known: Vec::new() }
+    }
+
+    /// Reads every zone file, or with `changed` those that are not what they were. A zone that is broken is reported,
+    /// and what was served of it before goes on being served; a zone whose file is gone is served no longer.
+    pub async fn load(&mut self, shared: &Shared, changed: bool) {
+        let directory = self.directory.clone();
+        let entries = match kernlet::fs::read_dir(&directory).await {
+            Ok(entries) => entries,
+            Err(error) => {
+                log::error!(
+                    "{directory}: {error}; put NAME.zone files there, for instance with -v DIR:{directory}"
+                );
+                return;
+            }
         };
-        match load(shared, &origin, directory, &file).await {
+        let mut found = Vec::new();
+        for entry in entries {
+            let file = entry.file_name();
+            let Some(name) = file.strip_suffix(SUFFIX) else { continue };
+            match name.parse::<Name>() {
+                Ok(origin) => found.push((origin, file)),
+                Err(_) if changed => {}
+                Err(problem) => log::error!("{directory}/{file}: `{name}` is no domain name: {problem}"),
+            }
+        }
+        for (origin, file) in &found {
+            if !changed || !self.is_current(origin).await {
+                self.zone(shared, origin, file).await;
+            }
+        }
+        let gone = |origin: &Name| !found.iter().any(|(other, _)| other == origin);
+        self.known.retain(|known| !gone(&known.origin));
+        let gone: Vec<Name> =
+            shared.zones.borrow().iter().map(|zone| zone.origin().clone()).filter(gone).collect();
+        for origin in gone {
+            log::info!("{directory}: no file for the zone {origin} any more; it is not served");
+            shared.zones.borrow_mut().remove(&origin);
+        }
+    }
+
+    /// Whether the files of a zone are those that were read.
+    async fn is_current(&self, origin: &Name) -> bool {
+        let Some(known) = self.known.iter().find(|known| known.origin == *origin) else { return false };
+        for stamp in &known.stamps {
+            if !stamp.is_current().await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Reads one zone, and serves it if it is right.
+    async fn zone(&mut self, shared: &Shared, origin: &Name, file: &str) {
+        let directory = &self.directory;
+        let (result, stamps) = read(shared, origin, directory, file).await;
+        match result {
             Ok(zone) => {
                 log::info!("{directory}/{file}: {} records, serial {}", zone.records(), zone.serial());
+                for warning in zone.warnings() {
+                    log::warning!("{directory}/{warning}");
+                }
                 shared.zones.borrow_mut().insert(zone);
             }
             Err(errors) => {
                 for error in &errors.0 {
                     log::error!("{directory}/{error}");
                 }
-                let served = shared.zones.borrow().iter().any(|zone| zone.origin() == &origin);
+                let served = shared.zones.borrow().iter().any(|zone| zone.origin() == origin);
                 let what = if served { "goes on being served as it was" } else { "is not served" };
                 log::error!("{directory}/{file}: the zone {origin} {what}");
             }
         }
-        found.push(origin);
-    }
-    let gone: Vec<Name> = {
-        let zones = shared.zones.borrow();
-        zones.iter().map(|zone| zone.origin().clone()).filter(|origin| !found.contains(origin)).collect()
-    };
-    for origin in gone {
-        log::info!("{directory}: no file for the zone {origin} any more; it is not served");
-        shared.zones.borrow_mut().remove(&origin);
+        self.known.retain(|known| known.origin != *origin);
+        self.known.push(Known { origin: origin.clone(), stamps });
     }
 }
 
-/// Reads one zone. The parser asks for files without waiting: what it asks for and is not there yet is read, and the
-/// zone is begun anew, so that a zone of N files is read N times; zones of several files are few and small.
-async fn load(shared: &Shared, origin: &Name, directory: &str, file: &str) -> Result<Zone, ZoneErrors> {
-    let mut files: Vec<(String, Content)> = Vec::new();
+/// Reads one zone, again if its files change meanwhile.
+async fn read(
+    shared: &Shared,
+    origin: &Name,
+    directory: &str,
+    file: &str,
+) -> (Result<Zone, ZoneErrors>, Vec<Stamp>) {
+    let reader = shared.zones.borrow().reader();
+    let mut attempt = 1;
     loop {
-        let mut wanted = None;
-        let result = shared.zones.borrow().load(origin, file, &mut |name| match files
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, content)| content)
-        {
-            Some(Ok(bytes)) => Ok(Cow::Borrowed(&bytes[..])),
-            Some(Err(problem)) => Err(problem.clone()),
-            None => {
-                wanted = Some(String::from(name));
-                Err("not read yet".into())
-            }
-        });
-        let Some(name) = wanted else { return result };
-        let content = match path(directory, &name) {
-            Some(path) => {
-                kernlet::fs::read(&path).await.map_err(|error| Box::from(format!("{path}: {error}")))
-            }
-            None => Err(format!("{name}: a zone may include only what lies in {directory}").into()),
+        let mut files = Files { directory, open: Vec::new(), stamps: Vec::new(), changed: false };
+        let result = reader.read(origin, file, &mut files).await;
+        if !files.changed || attempt == ATTEMPTS {
+            return (result, files.stamps);
+        }
+        attempt += 1;
+        sleep(AGAIN).await;
+    }
+}
+
+/// The files of a zone.
+struct Files<'d> {
+    directory: &'d str,
+    /// Those that are not read to their end, with their paths.
+    open: Vec<(String, File)>,
+    stamps: Vec<Stamp>,
+    /// One of them changed while it was read.
+    changed: bool,
+}
+
+impl Files<'_> {
+    async fn piece(&mut self, path: &str, offset: u64, into: &mut Vec<u8>) -> Result<usize, kernlet::Error> {
+        if offset == 0 {
+            let opened = File::open(path).await;
+            let metadata = match &opened {
+                Ok(file) => file.metadata().await.ok(),
+                Err(_) => None,
+            };
+            self.stamps.push(Stamp::new(path, metadata));
+            self.open.push((path.into(), opened?));
+        }
+        let at = self.open.iter().rposition(|(open, _)| open == path).ok_or(kernlet::Error::EBADF)?;
+        let start = into.len();
+        into.resize(start + PIECE, 0);
+        let result = self.open[at].1.read_at(&mut into[start..], offset).await;
+        into.truncate(start + result.unwrap_or(0));
+        if matches!(result, Ok(0)) {
+            let (_, file) = self.open.swap_remove(at);
+            let now = Stamp::new(path, file.metadata().await.ok());
+            self.changed |= self.stamps.iter().rfind(|stamp| stamp.path == path) != Some(&now);
+        }
+        result
+    }
+}
+
+impl Source for Files<'_> {
+    async fn read(&mut self, name: &str, offset: u64, into: &mut Vec<u8>) -> Result<usize, Box<str>> {
+        let Some(path) = path(self.directory, name) else {
+            return Err(format!("a zone may include only what lies in {}", self.directory).into());
         };
-        files.push((name, content));
+        self.piece(&path, offset, into).await.map_err(|error| format!("{error}").into())
+    }
+
+    async fn pause(&mut self) {
+        for _ in 0..TURNS {
+            yield_now().await;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Queries over UDP.
 
-use super::Shared;
-use dns::Transport;
+use super::{Shared, clock};
+use dns::{Asker, Transport, Verdict, truncate};
 use kernlet::alloc::rc::Rc;
 use kernlet::net::{Batch, UdpSocket};
 
@@ -18,10 +18,20 @@ pub async fn serve(socket: UdpSocket, shared: Rc<Shared>) {
     let mut batch = Batch::new(slots, LARGEST);
     loop {
         let mut count = 0;
-        let zones = &shared.zones;
-        let answer = |query: &[u8], _peer, reply: &mut [u8]| {
+        let answer = |query: &[u8], peer: core::net::SocketAddr, reply: &mut [u8]| {
             count += 1;
-            zones.borrow().answer(query, Transport::Udp, reply).unwrap_or(0)
+            let asker = Asker { transport: Transport::Udp, address: peer.ip(), clock };
+            let written = shared.zones.borrow().respond(query, &asker, &shared.policy, reply);
+            let verdict = match (&written, &shared.limiter) {
+                (Some(written), Some(limiter)) => limiter.borrow_mut().judge(written, peer.ip(), clock()),
+                _ => Verdict::Send,
+            };
+            shared.note(Transport::Udp, written.as_ref(), verdict);
+            match (written, verdict) {
+                (None, _) | (_, Verdict::Drop) => 0,
+                (Some(written), Verdict::Send) => written.length,
+                (Some(written), Verdict::Truncate) => truncate(&written, reply),
+            }
         };
         if let Err(error) = socket.serve_batch(&mut batch, answer).await {
             kernlet::log::warning!("udp: {error}");
