@@ -34,6 +34,6 @@ pub use counters::Counters;
 pub use limit::{Limiter, Verdict, truncate};
 pub use name::Name;
 pub use tcp::{FrameError, Frames};
-pub use text::Loader;
-pub use zone::{Problem, Source, Zone, ZoneError, ZoneErrors};
+pub use text::{Loader, Source};
+pub use zone::{Problem, Zone, ZoneError, ZoneErrors};
 pub use zones::{ZoneReader, Zones};

@@ -3,9 +3,9 @@
 use crate::answer::Path;
 use crate::hash::NameHash;
 use crate::name::Labels;
-use crate::text::{self, Loader};
+use crate::text::{self, Loader, Source};
+use crate::zone::ZoneErrors;
 use crate::zone::tree::{Node, NodeId};
-use crate::zone::{Source, ZoneErrors};
 use crate::{Name, Zone};
 use alloc::boxed::Box;
 use alloc::sync::Arc;

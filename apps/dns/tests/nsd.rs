@@ -126,6 +126,12 @@ fn excused(ours: &mut Reply, theirs: &mut Reply) {
     if ours.rcode() == 6 && theirs.rcode() == 6 {
         theirs.sections[2] = ours.sections[2].clone();
     }
+    // This NSD adds nothing for SVCB, HTTPS and NAPTR; RFC 9460 and RFC 3403 want it.
+    if theirs.sections[0].iter().any(|record| matches!(record.rtype, 35 | 64 | 65))
+        && theirs.sections[2].is_subset(&ours.sections[2])
+    {
+        theirs.sections[2] = ours.sections[2].clone();
+    }
     // This NSD does not say that required glue is missing; RFC 9471 is younger.
     if ours.truncated() && !theirs.truncated() && ours.sections[0].is_empty() && !ours.authoritative() {
         let fewer =
@@ -266,7 +272,9 @@ fn run(name: &str, seed: u64, count: usize) {
             damage(&mut random, &mut packet);
         }
         let opcode = packet.get(2).map_or(0, |flags| flags >> 3 & 15);
-        let class = ask.class;
+        // The class as it is in what may be damaged.
+        let at = 12 + ask.name.len() + 2;
+        let class = packet.get(at..at + 2).map_or(ask.class, |two| u16::from_be_bytes([two[0], two[1]]));
         // NOTIFY, the class CH and TSIG are for later; NSD does not answer short packets, and neither do we.
         if opcode == 4 || class == 3 {
             continue;

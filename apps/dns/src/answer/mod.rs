@@ -219,7 +219,14 @@ impl Zones {
                 header(packet, out, false, false, rcode::NOERROR, [1, 0, 0]);
                 return Reply { length: opt.write(out, end, 0, None), ..reply };
             }
-            let end = refuse(packet, out, rcode::REFUSED, [packet[2] & 1, 0]);
+            let end = match query.qclass {
+                t::CLASS_CH => {
+                    out[..query.end].copy_from_slice(&packet[..query.end]);
+                    header(packet, out, false, false, rcode::REFUSED, [0; 3]);
+                    query.end
+                }
+                _ => refuse(packet, out, rcode::REFUSED, [packet[2] & 1, 0]),
+            };
             let length = opt.write(out, end, 0, Some(Extended::NotSupported));
             return Reply { length, kind: Kind::Error, rcode: rcode::REFUSED, ..reply };
         }

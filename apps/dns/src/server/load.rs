@@ -6,7 +6,7 @@ use kernlet::alloc::boxed::Box;
 use kernlet::alloc::format;
 use kernlet::alloc::string::String;
 use kernlet::alloc::vec::Vec;
-use kernlet::fs::{File, Metadata};
+use kernlet::fs::File;
 use kernlet::log;
 use kernlet::task::yield_now;
 use kernlet::time::{Duration, sleep};
@@ -29,15 +29,19 @@ struct Stamp {
     is: Option<[u64; 4]>,
 }
 
-impl Stamp {
-    fn new(path: &str, metadata: Option<Metadata>) -> Self {
-        let is = metadata.map(|it| [it.inode, it.size, it.modified, it.changed]);
-        Self { path: path.into(), is }
-    }
+/// Opens a file, and says what it is.
+async fn open(path: &str) -> (Result<File, kernlet::Error>, Stamp) {
+    let file = File::open(path).await;
+    let stamp = match &file {
+        Ok(file) => stamp(path, file).await,
+        Err(_) => Stamp { path: path.into(), is: None },
+    };
+    (file, stamp)
+}
 
-    async fn is_current(&self) -> bool {
-        Self::new(&self.path, kernlet::fs::metadata(&self.path).await.ok()) == *self
-    }
+async fn stamp(path: &str, file: &File) -> Stamp {
+    let metadata = file.metadata().await.ok();
+    Stamp { path: path.into(), is: metadata.map(|it| [it.inode, it.size, it.modified, it.changed]) }
 }
 
 /// A zone as it was read last, whether it could be served or not.
@@ -100,7 +104,7 @@ impl Loader {
     async fn is_current(&self, origin: &Name) -> bool {
         let Some(known) = self.known.iter().find(|known| known.origin == *origin) else { return false };
         for stamp in &known.stamps {
-            if !stamp.is_current().await {
+            if open(&stamp.path).await.1 != *stamp {
                 return false;
             }
         }
@@ -166,13 +170,9 @@ struct Files<'d> {
 impl Files<'_> {
     async fn piece(&mut self, path: &str, offset: u64, into: &mut Vec<u8>) -> Result<usize, kernlet::Error> {
         if offset == 0 {
-            let opened = File::open(path).await;
-            let metadata = match &opened {
-                Ok(file) => file.metadata().await.ok(),
-                Err(_) => None,
-            };
-            self.stamps.push(Stamp::new(path, metadata));
-            self.open.push((path.into(), opened?));
+            let (file, stamp) = open(path).await;
+            self.stamps.push(stamp);
+            self.open.push((path.into(), file?));
         }
         let at = self.open.iter().rposition(|(open, _)| open == path).ok_or(kernlet::Error::EBADF)?;
         let start = into.len();
@@ -181,7 +181,7 @@ impl Files<'_> {
         into.truncate(start + result.unwrap_or(0));
         if matches!(result, Ok(0)) {
             let (_, file) = self.open.swap_remove(at);
-            let now = Stamp::new(path, file.metadata().await.ok());
+            let now = stamp(path, &file).await;
             self.changed |= self.stamps.iter().rfind(|stamp| stamp.path == path) != Some(&now);
         }
         result

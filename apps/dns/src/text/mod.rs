@@ -18,7 +18,7 @@ use crate::name::{Name, NameBuffer};
 use crate::rtype as t;
 use crate::zone::rrset::{FIXED, QUESTION_POINTER, TTL_AT};
 use crate::zone::tree::NodeId;
-use crate::zone::{Builder, Pace, Place, Problem, Source, Zone, ZoneError, ZoneErrors, quote, read_u32};
+use crate::zone::{Assembly, Builder, Place, Problem, Zone, ZoneError, ZoneErrors, quote, read_u32};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -38,6 +38,8 @@ const MAX_DEPTH: usize = 8;
 const MAX_FILES: usize = 1000;
 /// The longest record, with its comments: four times what the longest data takes when each octet is an escape.
 const MAX_RECORD: usize = 1 << 20;
+/// How many records are read in one step.
+const AT_ONCE: usize = 128;
 
 /// Reads and checks a zone.
 pub(crate) async fn load<S: Source>(
@@ -63,10 +65,51 @@ pub(crate) async fn load<S: Source>(
         last_type: None,
         buffer: NameBuffer::new(),
     };
-    let mut pace = Pace::new(source);
     reader.open(file, Place { file: 0, line: 0 });
-    reader.read(&mut pace).await;
-    reader.builder.finish(&mut pace).await.map_err(ZoneErrors)
+    loop {
+        match reader.step() {
+            Progress::Done => break,
+            Progress::More => source.pause().await,
+            Progress::Short => {
+                let Some(open) = reader.open.last_mut() else { break };
+                let read = source.read(&open.name, open.offset, &mut open.text).await;
+                reader.came(read);
+            }
+        }
+    }
+    if !reader.builder.errors.is_empty() {
+        return Err(ZoneErrors(reader.builder.errors));
+    }
+    let mut assembly = Assembly::new(reader.builder);
+    while !assembly.step() {
+        source.pause().await;
+    }
+    assembly.finish().map_err(ZoneErrors)
+}
+
+/// Gives the text of zone files, piece by piece.
+pub trait Source {
+    /// Appends the next octets of a file to `into`, those from `offset` on, and says how many; none at its end. `name`
+    /// is as the caller or an $INCLUDE names it. An error says why there is no such text.
+    fn read(
+        &mut self,
+        name: &str,
+        offset: u64,
+        into: &mut Vec<u8>,
+    ) -> impl Future<Output = Result<usize, Box<str>>>;
+
+    /// Called after each few microseconds of work: lets others work.
+    fn pause(&mut self) -> impl Future<Output = ()>;
+}
+
+/// How far reading has come.
+enum Progress {
+    /// There is more to understand.
+    More,
+    /// More text of the innermost file is needed.
+    Short,
+    /// All is read.
+    Done,
 }
 
 /// A file that is being read.
@@ -74,12 +117,12 @@ struct Open {
     name: Box<str>,
     /// Its index among the zone's files.
     file: u16,
-    /// What was read of it and not understood yet, the line where that starts, and where in the file it ends.
+    /// What was read of it, how much of that was understood, the line after that, and where in the file it ends.
     text: Vec<u8>,
+    done: usize,
     line: u32,
     offset: u64,
     ended: bool,
-    fresh: bool,
     /// Where it is included, and what the including file goes on with.
     place: Place,
     outer: (Origin, Option<NodeId>),
@@ -110,103 +153,95 @@ impl Reader {
         self.builder.files.push(name.into());
         let outer = (self.origin.clone(), self.owner);
         let (name, text) = (name.into(), Vec::new());
-        self.open.push(Open {
-            name,
-            file,
-            text,
-            line: 1,
-            offset: 0,
-            ended: false,
-            fresh: true,
-            place,
-            outer,
-        });
+        self.open.push(Open { name, file, text, done: 0, line: 1, offset: 0, ended: false, place, outer });
     }
 
-    /// Reads all files; what is wrong inside them is noted.
-    async fn read<S: Source>(&mut self, pace: &mut Pace<'_, S>) {
-        while let Some(open) = self.open.last_mut() {
-            // As long as nothing was understood of what there is, more of it is needed.
-            let read = pace.source.read(&open.name, open.offset, &mut open.text).await;
-            match read {
-                Ok(0) => open.ended = true,
-                Ok(count) => open.offset += count as u64,
-                Err(why) => {
-                    let (problem, place) = (Problem::Unreadable(open.name.clone(), why), open.place);
-                    self.builder.error(place, problem);
-                    open.text.clear();
-                    open.ended = true;
-                }
-            }
-            if self.text(pace).await {
-                let (problem, line) = (Problem::LineTooLong, self.open.last().map(|it| (it.file, it.line)));
-                let (file, line) = line.unwrap_or_default();
-                self.builder.error(Place { file, line }, problem);
-                return;
-            }
-            if self.builder.errors.len() >= crate::zone::MOST_ERRORS {
-                return;
+    /// Takes note of what came of reading the innermost file.
+    fn came(&mut self, read: Result<usize, Box<str>>) {
+        let Some(open) = self.open.last_mut() else { return };
+        match read {
+            Ok(0) => open.ended = true,
+            Ok(count) => open.offset += count as u64,
+            Err(why) => {
+                let (problem, place) = (Problem::Unreadable(open.name.clone(), why), open.place);
+                self.builder.error(place, problem);
+                open.text.clear();
+                (open.done, open.ended) = (0, true);
             }
         }
     }
 
-    /// Understands what was read of the innermost files; true if a record is too long.
-    async fn text<S: Source>(&mut self, pace: &mut Pace<'_, S>) -> bool {
+    /// Understands some records of the innermost file; what is wrong inside is noted.
+    fn step(&mut self) -> Progress {
+        let depth = self.open.len();
+        if self.builder.errors.len() >= crate::zone::MOST_ERRORS {
+            return Progress::Done;
+        }
+        let Some(open) = self.open.last_mut() else { return Progress::Done };
+        let (file, ended) = (open.file, open.ended);
+        let mut text = core::mem::take(&mut open.text);
+        // A byte order mark is no part of the first name.
+        if open.offset == text.len() as u64 && open.done == 0 && text.starts_with(b"\xef\xbb\xbf") {
+            open.done = 3;
+        }
+        // Up to the end of a line, so that no word is cut.
+        let end = match ended {
+            true => text.len(),
+            false => text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1),
+        };
+        let start = open.done.min(end);
+        let mut lexer = Lexer::new(&text[start..end], open.line, !ended);
+        let (mut done, mut line);
+        let mut left = AT_ONCE;
         loop {
-            let depth = self.open.len();
-            let Some(open) = self.open.last_mut() else { return false };
-            let (file, ended) = (open.file, open.ended);
-            let mut text = core::mem::take(&mut open.text);
-            // A byte order mark is no part of the first name.
-            let skipped = if open.fresh && text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-            open.fresh = false;
-            // Up to the end of a line, so that no word is cut.
-            let end = match ended {
-                true => text.len(),
-                false => text.iter().rposition(|&byte| byte == b'\n').map_or(skipped, |at| at + 1),
+            let start = lexer.start();
+            (done, line) = (lexer.record_start(), lexer.line);
+            let place = Place { file, line };
+            let result = match start {
+                _ if left == 0 => break,
+                Start::End => break,
+                Start::Blank => self.record(&mut lexer, place, None),
+                Start::Word => self.line(&mut lexer, place),
             };
-            let mut lexer = Lexer::new(&text[skipped..end], open.line, !ended);
-            let (mut done, mut line);
-            loop {
-                let start = lexer.start();
-                (done, line) = (lexer.record_start(), lexer.line);
-                let place = Place { file, line };
-                let result = match start {
-                    Start::End => break,
-                    Start::Blank => self.record(&mut lexer, place, None),
-                    Start::Word => self.line(&mut lexer, place),
-                };
+            if lexer.short {
+                break;
+            }
+            if let Err(problem) = result {
+                self.builder.error(place, problem);
+                lexer.skip_record();
                 if lexer.short {
                     break;
                 }
-                if let Err(problem) = result {
-                    self.builder.error(place, problem);
-                    lexer.skip_record();
-                    if lexer.short || self.builder.errors.len() >= crate::zone::MOST_ERRORS {
-                        break;
-                    }
-                }
-                if self.open.len() > depth {
-                    (done, line) = (lexer.position(), lexer.line);
-                    break;
-                }
-                pace.step(1).await;
             }
-            let grown = text.len() - skipped - done;
-            text.drain(..skipped + done);
-            let open = &mut self.open[depth - 1];
-            (open.text, open.line) = (text, line);
             if self.open.len() > depth {
-                return false;
+                (done, line) = (lexer.position(), lexer.line);
+                break;
             }
-            if !ended {
-                return grown > MAX_RECORD;
-            }
+            left -= 1;
+        }
+        let unfinished = lexer.short || left > 0;
+        let included = self.open.len() > depth;
+        let open = &mut self.open[depth - 1];
+        (open.done, open.line) = (start + done, line);
+        if included || !unfinished {
+            open.text = text;
+            return Progress::More;
+        }
+        if ended {
             if let Some(open) = self.open.pop() {
                 // The including file goes on where it was.
                 (self.origin, self.owner) = open.outer;
             }
+            return Progress::More;
         }
+        text.drain(..open.done);
+        (open.done, open.text) = (0, text);
+        if open.text.len() <= MAX_RECORD {
+            return Progress::Short;
+        }
+        let place = Place { file, line };
+        self.builder.error(place, Problem::LineTooLong);
+        Progress::Done
     }
 
     /// A line that starts with a word: a directive, or a record with its owner.

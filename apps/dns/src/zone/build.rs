@@ -1,20 +1,13 @@
-//! From records in the order of the file to a zone: grouped by name and type, without duplicates.
-//!
-//! Records are sorted by name by counting, in steps between which others work, so that a large zone is built while
-//! queries are answered.
+//! From records in the order of the file to RRsets: grouped by name and type, without duplicates.
 
-use super::denial::Denial;
-use super::pace::{Pace, Source};
 use super::rrset::{FIXED, Rrset, TTL_AT, layout};
-use super::tree::{NO_NODE, Node, NodeId, Tree};
-use super::{Problem, Zone, ZoneError, read_u16, read_u32, sort};
-use crate::answer::Tail;
+use super::tree::{Node, NodeId, Tree};
+use super::{Problem, ZoneError, read_u16, read_u32, sort};
 use crate::hash::NameHash;
 use crate::name::Name;
 use crate::rtype as t;
 use alloc::boxed::Box;
 use alloc::string::ToString;
-use alloc::vec;
 use alloc::vec::Vec;
 
 /// Where a record stands: the index of its file, and its line.
@@ -35,7 +28,7 @@ pub(super) struct Staged {
 
 /// A zone under construction.
 pub(crate) struct Builder {
-    origin: Name,
+    pub(super) origin: Name,
     pub(crate) tree: Tree,
     /// The stored form of all records (see [`super::rrset`]); the reader appends the record it is at.
     pub(crate) data: Vec<u8>,
@@ -49,8 +42,6 @@ pub(crate) struct Builder {
 
 /// More errors, or warnings, than this are not collected.
 pub(crate) const MOST_ERRORS: usize = 20;
-/// How many records or names are handled in one step.
-pub(super) const STEP: usize = 256;
 
 impl Builder {
     pub(crate) fn new(origin: &Name, hash: NameHash) -> Result<Self, Problem> {
@@ -122,111 +113,14 @@ impl Builder {
         self.covered(n as u32) == t::NSEC3
     }
 
-    /// Groups and checks the records; without a zone there are errors.
-    pub(crate) async fn finish<S: Source>(mut self, pace: &mut Pace<'_, S>) -> Result<Zone, Vec<ZoneError>> {
-        if !self.errors.is_empty() {
-            return Err(self.errors);
-        }
-        let (order, ends) = self.by_name(pace).await;
-        let mut data = Vec::with_capacity(self.data.len() + 64);
-        let mut groups = Groups::default();
-        let mut records = 0;
-        for node in 0..ends.len() {
-            let from = if node == 0 { 0 } else { ends[node - 1] };
-            let members = &order[from as usize..ends[node] as usize];
-            if !members.is_empty() {
-                records += self.group(node as NodeId, members, &mut groups, &mut data);
-            }
-            pace.step(1 + members.len()).await;
-        }
-        drop((order, ends));
-        self.mark(pace).await;
-        self.check(pace).await;
-        let found = |rtype| {
-            let apex = self.tree.node(self.tree.apex);
-            let first = apex.first_rrset as usize;
-            self.rrsets[first..first + usize::from(apex.rrsets)]
-                .iter()
-                .find(|set: &&Rrset| set.rtype == rtype)
-                .copied()
-        };
-        let (soa, ns) = (found(t::SOA), found(t::NS));
-        let secure = found(t::DNSKEY).is_some_and(|set| set.signatures > 0);
-        let top = Place { file: 0, line: 1 };
-        let (Some(soa), Some(ns)) = (soa, ns) else {
-            if soa.is_none() {
-                self.error(top, Problem::NoSoa);
-            }
-            if ns.is_none() {
-                self.error(top, Problem::NoNs);
-            }
-            return Err(self.errors);
-        };
-        let denial =
-            if secure && self.errors.is_empty() { self.denial(&data, pace).await } else { Denial::None };
-        if !self.errors.is_empty() {
-            return Err(self.errors);
-        }
-        let negative_soa = negative(&mut data, soa);
-        // The SOA record ends with five numbers, of which the first is the serial.
-        let serial = read_u32(&data[(soa.start + soa.length) as usize - 20..]);
-        data.shrink_to_fit();
-        self.rrsets.shrink_to_fit();
-        self.tree.shrink();
-        let mut zone = Zone {
-            origin: self.origin,
-            tree: self.tree,
-            rrsets: self.rrsets,
-            data,
-            negative_soa,
-            soa,
-            ns,
-            secure,
-            denial,
-            servers: Default::default(),
-            nothing: Default::default(),
-            serial,
-            records,
-            warnings: self.warnings,
-            queries: Default::default(),
-        };
-        let servers: Vec<NodeId> = zone.targets(&ns).map(|target| target.node).collect();
-        for server in servers {
-            zone.tree.nodes[server as usize].flags |= Node::SERVER;
-        }
-        let prepare = |set: &Rrset, dnssec| Tail::prepare(&zone, set, dnssec).unwrap_or_default();
-        let servers = [prepare(&ns, false), prepare(&ns, secure)];
-        let nothing = [prepare(&negative_soa, false), prepare(&negative_soa, secure)];
-        (zone.servers, zone.nothing) = (servers, nothing);
-        Ok(zone)
-    }
-
-    /// The records in the order of their names, and for each name where its records end.
-    async fn by_name<S: Source>(&self, pace: &mut Pace<'_, S>) -> (Vec<u32>, Vec<u32>) {
-        let mut ends = vec![0u32; self.tree.nodes.len()];
-        for part in self.staged.chunks(STEP) {
-            part.iter().for_each(|record| ends[record.node as usize] += 1);
-            pace.step(part.len() / 4).await;
-        }
-        let mut sum = 0;
-        for count in &mut ends {
-            (*count, sum) = (sum, sum + *count);
-        }
-        // Where a name's records start becomes, one by one, where they end.
-        let mut order = vec![0u32; self.staged.len()];
-        for (step, part) in self.staged.chunks(STEP).enumerate() {
-            for (n, record) in part.iter().enumerate() {
-                let place = &mut ends[record.node as usize];
-                order[*place as usize] = (step * STEP + n) as u32;
-                *place += 1;
-            }
-            pace.step(part.len() / 4).await;
-        }
-        (order, ends)
-    }
-
     /// Makes RRsets of the records of one name; how many records there are.
-    fn group(&mut self, node: NodeId, members: &[u32], groups: &mut Groups, data: &mut Vec<u8>) -> usize {
+    pub(super) fn group(
+        &mut self,
+        node: NodeId,
+        members: &[u32],
+        groups: &mut Groups,
+        data: &mut Vec<u8>,
+    ) -> usize {
         // Sorted by type; the signatures of a type follow its records.
         groups.members.clear();
         groups.members.extend(members.iter().map(|&n| {
@@ -345,69 +239,12 @@ impl Builder {
         let length = (data.len() - start) as u32;
         Rrset { start: start as u32, length, rtype, count: count as u16, signed_length: 0, signatures: 0 }
     }
-
-    /// Sets what the answers ask of a node: whether it exists, and what cuts it off.
-    async fn mark<S: Source>(&mut self, pace: &mut Pace<'_, S>) {
-        let apex = self.tree.apex;
-        for n in 0..self.staged.len() {
-            pace.step(1).await;
-            let Staged { node, rtype, .. } = self.staged[n];
-            let slot = &mut self.tree.nodes[node as usize];
-            match rtype {
-                t::NS if node != apex => slot.flags |= Node::CUT | Node::AT_OR_BELOW_CUT,
-                t::DNAME => slot.flags |= Node::DNAME,
-                _ => {}
-            }
-            let mut id = node;
-            while !self.tree.node(id).is(Node::EXISTS) && !self.is_hashed(n) {
-                self.tree.nodes[id as usize].flags |= Node::EXISTS;
-                if id == apex {
-                    break;
-                }
-                let (parent, wild) =
-                    (self.tree.node(id).parent, self.tree.label(self.tree.node(id)) == b"\x01*");
-                if wild {
-                    self.tree.nodes[parent as usize].wildcard = id;
-                }
-                id = parent;
-            }
-        }
-        // Parents come before their children.
-        for id in 0..self.tree.nodes.len() {
-            pace.step(usize::from(id % 4 == 0)).await;
-            let node = &self.tree.nodes[id];
-            if node.parent != NO_NODE {
-                let above = self.tree.node(node.parent).flags;
-                let mut handed = above & (Node::AT_OR_BELOW_CUT | Node::BELOW_DNAME);
-                if above & Node::DNAME != 0 {
-                    handed |= Node::BELOW_DNAME;
-                }
-                self.tree.nodes[id].flags |= handed;
-            }
-        }
-    }
 }
 
 /// Lists that are used again for each name.
 #[derive(Default)]
-struct Groups {
+pub(super) struct Groups {
     members: Vec<(u64, u32)>,
     /// For each type of a name: its first record, and where the type starts in `members`.
     types: Vec<(u64, u32)>,
-}
-
-/// A copy of the SOA record whose time to live is that of negative answers (RFC 2308 section 3), with its signatures.
-fn negative(data: &mut Vec<u8>, soa: Rrset) -> Rrset {
-    let start = data.len();
-    let end = soa.start as usize + soa.length as usize + usize::from(soa.signed_length);
-    data.extend_from_within(soa.start as usize..end);
-    let minimum = read_u32(&data[start + soa.length as usize - 4..]);
-    let ttl = minimum.min(read_u32(&data[start + TTL_AT..])).to_be_bytes();
-    data[start + TTL_AT..start + FIXED].copy_from_slice(&ttl);
-    let mut at = start + soa.length as usize;
-    while at < data.len() {
-        data[at + TTL_AT..at + FIXED].copy_from_slice(&ttl);
-        at += FIXED + 2 + usize::from(read_u16(&data[at + FIXED..]));
-    }
-    Rrset { start: start as u32, ..soa }
 }

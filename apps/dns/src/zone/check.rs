@@ -1,17 +1,28 @@
 //! Checks of a whole zone: what contradicts itself is an error, what only works badly a warning.
 
 use super::Problem;
-use super::build::{Builder, STEP};
-use super::pace::{Pace, Source};
+use super::build::Builder;
 use super::read_u32;
-use super::rrset::FIXED;
+use super::rrset::{FIXED, Rrset};
 use super::tree::{NO_NODE, Node, NodeId};
 use crate::rtype as t;
 
 impl Builder {
-    fn has(&self, node: &Node, mut wanted: impl FnMut(u16) -> bool) -> bool {
+    /// The RRset of a name and type.
+    pub(super) fn set(&self, id: NodeId, rtype: u16) -> Option<&Rrset> {
+        let node = self.tree.node(id);
         let first = node.first_rrset as usize;
-        self.rrsets[first..first + usize::from(node.rrsets)].iter().any(|set| wanted(set.rtype))
+        self.rrsets[first..first + usize::from(node.rrsets)].iter().find(|set| set.rtype == rtype)
+    }
+
+    /// An RRset of the zone's own name.
+    pub(super) fn apex_set(&self, rtype: u16) -> Option<Rrset> {
+        self.set(self.tree.apex, rtype).copied()
+    }
+
+    /// Whether the zone is signed: its keys are.
+    pub(super) fn is_secure(&self) -> bool {
+        self.apex_set(t::DNSKEY).is_some_and(|set| set.signatures > 0)
     }
 
     /// A CNAME stands alone, but for what DNSSEC puts beside it (RFC 2181 section 10.1, RFC 4034 section 3).
@@ -37,21 +48,16 @@ impl Builder {
         }
     }
 
-    /// Checks what depends on several names.
-    pub(super) async fn check<S: Source>(&mut self, pace: &mut Pace<'_, S>) {
-        for n in 0..self.staged.len() {
-            let (node, rtype) = (self.staged[n].node, self.staged[n].rtype);
-            // Nothing may be below a DNAME record (RFC 6672 section 2.4).
-            if self.tree.node(node).is(Node::BELOW_DNAME) && !self.is_hashed(n) {
-                let problem = Problem::BelowDname(self.name(node));
-                self.error(self.place(n as u32), problem);
-            }
-            if rtype == t::NS {
-                self.check_server(n as u32, node);
-            }
-            if n % STEP == 0 {
-                pace.step(STEP / 8).await;
-            }
+    /// Checks of a record what depends on several names.
+    pub(super) fn check(&mut self, n: usize) {
+        let (node, rtype) = (self.staged[n].node, self.staged[n].rtype);
+        // Nothing may be below a DNAME record (RFC 6672 section 2.4).
+        if self.tree.node(node).is(Node::BELOW_DNAME) && !self.is_hashed(n) {
+            let problem = Problem::BelowDname(self.name(node));
+            self.error(self.place(n as u32), problem);
+        }
+        if rtype == t::NS {
+            self.check_server(n as u32, node);
         }
     }
 
@@ -59,7 +65,7 @@ impl Builder {
     fn check_server(&mut self, n: u32, owner: NodeId) {
         let target = read_u32(&self.record(n)[FIXED..]);
         let node = self.tree.node(target);
-        if !node.is(Node::IN_ZONE) || self.has(node, |rtype| matches!(rtype, t::A | t::AAAA)) {
+        if !node.is(Node::IN_ZONE) || self.set(target, t::A).or(self.set(target, t::AAAA)).is_some() {
             return;
         }
         let (mut id, mut below) = (target, false);

@@ -1,22 +1,15 @@
 //! What proves that a name or type does not exist: the chains of NSEC (RFC 4034 section 4) and NSEC3 (RFC 5155).
 
-use super::build::{Builder, Place};
-use super::pace::{Pace, Source};
-use super::rrset::{FIXED, Rrset};
-use super::tree::{NO_NODE, Node, NodeId, Tree};
-use super::{Problem, read_u16, sort};
+use super::tree::{NO_NODE, NodeId, Tree};
 use crate::answer::Path;
 use crate::name::{MAX_LABELS, MAX_NAME};
-use crate::rtype as t;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use sha1::{Digest, Sha1};
 
-/// The most iterations that are taken; more would let queries cost too much (RFC 9276 section 3.2 wants none).
-const MOST_ITERATIONS: u16 = 150;
 /// The octets of a hash.
-const HASH: usize = 20;
+pub(super) const HASH: usize = 20;
 /// No entry.
 const NONE: u32 = u32::MAX;
 
@@ -31,18 +24,19 @@ pub(crate) enum Denial {
 }
 
 /// One chain of NSEC3 records.
+#[derive(Default)]
 pub(crate) struct Nsec3 {
-    iterations: u16,
-    salt: Box<[u8]>,
+    pub(super) iterations: u16,
+    pub(super) salt: Box<[u8]>,
     /// The first octets of each hash with the name that has its record, in order.
-    entries: Vec<(u64, NodeId)>,
+    pub(super) entries: Vec<(u64, NodeId)>,
     /// Where the hashes with each value of their upper bits start in `entries`; one more at the end.
-    starts: Vec<u32>,
-    shift: u32,
+    pub(super) starts: Vec<u32>,
+    pub(super) shift: u32,
     /// For each name the name of the record that matches it.
-    matching: Vec<NodeId>,
+    pub(super) matching: Vec<NodeId>,
     /// For each name that has names below it the one of the record that covers, or matches, the wildcard below it.
-    wildcard: Vec<NodeId>,
+    pub(super) wildcard: Vec<NodeId>,
 }
 
 impl Nsec3 {
@@ -87,7 +81,7 @@ impl Nsec3 {
         }
     }
 
-    fn find_wildcard(&self, tree: &Tree, id: NodeId) -> NodeId {
+    pub(super) fn find_wildcard(&self, tree: &Tree, id: NodeId) -> NodeId {
         let mut wire = [0; MAX_NAME];
         let length = tree.write_name(id, &mut wire);
         let mut name = [0; MAX_NAME + 2];
@@ -103,7 +97,7 @@ impl Nsec3 {
 }
 
 /// The first octets of a hash.
-fn first(hash: &[u8]) -> u64 {
+pub(super) fn first(hash: &[u8]) -> u64 {
     hash.first_chunk().map_or(0, |eight| u64::from_be_bytes(*eight))
 }
 
@@ -120,7 +114,7 @@ fn base32hex(hash: &[u8; HASH]) -> [u8; 33] {
 }
 
 /// The hash that a label says.
-fn unbase32hex(label: &[u8]) -> Option<[u8; HASH]> {
+pub(super) fn unbase32hex(label: &[u8]) -> Option<[u8; HASH]> {
     let mut hash = [0; HASH];
     let digits = label.get(1..).filter(|digits| digits.len() == 32)?;
     for (eight, five) in digits.chunks_exact(8).zip(hash.chunks_exact_mut(5)) {
@@ -136,192 +130,6 @@ fn unbase32hex(label: &[u8]) -> Option<[u8; HASH]> {
         five.copy_from_slice(&bits.to_be_bytes()[3..]);
     }
     Some(hash)
-}
-
-/// The parameters of an NSEC3 or NSEC3PARAM record: algorithm, flags, iterations, salt; and what follows.
-fn parameters(data: &[u8]) -> Option<(u8, u8, u16, &[u8], &[u8])> {
-    let (&[algorithm, flags, high, low, length], rest) = data.split_first_chunk()?;
-    let (salt, rest) = rest.split_at_checked(length.into())?;
-    Some((algorithm, flags, u16::from_be_bytes([high, low]), salt, rest))
-}
-
-/// The data of the plain records of an RRset.
-fn records<'d>(data: &'d [u8], set: &Rrset) -> impl Iterator<Item = &'d [u8]> {
-    let mut rest = &data[set.start as usize..][..set.length as usize];
-    core::iter::from_fn(move || {
-        let length = usize::from(read_u16(rest.get(FIXED..)?));
-        let (record, tail) = rest.split_at_checked(FIXED + 2 + length)?;
-        rest = tail;
-        Some(&record[FIXED + 2..])
-    })
-}
-
-impl Builder {
-    fn set(&self, id: NodeId, rtype: u16) -> Option<&Rrset> {
-        let node = self.tree.node(id);
-        let first = node.first_rrset as usize;
-        self.rrsets[first..first + usize::from(node.rrsets)].iter().find(|set| set.rtype == rtype)
-    }
-
-    /// Finds the chain that the zone is signed with, and checks that it is whole.
-    pub(super) async fn denial<S: Source>(&mut self, data: &[u8], pace: &mut Pace<'_, S>) -> Denial {
-        let parameters = self.set(self.tree.apex, t::NSEC3PARAM).and_then(|set| {
-            // SHA-1 is the only algorithm that there is, and a chain with flags is not for use (RFC 5155 section 4.1.2).
-            records(data, set).filter_map(parameters).find(|found| found.0 == 1 && found.1 == 0)
-        });
-        match parameters {
-            Some((_, _, iterations, salt, _)) => {
-                self.nsec3(data, iterations, salt.into(), pace).await.map_or(Denial::None, Denial::Nsec3)
-            }
-            None => self.nsec(data, pace).await,
-        }
-    }
-
-    /// Where the record of a name and type stands.
-    fn place_of(&self, id: NodeId, rtype: u16) -> Place {
-        let found = self.staged.iter().position(|record| record.node == id && record.rtype == rtype);
-        found.map_or(Place { file: 0, line: 1 }, |n| self.place(n as u32))
-    }
-
-    fn chain_error(&mut self, id: NodeId, rtype: u16) {
-        let problem = Problem::BrokenChain(self.name(id));
-        self.error(self.place_of(id, rtype), problem);
-    }
-
-    /// Follows the chain of NSEC records from the apex until it comes back.
-    async fn nsec<S: Source>(&mut self, data: &[u8], pace: &mut Pace<'_, S>) -> Denial {
-        let apex = self.tree.apex;
-        let total = self.rrsets.iter().filter(|set| set.rtype == t::NSEC).count();
-        if total == 0 {
-            return Denial::None;
-        }
-        let mut chain = Vec::with_capacity(total);
-        let mut at = apex;
-        loop {
-            pace.step(2).await;
-            let next = self.set(at, t::NSEC).and_then(|set| {
-                let mut name: Vec<u8> = records(data, set).next()?.into();
-                name.make_ascii_lowercase();
-                self.tree.find(&name)
-            });
-            let next = next.filter(|&next| {
-                next == apex || (self.set(next, t::NSEC).is_some() && precedes(&self.tree, at, next))
-            });
-            chain.push(at);
-            match next {
-                Some(next) if next == apex => break,
-                Some(next) if chain.len() < total => at = next,
-                _ => {
-                    self.chain_error(at, t::NSEC);
-                    return Denial::None;
-                }
-            }
-        }
-        if chain.len() != total {
-            // Some record is left out; say which.
-            let mut in_chain = alloc::vec![false; self.tree.nodes.len()];
-            chain.iter().for_each(|&id| in_chain[id as usize] = true);
-            let lost = self.staged.iter().find(|it| it.rtype == t::NSEC && !in_chain[it.node as usize]);
-            let lost = lost.map(|it| it.node);
-            self.chain_error(lost.unwrap_or(apex), t::NSEC);
-        }
-        Denial::Nsec(chain)
-    }
-
-    /// Sorts the NSEC3 records of one chain, and finds those of the names that exist.
-    async fn nsec3<S: Source>(
-        &mut self,
-        data: &[u8],
-        iterations: u16,
-        salt: Box<[u8]>,
-        pace: &mut Pace<'_, S>,
-    ) -> Option<Nsec3> {
-        let apex = self.tree.apex;
-        if iterations > MOST_ITERATIONS {
-            let problem = Problem::TooManyIterations(iterations);
-            self.error(self.place_of(apex, t::NSEC3PARAM), problem);
-            return None;
-        }
-        let ours = |set: &Rrset| {
-            records(data, set)
-                .filter_map(parameters)
-                .find(|it| it.2 == iterations && *it.3 == *salt)
-                .map(|it| it.4)
-        };
-        let mut entries = Vec::new();
-        for id in 0..self.tree.nodes.len() as NodeId {
-            pace.step(usize::from(id % 4 == 0)).await;
-            let node = self.tree.node(id);
-            if node.parent != apex || self.set(id, t::NSEC3).and_then(ours).is_none() {
-                continue;
-            }
-            match unbase32hex(self.tree.label(node)) {
-                Some(hash) => entries.push((first(&hash), id)),
-                None => self.chain_error(id, t::NSEC3),
-            }
-        }
-        if entries.is_empty() {
-            self.chain_error(apex, t::NSEC3PARAM);
-            return None;
-        }
-        sort(&mut entries);
-        // Each record must name the hash of the next one.
-        for n in 0..entries.len() {
-            pace.step(1).await;
-            let (at, next) = (entries[n].1, entries[(n + 1) % entries.len()].1);
-            let named = self.set(at, t::NSEC3).and_then(ours).and_then(|rest| rest.get(1..=HASH));
-            let label = unbase32hex(self.tree.label(self.tree.node(next)));
-            if named.is_none() || named != label.as_ref().map(|hash| &hash[..]) {
-                self.chain_error(at, t::NSEC3);
-                return None;
-            }
-        }
-        let bits = entries.len().ilog2();
-        let mut starts = Vec::with_capacity((2 << bits) + 1);
-        let shift = 63 - bits;
-        let mut at = 0;
-        for bucket in 0..2u64 << bits {
-            pace.step(usize::from(bucket % 8 == 0)).await;
-            starts.push(at as u32);
-            while entries.get(at).is_some_and(|entry| entry.0 >> shift == bucket) {
-                at += 1;
-            }
-        }
-        starts.push(at as u32);
-        let count = self.tree.nodes.len();
-        let nothing = alloc::vec![NO_NODE; count];
-        let mut chain =
-            Nsec3 { iterations, salt, entries, starts, shift, matching: nothing.clone(), wildcard: nothing };
-        let rounds = 1 + usize::from(iterations);
-        let mut wire = [0; MAX_NAME];
-        for id in 0..count as NodeId {
-            let node = self.tree.node(id);
-            let occluded = node.is(Node::AT_OR_BELOW_CUT) && !node.is(Node::CUT);
-            if !node.is(Node::EXISTS) || !node.is(Node::IN_ZONE) || occluded {
-                continue;
-            }
-            let length = self.tree.write_name(id, &mut wire);
-            if let (found, true) = chain.find_name(&self.tree, &wire[..length]) {
-                chain.matching[id as usize] = found;
-            }
-            // Where there are names below, queries for others are likely.
-            if id != apex && chain.wildcard[node.parent as usize] == NO_NODE {
-                chain.wildcard[node.parent as usize] = chain.find_wildcard(&self.tree, node.parent);
-            }
-            pace.step(rounds).await;
-        }
-        if chain.matching(apex).is_none() {
-            self.chain_error(apex, t::NSEC3PARAM);
-        }
-        Some(chain)
-    }
-}
-
-/// Whether a name comes before another in canonical order (RFC 4034 section 6.1).
-fn precedes(tree: &Tree, a: NodeId, b: NodeId) -> bool {
-    let mut wire = [0; MAX_NAME];
-    let length = tree.write_name(b, &mut wire);
-    Path::parse(&wire[..length]).is_some_and(|path| Spot::new(tree, b, &path).compare(a) == Ordering::Less)
 }
 
 /// A name that is looked for among those of the tree: its nodes as far as there are any.

@@ -4,20 +4,20 @@
 //! which the file first shows their types, and the records of each RRset as they will stand in a message
 //! ([`rrset`]). Nothing is allocated when a question is answered.
 
+mod assembly;
 mod build;
+mod chain;
 mod check;
 pub(crate) mod denial;
 mod error;
-mod pace;
 pub(crate) mod rrset;
 pub(crate) mod targets;
 pub(crate) mod tree;
 
+pub(crate) use assembly::Assembly;
 pub(crate) use build::{Builder, MOST_ERRORS, Place};
 pub(crate) use error::quote;
 pub use error::{Problem, ZoneError, ZoneErrors};
-pub(crate) use pace::Pace;
-pub use pace::Source;
 
 use crate::answer::Tail;
 use crate::name::Name;
