@@ -55,9 +55,9 @@ impl Additional<'_> {
                 for target in self.zone.targets(source) {
                     any |= target.wanted >> kind > 1;
                     // A record's own name is known where it is not a wildcard's.
-                    let node = match (target.node, self.answered) {
-                        (ROOT, Some((own, _))) => own,
-                        (node, _) => node,
+                    let node = match (target.node, source.rtype, self.answered) {
+                        (ROOT, t::SVCB | t::HTTPS, Some((own, _))) => own,
+                        (node, ..) => node,
                     };
                     if target.wanted >> kind & 1 == 0 || done.has(node, kind) {
                         continue;

@@ -134,11 +134,9 @@ impl<'z> Resolver<'_, '_, 'z> {
             above = zone.node(above).parent;
         }
         self.deny_encloser(zone, hashes, above);
-        for unproven in [below, id] {
-            let mut wire = [0; crate::name::MAX_NAME];
-            let length = zone.tree.write_name(unproven, &mut wire);
-            self.proofs.add(zone, hashes.find_name(&zone.tree, &wire[..length]).0);
-        }
+        let mut wire = [0; crate::name::MAX_NAME];
+        let length = zone.tree.write_name(below, &mut wire);
+        self.proofs.add(zone, hashes.find_name(&zone.tree, &wire[..length]).0);
     }
 }
 

@@ -242,9 +242,13 @@ impl<'o> Writer<'o> {
                 return self.put(&(0xc000 | offset).to_be_bytes());
             }
             self.remember(id, self.at);
-            let node = tree.node(id);
-            self.put(tree.label(node))?;
-            id = node.parent;
+            let above = tree.node(id);
+            self.put(tree.label(above))?;
+            id = above.parent;
+        }
+        if node == ROOT {
+            // It may be an alias's target, which the next record belongs to.
+            self.remember(ROOT, self.at);
         }
         self.put(&[0])
     }
