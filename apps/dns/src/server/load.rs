@@ -9,7 +9,7 @@ use kernlet::alloc::vec::Vec;
 use kernlet::fs::File;
 use kernlet::log;
 use kernlet::task::yield_now;
-use kernlet::time::{Duration, sleep};
+use kernlet::time::{Duration, Instant, sleep};
 
 /// What a zone file is called: NAME and this.
 const SUFFIX: &str = ".zone";
@@ -114,10 +114,17 @@ impl Loader {
     /// Reads one zone, and serves it if it is right.
     async fn zone(&mut self, shared: &Shared, origin: &Name, file: &str) {
         let directory = &self.directory;
-        let (result, stamps) = read(shared, origin, directory, file).await;
+        let start = Instant::now();
+        let (result, stamps, longest) = read(shared, origin, directory, file).await;
         match result {
             Ok(zone) => {
-                log::info!("{directory}/{file}: {} records, serial {}", zone.records(), zone.serial());
+                log::info!(
+                    "{directory}/{file}: {} records, serial {}, read in {} ms, in steps of at most {} us",
+                    zone.records(),
+                    zone.serial(),
+                    start.elapsed().as_millis(),
+                    longest.as_micros()
+                );
                 for warning in zone.warnings() {
                     log::warning!("{directory}/{warning}");
                 }
@@ -143,14 +150,22 @@ async fn read(
     origin: &Name,
     directory: &str,
     file: &str,
-) -> (Result<Zone, ZoneErrors>, Vec<Stamp>) {
+) -> (Result<Zone, ZoneErrors>, Vec<Stamp>, Duration) {
     let reader = shared.zones.borrow().reader();
     let mut attempt = 1;
     loop {
-        let mut files = Files { directory, open: Vec::new(), stamps: Vec::new(), changed: false };
+        let mut files = Files {
+            directory,
+            open: Vec::new(),
+            stamps: Vec::new(),
+            changed: false,
+            since: Instant::now(),
+            longest: Duration::ZERO,
+        };
         let result = reader.read(origin, file, &mut files).await;
+        files.step();
         if !files.changed || attempt == ATTEMPTS {
-            return (result, files.stamps);
+            return (result, files.stamps, files.longest);
         }
         attempt += 1;
         sleep(AGAIN).await;
@@ -165,9 +180,17 @@ struct Files<'d> {
     stamps: Vec<Stamp>,
     /// One of them changed while it was read.
     changed: bool,
+    /// Since when nobody else has worked, and how long that was at most.
+    since: Instant,
+    longest: Duration,
 }
 
 impl Files<'_> {
+    /// Ends a step, after which others work.
+    fn step(&mut self) {
+        self.longest = self.longest.max(self.since.elapsed());
+    }
+
     async fn piece(&mut self, path: &str, offset: u64, into: &mut Vec<u8>) -> Result<usize, kernlet::Error> {
         if offset == 0 {
             let (file, stamp) = open(path).await;
@@ -197,9 +220,11 @@ impl Source for Files<'_> {
     }
 
     async fn pause(&mut self) {
+        self.step();
         for _ in 0..TURNS {
             yield_now().await;
         }
+        self.since = Instant::now();
     }
 }
 

@@ -52,7 +52,7 @@ static PHASES: [Phase; 14] = [
     phase(|_| 1, 1, Assembly::choose_chain),
     phase(Assembly::links, 128, Assembly::follow),
     phase(Assembly::hashed_nodes, 512, Assembly::collect),
-    phase(Assembly::hashes, 256, Assembly::compare),
+    phase(Assembly::hashes, 256, Assembly::follow_hashes),
     phase(Assembly::buckets, 1024, Assembly::bucket),
     phase(Assembly::hashed_nodes, 64, Assembly::hash),
 ];

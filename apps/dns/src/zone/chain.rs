@@ -3,10 +3,10 @@
 use super::Problem;
 use super::assembly::Assembly;
 use super::build::Place;
-use super::denial::{Denial, HASH, Nsec3, Spot, first, unbase32hex};
+use super::denial::{Denial, HASH, Nsec3, Spot, base32hex, first, unbase32hex};
+use super::read_u16;
 use super::rrset::{FIXED, Rrset};
 use super::tree::{NO_NODE, Node, NodeId, Tree};
-use super::{read_u16, sort};
 use crate::answer::Path;
 use crate::name::MAX_NAME;
 use crate::rtype as t;
@@ -23,6 +23,10 @@ pub(super) struct Chain {
     /// The owners of NSEC records as far as the chain was followed, and how many there are.
     owners: Vec<NodeId>,
     links: usize,
+    /// How many NSEC3 records there are, the name of the first, and of the one that the last one found leads to.
+    hashes: usize,
+    first: NodeId,
+    next: NodeId,
     nsec3: Option<Nsec3>,
 }
 
@@ -98,6 +102,7 @@ impl Assembly {
         }
         let nothing = vec![NO_NODE; self.nodes()];
         let (salt, matching) = (salt.into(), nothing.clone());
+        (self.chain.first, self.chain.next) = (NO_NODE, NO_NODE);
         self.chain.nsec3 = Some(Nsec3 { iterations, salt, matching, wildcard: nothing, ..Nsec3::default() });
     }
 
@@ -154,48 +159,62 @@ impl Assembly {
         if self.chain.nsec3.is_some() { self.nodes() } else { 0 }
     }
 
-    /// Collects the names that are hashes.
+    /// Counts the names that are hashes, and finds the first.
     pub(super) fn collect(&mut self, id: usize) {
         let (tree, id) = (&self.builder.tree, id as NodeId);
-        let Some(chain) = &mut self.chain.nsec3 else { return };
+        let Some(chain) = &self.chain.nsec3 else { return };
         let node = tree.node(id);
         if node.parent == tree.apex
             && self.builder.set(id, t::NSEC3).is_some_and(|set| of_chain(&self.data, set, chain).is_some())
         {
-            match unbase32hex(tree.label(node)) {
-                Some(hash) => chain.entries.push((first(&hash), id)),
-                None => return self.broken(id, t::NSEC3),
+            self.chain.hashes += 1;
+            // Labels of one length sort as the hashes that they say.
+            if self.chain.first == NO_NODE || tree.label(node) < tree.label(tree.node(self.chain.first)) {
+                self.chain.first = id;
             }
         }
-        if id as usize + 1 == tree.nodes.len() {
-            sort(&mut chain.entries);
-            if chain.entries.is_empty() {
-                self.broken(self.builder.tree.apex, t::NSEC3PARAM);
-            }
+        if id as usize + 1 == tree.nodes.len() && self.chain.hashes == 0 {
+            self.broken(tree.apex, t::NSEC3PARAM);
         }
     }
 
     /// How many hashes there are.
     pub(super) fn hashes(&self) -> usize {
-        self.chain.nsec3.as_ref().map_or(0, |chain| chain.entries.len())
+        self.chain.hashes
     }
 
-    /// Each record must name the hash of the next one.
-    pub(super) fn compare(&mut self, n: usize) {
+    /// Follows the chain of NSEC3 records from the first hash until it comes back.
+    pub(super) fn follow_hashes(&mut self, n: usize) {
         let tree = &self.builder.tree;
-        let Some(chain) = &self.chain.nsec3 else { return };
-        let (at, next) = (chain.entries[n].1, chain.entries[(n + 1) % chain.entries.len()].1);
-        let named = self.builder.set(at, t::NSEC3).and_then(|set| of_chain(&self.data, set, chain));
-        let named = named.and_then(|rest| rest.get(1..=HASH));
-        let label = unbase32hex(tree.label(tree.node(next)));
-        if named.is_none() || named != label.as_ref().map(|hash| &hash[..]) {
-            self.broken(at, t::NSEC3);
+        let Some(chain) = &mut self.chain.nsec3 else { return };
+        let before = chain.entries.last().map(|entry| entry.1);
+        let at = match before {
+            None => self.chain.first,
+            Some(_) => self.chain.next,
+        };
+        let next = self.builder.set(at, t::NSEC3).and_then(|set| of_chain(&self.data, set, chain));
+        let next = next.and_then(|rest| rest.get(1..=HASH)?.first_chunk());
+        let next = next.and_then(|hash| {
+            let label = base32hex(hash);
+            tree.child(tree.apex, tree.hash.child(tree.apex_hash, &label), &label)
+        });
+        let last = n + 1 == self.chain.hashes;
+        let later = |next: NodeId| tree.label(tree.node(next)) > tree.label(tree.node(at));
+        match (unbase32hex(tree.label(tree.node(at))), next) {
+            (Some(hash), Some(next)) if (last && next == self.chain.first) || (!last && later(next)) => {
+                chain.entries.push((first(&hash), at));
+                self.chain.next = next;
+            }
+            _ => self.broken(at, t::NSEC3),
         }
     }
 
     /// As many buckets as there are hashes, or up to twice as many.
     pub(super) fn buckets(&self) -> usize {
-        if self.hashes() == 0 { 0 } else { 2 << self.hashes().ilog2() }
+        match &self.chain.nsec3 {
+            Some(chain) if !chain.entries.is_empty() => 2 << chain.entries.len().ilog2(),
+            _ => 0,
+        }
     }
 
     /// Finds where the hashes of a bucket start.

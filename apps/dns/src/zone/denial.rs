@@ -102,7 +102,7 @@ pub(super) fn first(hash: &[u8]) -> u64 {
 }
 
 /// A hash as the label that it makes: 32 digits with their length in front, in lower case.
-fn base32hex(hash: &[u8; HASH]) -> [u8; 33] {
+pub(super) fn base32hex(hash: &[u8; HASH]) -> [u8; 33] {
     let mut label = [32; 33];
     for (five, digits) in hash.chunks_exact(5).zip(label[1..].chunks_exact_mut(8)) {
         let bits = five.iter().fold(0u64, |bits, &octet| bits << 8 | u64::from(octet));
