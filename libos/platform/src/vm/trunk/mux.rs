@@ -37,6 +37,13 @@ struct Channel {
     blocked: bool,
 }
 
+impl Channel {
+    /// Nothing more will come.
+    fn is_over(&self) -> bool {
+        self.ended || self.error.is_some()
+    }
+}
+
 /// All channels.
 #[derive(Default)]
 pub struct Mux {
@@ -77,8 +84,8 @@ impl Mux {
     }
 
     #[inline(never)]
-    fn report(&mut self, token: Option<u32>, readable: bool, writable: bool) {
-        self.ready.extend(token.map(|token| Ready { token, readable, writable }));
+    fn report(&mut self, token: Option<u32>, readable: bool, writable: bool, ended: bool) {
+        self.ready.extend(token.map(|token| Ready { token, readable, writable, ended }));
     }
 
     /// What became ready since this was last asked.
@@ -110,7 +117,7 @@ impl Mux {
                 if core::mem::take(&mut channel.blocked)
                     && let Some(token) = channel.token
                 {
-                    self.ready.push(Ready { token, readable: false, writable: true });
+                    self.ready.push(Ready { token, readable: false, writable: true, ended: false });
                 }
             }
         }
@@ -135,7 +142,7 @@ impl Mux {
         match header.kind {
             kind::BROKER => {
                 self.replies.put_record(&[&id.to_le_bytes(), payload]);
-                return self.report(self.broker, true, false);
+                return self.report(self.broker, true, false, false);
             }
             kind::OPEN => {
                 let Some((listener, local, peer)) = trunk::read_opening(payload) else { return };
@@ -143,7 +150,7 @@ impl Mux {
                 let Ok(parent) = self.channel(listener) else { return };
                 parent.queue.put_record(&[&id.to_le_bytes()]);
                 let token = parent.token;
-                return self.report(token, true, false);
+                return self.report(token, true, false, false);
             }
             _ => {}
         }
@@ -169,8 +176,8 @@ impl Mux {
             }
             _ => {}
         }
-        let token = channel.token;
-        self.report(token, readable, writable);
+        let (token, over) = (channel.token, channel.is_over());
+        self.report(token, readable, writable, over);
     }
 
     /// So much of what came was taken.
@@ -187,7 +194,12 @@ impl Mux {
     /// Reports readiness of a channel under `token`.
     #[inline(never)]
     pub fn watch(&mut self, id: u32, token: u32) -> Result<(), Errno> {
-        self.channel(id)?.token = Some(token);
+        let channel = self.channel(id)?;
+        channel.token = Some(token);
+        if channel.is_over() {
+            // The end may have come before anybody watched.
+            self.report(Some(token), true, true, true);
+        }
         Ok(())
     }
 
@@ -253,11 +265,13 @@ impl Mux {
         let channel = self.channel(id)?;
         let ends = writing && !channel.shut;
         channel.shut |= writing;
-        let mut unread = 0;
+        let (mut unread, token) = (0, channel.token);
         if reading {
             channel.deaf = true;
             unread = channel.queue.len() as u32;
             channel.queue.skip(unread as usize);
+            // Who waits to read learns that nothing will come.
+            self.report(token, true, false, true);
         }
         self.consumed(id, unread);
         if ends {

@@ -33,7 +33,7 @@ fn accepted() -> Mux {
     assert_eq!(mux.accept(1), Err(Errno::EAGAIN));
     let opening = trunk::opening(1, address("127.0.0.1:80"), address("127.0.0.1:4000"));
     mux.take_in(&frame(kind::OPEN, 70_000, &opening));
-    assert_eq!(mux.take_ready(), [Ready { token: 5, readable: true, writable: false }]);
+    assert_eq!(mux.take_ready(), [Ready { token: 5, readable: true, writable: false, ended: false }]);
     assert_eq!(mux.accept(1), Ok((70_000, address("127.0.0.1:4000"))));
     assert_eq!(output(&mut mux), [(kind::CREDIT, 1, 1u32.to_le_bytes().to_vec())]);
     mux
@@ -50,7 +50,7 @@ fn a_connection_is_accepted_read_written_and_closed() {
     mux.take_in(&data[..3]);
     assert!(mux.take_ready().is_empty());
     mux.take_in(&data[3..]);
-    assert_eq!(mux.take_ready(), [Ready { token: 6, readable: true, writable: false }]);
+    assert_eq!(mux.take_ready(), [Ready { token: 6, readable: true, writable: false, ended: false }]);
     assert_eq!((mux.read(70_000, &mut buffer), &buffer[..8]), (Ok(8), &b"question"[..]));
     mux.take_in(&frame(kind::END, 70_000, b""));
     assert_eq!(mux.read(70_000, &mut buffer), Ok(0));
@@ -77,7 +77,7 @@ fn nothing_is_sent_beyond_the_credit_and_more_is_reported() {
     assert_eq!(written, STREAM_WINDOW as usize);
     mux.take_ready();
     mux.take_in(&frame(kind::CREDIT, 70_000, &100u32.to_le_bytes()));
-    assert_eq!(mux.take_ready(), [Ready { token: 6, readable: false, writable: true }]);
+    assert_eq!(mux.take_ready(), [Ready { token: 6, readable: false, writable: true, ended: false }]);
     assert_eq!(mux.write(70_000, &[&bytes]), Ok(100));
 }
 
@@ -164,13 +164,33 @@ fn a_listener_without_descriptors_says_so_and_goes_on() {
 }
 
 #[test]
+fn an_end_is_reported_to_who_watches_before_and_after_it_and_to_a_reader_when_reading_is_shut() {
+    let over = Ready { token: 6, readable: true, writable: false, ended: true };
+    let mut mux = accepted();
+    mux.watch(70_000, 6).unwrap();
+    mux.take_in(&frame(kind::DATA, 70_000, b"last"));
+    mux.take_in(&frame(kind::END, 70_000, b""));
+    assert_eq!(mux.take_ready(), [Ready { ended: false, ..over }, over]);
+    let mut mux = accepted();
+    mux.take_in(&frame(kind::END, 70_000, b""));
+    mux.take_ready();
+    mux.watch(70_000, 6).unwrap();
+    assert_eq!(mux.take_ready(), [Ready { writable: true, ..over }]);
+    let mut mux = accepted();
+    mux.watch(70_000, 6).unwrap();
+    mux.shut(70_000, true, false).unwrap();
+    assert_eq!(mux.take_ready(), [over]);
+    assert_eq!(mux.read(70_000, &mut [0; 4]), Ok(0));
+}
+
+#[test]
 fn the_broker_is_asked_and_answers_with_a_channel() {
     let mut mux = Mux::default();
     mux.watch_broker(3);
     mux.ask(b"request").unwrap();
     assert_eq!(output(&mut mux), [(kind::BROKER, 0, b"request".to_vec())]);
     mux.take_in(&frame(kind::BROKER, 70_001, b"reply"));
-    assert_eq!(mux.take_ready(), [Ready { token: 3, readable: true, writable: false }]);
+    assert_eq!(mux.take_ready(), [Ready { token: 3, readable: true, writable: false, ended: false }]);
     let mut buffer = [0; 8];
     assert_eq!(mux.reply(&mut buffer), Ok((5, 70_001)));
     assert_eq!(mux.reply(&mut buffer), Err(Errno::EAGAIN));
