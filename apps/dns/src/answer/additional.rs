@@ -48,6 +48,24 @@ impl Additional<'_> {
             done.add(node, kind);
         }
         let mut added = Added { count: 0, all: true };
+        // What a delegation does not work without comes before all else (RFC 9471 section 3).
+        if self.cut.is_some() && !self.round(writer, &mut done, &mut added, true, tcp) {
+            writer.truncated = true;
+            return added;
+        }
+        self.round(writer, &mut done, &mut added, false, tcp);
+        added
+    }
+
+    /// Adds either glue that is `required`, or all else; whether nothing that is required was left out.
+    fn round(
+        &self,
+        writer: &mut Writer<'_>,
+        done: &mut Done<'_>,
+        added: &mut Added,
+        required: bool,
+        tcp: bool,
+    ) -> bool {
         let mut room = true;
         for (kind, &rtype) in TYPES.iter().enumerate() {
             let (mut all_fit, mut any) = (true, false);
@@ -62,6 +80,9 @@ impl Additional<'_> {
                     if target.wanted >> kind & 1 == 0 || done.has(node, kind) {
                         continue;
                     }
+                    if self.cut.is_some_and(|cut| is_at_or_below(self.zone, node, cut)) != required {
+                        continue;
+                    }
                     let Some(set) = self.records(source, node, rtype) else { continue };
                     if room && done.has_room() {
                         let written = writer.rrset(self.zone, Owner::Node(node), set);
@@ -72,21 +93,20 @@ impl Additional<'_> {
                         }
                     }
                     all_fit = false;
-                    // Without these the delegation does not work, so TCP must bring them.
-                    if self.cut.is_some_and(|cut| is_at_or_below(self.zone, node, cut)) {
-                        writer.truncated = true;
-                        return Added { all: false, ..added };
+                    if required {
+                        added.all = false;
+                        return false;
                     }
                 }
             }
             added.all &= all_fit;
-            // What is left is of less use than what did not fit; only glue is still looked for.
+            // What is left is of less use than what did not fit.
             room &= all_fit || tcp;
-            if !any || (!room && self.cut.is_none()) {
+            if !any || !room {
                 break;
             }
         }
-        added
+        true
     }
 
     /// The records of a name, which may come from a wildcard.
