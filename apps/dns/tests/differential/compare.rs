@@ -235,9 +235,10 @@ impl Case<'_> {
     pub fn tight(&self) -> bool {
         let replies = [&self.ours, &self.nsd, &self.knot];
         let truncated = replies.iter().any(|reply| reply.as_ref().is_some_and(|it| it.has(TC)));
-        let limit = self.question.limit();
+        // What a damaged packet allows nobody knows, but for the least.
+        let limit = if self.question.malformed { 512 } else { self.question.limit() };
         let longer = self.full.as_ref().is_some_and(|full| full.shape.length > limit);
-        self.question.transport == Transport::Udp && (truncated || (longer && !self.question.malformed))
+        self.question.transport == Transport::Udp && (truncated || longer)
     }
 
     /// Whether a peer's reply shows something. Of a damaged packet nobody needs to understand what the other does: then
