@@ -21,8 +21,9 @@
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use kernlet_exec::{Source, spawn};
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::control::{self, Message};
 use kernlet_platform::cpu::CpuLocal;
 use kernlet_sync::WaitQueue;

@@ -2,7 +2,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-use core::cell::RefCell;
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::cpu::CpuLocal;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};

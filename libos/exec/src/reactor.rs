@@ -1,8 +1,8 @@
 //! Readiness of whatever the platform watches.
 
 use alloc::vec::Vec;
-use core::cell::RefCell;
 use core::task::{Context, Poll, Waker};
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::cpu::CpuLocal;
 use kernlet_platform::event::Ready;
 use kernlet_sync::trace;

@@ -2,11 +2,11 @@
 
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
-use core::cell::RefCell;
 use core::cmp::Reverse;
 use core::future::Future;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::cpu::CpuLocal;
 use kernlet_sync::trace;
 use kernlet_time::{Duration, Instant};

@@ -6,13 +6,13 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::cell::RefCell;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use kernlet_exec::{Source, spawn};
 use kernlet_platform::Errno;
 use kernlet_platform::broker::{self as socket, Granted};
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::{CpuLocal, SmallMap, WaitQueue, poll_fn, trace};
 use kernlet_wire::broker::{MAX_MESSAGE, MAX_OUTSTANDING};
 

@@ -2,8 +2,8 @@
 
 use crate::addr;
 use alloc::vec::Vec;
-use core::cell::RefCell;
 use core::net::{IpAddr, SocketAddr};
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::{Errno, clock, entropy};
 use kernlet_sync::{CpuLocal, SmallMap};
 

@@ -1,7 +1,8 @@
 //! Taking turns: one task at a time per direction of a socket, and no task for ever.
 
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::task::{Context, Waker};
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::WaitQueue;
 
 /// How many turns may follow one another without waiting before other tasks run.

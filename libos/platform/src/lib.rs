@@ -52,6 +52,7 @@ mod string;
 pub mod backtrace;
 pub mod boot;
 pub mod broker;
+pub mod cell;
 pub mod clock;
 pub mod console;
 pub mod control;

@@ -3,7 +3,8 @@
 use crate::WaitQueue;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
+use kernlet_platform::cell::RefCell;
 
 struct Shared<T> {
     values: RefCell<VecDeque<T>>,

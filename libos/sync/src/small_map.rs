@@ -64,6 +64,11 @@ impl<K: Ord, V> SmallMap<K, V> {
         self.0.binary_search_by(|(k, _)| k.borrow().cmp(key))
     }
 
+    /// The value at a place that there is.
+    fn value(&mut self, at: usize) -> &mut V {
+        &mut self.0[at].1
+    }
+
     /// The value of `key`.
     pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
@@ -93,7 +98,7 @@ impl<K: Ord, V> SmallMap<K, V> {
     /// Gives `key` a value; returns the one it had.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.place(&key) {
-            Ok(at) => Some(core::mem::replace(&mut self.0[at].1, value)),
+            Ok(at) => Some(core::mem::replace(self.value(at), value)),
             Err(at) => {
                 self.0.insert(at, (key, value));
                 None
@@ -110,7 +115,7 @@ impl<K: Ord, V> SmallMap<K, V> {
                 at
             }
         };
-        &mut self.0[at].1
+        self.value(at)
     }
 
     /// Takes the entry of `key` out; gives its value.

@@ -4,8 +4,9 @@
 //! futures poll the inner ones down to the place that waits, which takes a backtrace there instead of looking
 //! whether it is ready, and stays pending. Whoever traces wakes all tasks afterwards.
 
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use kernlet_platform::backtrace::{Frames, capture};
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::cpu::CpuLocal;
 
 static TRACING: CpuLocal<Cell<bool>> = CpuLocal::new(|| Cell::new(false));

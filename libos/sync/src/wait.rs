@@ -2,10 +2,10 @@
 
 use crate::trace;
 use alloc::collections::VecDeque;
-use core::cell::RefCell;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+use kernlet_platform::cell::RefCell;
 
 /// Tasks that wait for a condition, in the order in which they came.
 #[derive(Default)]

@@ -3,8 +3,9 @@
 use super::message::{Message, Qid, Reader, kind, reply};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use kernlet_exec::{Source, Task, spawn};
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::{Errno, p9};
 use kernlet_sync::{SmallMap, WaitQueue};
 

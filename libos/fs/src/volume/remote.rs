@@ -6,8 +6,9 @@ use crate::open::OpenOptions;
 use crate::p9::{Attributes, Fid, Message, OpenFile, Qid, STEP, Session, kind};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use kernlet_platform::Errno;
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::WaitQueue;
 
 /// As in Linux.

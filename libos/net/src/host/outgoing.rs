@@ -4,10 +4,10 @@
 use super::connect::connect_datagram;
 use super::{Watch, Watched};
 use alloc::rc::Rc;
-use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 use kernlet_platform::Errno;
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::socket::HostRelay;
 use kernlet_sync::SmallMap;
 

@@ -4,10 +4,11 @@ use super::{Watch, Watched};
 use crate::addr;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 use kernlet_platform::Errno;
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::socket::{self, Batch, HostDatagram};
 use kernlet_sync::{CpuLocal, SmallMap};
 

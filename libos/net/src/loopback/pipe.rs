@@ -2,9 +2,10 @@
 
 use crate::turn::Waiter;
 use alloc::collections::VecDeque;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::task::{Context, Poll};
 use kernlet_platform::Errno;
+use kernlet_platform::cell::RefCell;
 
 /// What a pipe holds at most.
 pub const CAPACITY: usize = 64 * 1024;

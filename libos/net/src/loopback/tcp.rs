@@ -7,10 +7,11 @@ use crate::{Shutdown, addr};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 use kernlet_platform::Errno;
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::{CpuLocal, SmallMap, WaitQueue};
 
 /// How many connections wait for `accept` at most.

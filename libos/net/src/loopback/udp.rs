@@ -6,10 +6,11 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::net::SocketAddr;
 use core::task::Context;
 use kernlet_platform::Errno;
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::{CpuLocal, SmallMap};
 
 /// What a receiver holds at most, in datagrams and in bytes; more is dropped, as UDP may.

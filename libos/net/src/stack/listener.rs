@@ -9,10 +9,10 @@ use crate::turn::Waiter;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::RefCell;
 use core::net::{IpAddr, SocketAddr};
 use core::task::{Context, Poll};
 use core::time::Duration;
+use kernlet_platform::cell::RefCell;
 
 /// Established connections that wait for `accept`; a SYN beyond is not answered.
 pub const BACKLOG: usize = 128;

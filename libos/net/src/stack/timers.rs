@@ -31,7 +31,7 @@ impl Timers {
     /// poll.
     pub fn set(&mut self, connection: &Rc<Connection>, at: Instant) {
         let place = match connection.timer.get() {
-            Some(place) if self.0[place].0 <= at => return,
+            Some(place) if self.at(place) <= at => return,
             Some(place) => {
                 self.0[place].0 = at;
                 place
@@ -55,13 +55,13 @@ impl Timers {
 
     /// Brings the entry at `place`, which may be out of order, to where it belongs.
     fn settle(&mut self, mut place: usize) {
-        while place > 0 && self.0[place].0 < self.0[(place - 1) / 2].0 {
+        while place > 0 && self.at(place) < self.at((place - 1) / 2) {
             place = self.swap(place, (place - 1) / 2);
         }
         loop {
             let (mut first, child) = (place, place * 2 + 1);
             for below in child..self.0.len().min(child + 2) {
-                if self.0[below].0 < self.0[first].0 {
+                if self.at(below) < self.at(first) {
                     first = below;
                 }
             }
@@ -70,12 +70,21 @@ impl Timers {
             }
             place = self.swap(place, first);
         }
+        self.tell(place);
+    }
+
+    fn at(&self, place: usize) -> Instant {
+        self.0[place].0
+    }
+
+    /// Tells the connection at `place` where it stands.
+    fn tell(&self, place: usize) {
         self.0[place].1.timer.set(Some(place));
     }
 
     fn swap(&mut self, one: usize, other: usize) -> usize {
         self.0.swap(one, other);
-        self.0[one].1.timer.set(Some(one));
+        self.tell(one);
         other
     }
 

@@ -1,9 +1,9 @@
 //! Who came by which provider, where the address alone does not tell: 127.0.0.1 is a client on the host as well as
 //! one inside the instance, and a tap and a published port may lead to the same network.
 
-use core::cell::RefCell;
 use core::mem;
 use core::net::SocketAddr;
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::SmallMap;
 
 /// The provider by which a datagram came.

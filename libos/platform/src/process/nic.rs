@@ -9,9 +9,9 @@ use super::call::{call, number, retried};
 use super::event;
 use crate::Errno;
 use crate::boot;
+use crate::cell::RefCell;
 use crate::cpu::CpuLocal;
 use crate::nic::{Facts, HEADER, LARGEST_FRAME, Offload};
-use core::cell::RefCell;
 
 const MTU: u16 = 1500;
 /// Frames that go in a row at most.

@@ -13,12 +13,12 @@ use crate::ports::{self, Bound};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::RefCell;
 use core::net::{IpAddr, SocketAddr};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use kernlet_platform::Errno;
 use kernlet_platform::boot::{Address, NicConfig};
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::nic::{Facts, LARGEST_FRAME, Offload};
 use kernlet_time::Instant;
 
