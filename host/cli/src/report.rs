@@ -4,7 +4,6 @@ use miette::Diagnostic;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::io::Write as _;
-use std::process::ExitCode;
 
 /// kernlet itself failed.
 pub const FAILED: u8 = 125;
@@ -66,19 +65,19 @@ impl Failure {
     }
 
     /// Shows the failure and gives the status to exit with.
-    pub fn report(self) -> ExitCode {
+    pub fn report(self) -> u8 {
         match self.what {
             What::Told => {}
             What::Usage(error) => {
                 // Writing fails when nobody reads; there is nobody to tell.
                 let _ = error.print();
                 if !error.use_stderr() {
-                    return ExitCode::SUCCESS;
+                    return 0;
                 }
             }
             What::Diagnostic(error) => say(&render(&*error, colored())),
         }
-        ExitCode::from(self.status)
+        self.status
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::state::State;
 use miette::Diagnostic;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, open, openat, renameat, unlinkat};
+use rustix::fs::{Access, AtFlags, FlockOperation, Mode, OFlags, flock, open, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -100,8 +100,15 @@ impl Home {
         &self.0
     }
 
-    fn instances(&self) -> PathBuf {
+    pub(crate) fn instances(&self) -> PathBuf {
         self.0.join("instances")
+    }
+
+    /// Whether an instance of this name could be made now. Nothing is made or changed.
+    pub(crate) fn has_room_for(&self, name: &str) -> bool {
+        let instances = self.instances();
+        rustix::fs::access(&instances, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+            && rustix::fs::access(instances.join(name), Access::EXISTS) == Err(Errno::NOENT)
     }
 
     /// Makes the directory of a new instance, locked.
@@ -335,6 +342,16 @@ mod tests {
         assert!(matches!(home.create("one"), Err(StateError::NameInUse(_))));
         home.find("one").unwrap().remove().unwrap();
         home.create("one").unwrap();
+    }
+
+    #[test]
+    fn room_for_a_name_is_told_without_taking_it() {
+        let (_folder, home) = home();
+        assert!(!home.has_room_for("one"), "the home does not exist yet");
+        let _two = home.create("two").unwrap();
+        assert!(home.has_room_for("one") && home.has_room_for("one"));
+        assert!(!home.has_room_for("two"));
+        assert_eq!(home.all().unwrap().len(), 1);
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub fn name(number: u8) -> String {
     Signal::try_from(i32::from(number)).map_or_else(|_| number.to_string(), |signal| signal.as_str().into())
 }
 
+/// A reader who has left is an error of a write from now on (EPIPE), and no signal. Programs that the standard library
+/// executes get the signal back.
+pub fn block_broken_pipes() {
+    let _ = SigSet::from(Signal::SIGPIPE).thread_block();
+}
+
 /// The signals of this process, as events.
 #[derive(Debug)]
 pub(crate) struct Signals(SignalFd);

@@ -17,12 +17,10 @@ const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
-/// BPF operation codes: load a word, compare (equal, greater or equal), jump,
-/// and with a constant, return.
+/// BPF operation codes: load a word, compare (equal, greater or equal), and with a constant, return.
 const LOAD: u16 = 0x20;
 const JUMP_EQUAL: u16 = 0x15;
 const JUMP_AT_LEAST: u16 = 0x35;
-const JUMP: u16 = 0x05;
 const AND: u16 = 0x54;
 const RETURN: u16 = 0x06;
 
@@ -39,80 +37,108 @@ impl Instruction {
     }
 }
 
+/// Jumps to one of the four ends, whose distance is filled in when it is known. Real ones are shorter.
+const TO_ALLOW: u8 = 252;
+const TO_REFUSE: u8 = 253;
+const TO_TRAP: u8 = 254;
+const TO_KILL: u8 = 255;
+/// The ends, in the order in which they stand behind the rest.
+const ENDS: [(u8, u32); 4] =
+    [(TO_ALLOW, RET_ALLOW), (TO_REFUSE, RET_EPERM), (TO_TRAP, RET_TRAP), (TO_KILL, RET_KILL_PROCESS)];
+
 /// The program that lets `calls` pass and nothing else.
 ///
 /// Numbers are found by binary search. That does not matter for the calls themselves, as the kernel remembers which
 /// numbers always pass; but to find that out it runs the program once for every number that exists when the filter is
-/// installed, which with a list of comparisons takes most of the time that an instance needs to start.
+/// installed, which with a list of comparisons takes most of the time that an instance needs to start. To translate the
+/// program takes the rest, so it is short: its ends are shared.
+///
+/// # Panics
+/// With more calls than a conditional jump can pass over. A test compiles the list that is used.
 pub fn compile(calls: &[HostCall]) -> Vec<Instruction> {
     let mut sorted: Vec<&HostCall> = calls.iter().collect();
     sorted.sort_by_key(|call| call.number);
-    let mut program = vec![
+    let mut program = Vec::with_capacity(8 * calls.len());
+    program.extend([
         Instruction(LOAD, 0, 0, ARCHITECTURE),
-        Instruction(JUMP_EQUAL, 1, 0, AUDIT_ARCH_X86_64),
-        Instruction(RETURN, 0, 0, RET_KILL_PROCESS),
+        Instruction(JUMP_EQUAL, 0, TO_KILL, AUDIT_ARCH_X86_64),
         Instruction(LOAD, 0, 0, NUMBER),
         // x32 numbers are above all others, and so are not found either; this says it.
-        Instruction(JUMP_AT_LEAST, 0, 1, X32_BIT),
-        Instruction(RETURN, 0, 0, RET_KILL_PROCESS),
-    ];
-    program.extend(search(&sorted));
+        Instruction(JUMP_AT_LEAST, TO_KILL, 0, X32_BIT),
+    ]);
+    search(&sorted, &mut program);
+    let length = program.len();
+    for (at, Instruction(operation, yes, no, _)) in program.iter_mut().enumerate() {
+        if matches!(*operation, JUMP_EQUAL | JUMP_AT_LEAST) {
+            for jump in [yes, no] {
+                if let Some(end) = ENDS.iter().position(|(to, _)| to == jump) {
+                    *jump = distance(length + end - at - 1);
+                }
+            }
+        }
+    }
+    program.extend(ENDS.map(|(_, value)| Instruction(RETURN, 0, 0, value)));
     program
 }
 
-/// Looks for the number among `calls`, which ascend.
-fn search(calls: &[&HostCall]) -> Vec<Instruction> {
+fn distance(instructions: usize) -> u8 {
+    u8::try_from(instructions).ok().filter(|&n| n < TO_ALLOW).expect("the list of calls is short")
+}
+
+/// Appends the search for the number among `calls`, which ascend.
+fn search(calls: &[&HostCall], code: &mut Vec<Instruction>) {
     match calls {
-        [] => vec![Instruction(RETURN, 0, 0, RET_TRAP)],
+        [] => code.push(Instruction(JUMP_AT_LEAST, TO_TRAP, TO_TRAP, 0)),
+        [call] if call.checks.is_empty() => {
+            code.push(Instruction(JUMP_EQUAL, TO_ALLOW, TO_TRAP, call.number));
+        }
         [call] => {
-            let body = call_body(call.checks);
-            let mut code = vec![Instruction(JUMP_EQUAL, 0, body.len() as u8, call.number)];
-            code.extend(body);
-            code.push(Instruction(RETURN, 0, 0, RET_TRAP));
-            code
+            code.push(Instruction(JUMP_EQUAL, 0, TO_TRAP, call.number));
+            checks(call.checks, code);
         }
         _ => {
             let (low, high) = calls.split_at(calls.len() / 2);
-            let (low, number) = (search(low), high[0].number);
-            // A conditional jump reaches 255 instructions; an unconditional one reaches any.
-            let mut code =
-                vec![Instruction(JUMP_AT_LEAST, 0, 1, number), Instruction(JUMP, 0, 0, low.len() as u32)];
-            code.extend(low);
-            code.extend(search(high));
-            code
+            let at = code.len();
+            code.push(Instruction(JUMP_AT_LEAST, 0, 0, high[0].number));
+            search(low, code);
+            code[at].1 = distance(code.len() - at - 1);
+            search(high, code);
         }
     }
 }
 
-/// What follows the comparison of the number: checks, then a return. Arguments are 64 bits, loaded in halves.
-fn call_body(checks: &[Check]) -> Vec<Instruction> {
-    let mut body = Vec::new();
-    for &check in checks {
+/// Appends checks, the last of which goes to an end. Arguments are 64 bits, loaded in halves.
+fn checks(checks: &[Check], code: &mut Vec<Instruction>) {
+    for (index, &check) in checks.iter().enumerate() {
+        let last = index + 1 == checks.len();
         match check {
             Check::Masked(argument, mask, value) => {
                 for half in 0..2 {
                     let (mask, value) = ((mask >> (32 * half)) as u32, (value >> (32 * half)) as u32);
                     if mask != 0 {
-                        body.push(Instruction(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(argument) + 4 * half));
-                        body.push(Instruction(AND, 0, 0, mask));
-                        body.push(Instruction(JUMP_EQUAL, 1, 0, value));
-                        body.push(Instruction(RETURN, 0, 0, RET_EPERM));
+                        code.push(Instruction(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(argument) + 4 * half));
+                        if mask != u32::MAX {
+                            code.push(Instruction(AND, 0, 0, mask));
+                        }
+                        code.push(Instruction(JUMP_EQUAL, 0, TO_REFUSE, value));
                     }
                 }
             }
             // The kernel reads the low half of these arguments, which are ints.
             Check::OneOf(argument, values) => {
-                body.push(Instruction(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(argument)));
+                code.push(Instruction(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(argument)));
                 for (i, &value) in values.iter().enumerate() {
-                    let rest = (values.len() - i) as u8;
-                    body.push(Instruction(JUMP_EQUAL, rest, 0, value as u32));
+                    let rest = values.len() - i - 1;
+                    let yes = if last { TO_ALLOW } else { distance(rest) };
+                    let no = if rest == 0 { TO_REFUSE } else { 0 };
+                    code.push(Instruction(JUMP_EQUAL, yes, no, value as u32));
                 }
-                body.push(Instruction(RETURN, 0, 0, RET_EPERM));
             }
         }
     }
-    body.push(Instruction(RETURN, 0, 0, RET_ALLOW));
-    body
+    if let Some(Instruction(_, yes, ..)) = code.last_mut() {
+        *yes = TO_ALLOW;
+    }
 }
 
 #[cfg(test)]
@@ -137,7 +163,6 @@ mod tests {
             match operation {
                 LOAD => accumulator = word(operand),
                 AND => accumulator &= operand,
-                JUMP => at += operand as usize,
                 JUMP_EQUAL => at += usize::from(if accumulator == operand { yes } else { no }),
                 JUMP_AT_LEAST => at += usize::from(if accumulator >= operand { yes } else { no }),
                 RETURN => return operand,
@@ -159,6 +184,37 @@ mod tests {
                     assert_eq!(native(number, [0; 6]), RET_ALLOW, "{}", call.name);
                 }
                 Some(_) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn each_value_that_a_check_names_passes_and_its_neighbours_do_not() {
+        for call in HOST_CALLS.iter().filter(|call| !call.checks.is_empty()) {
+            let mut good = [0; 6];
+            for check in call.checks {
+                match *check {
+                    Check::Masked(argument, _, value) => good[usize::from(argument)] = value,
+                    Check::OneOf(argument, values) => good[usize::from(argument)] = values[0],
+                }
+            }
+            assert_eq!(native(call.number, good), RET_ALLOW, "{}", call.name);
+            for check in call.checks {
+                let (argument, tried): (u8, Vec<(u64, bool)>) = match *check {
+                    Check::Masked(argument, mask, value) => {
+                        let flipped = (0..64).map(|bit| (value ^ 1 << bit, mask >> bit & 1 == 0));
+                        (argument, flipped.collect())
+                    }
+                    Check::OneOf(argument, values) => {
+                        (argument, (0..300).map(|value| (value, values.contains(&value))).collect())
+                    }
+                };
+                for (value, passes) in tried {
+                    let mut arguments = good;
+                    arguments[usize::from(argument)] = value;
+                    let expected = if passes { RET_ALLOW } else { RET_EPERM };
+                    assert_eq!(native(call.number, arguments), expected, "{} {arguments:x?}", call.name);
+                }
             }
         }
     }

@@ -2,18 +2,16 @@
 
 use crate::config::{Config, LIMITS, MAGIC, SEGMENTS, Segment};
 use crate::filter;
+use crate::spawn::spawn;
 use crate::table::HOST_CALLS;
 use kernlet_wire::boot::{BlobWriter, Descriptors, NicConfig, Protocol, Published};
 use rustix::event::epoll;
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::io::{Errno, FdFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::Pid;
 use std::fs::File;
-use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 /// The loader's file up to its configuration.
 const LOADER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/loader"));
@@ -70,7 +68,7 @@ pub enum LaunchError {
     TooManySegments(usize),
     /// The loader could not be executed.
     #[error("cannot execute the loader: {0}")]
-    Execute(std::io::Error),
+    Execute(Errno),
 }
 
 fn host(what: &'static str) -> impl Fn(Errno) -> LaunchError {
@@ -116,18 +114,11 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
     for fd in granted.iter().copied().chain([image.as_fd()]) {
         rustix::io::fcntl_setfd(fd, FdFlags::empty()).map_err(host("F_SETFD"))?;
     }
-    let child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
-        .arg0("kernlet-instance")
-        .env_clear()
-        // Out of the reach of the terminal's keys: signals are the monitor's to pass on.
-        .process_group(0)
-        .spawn()
-        .map_err(LaunchError::Execute);
+    // Out of the reach of the terminal's keys, in a group of its own: signals are the monitor's to pass on.
+    let spawned = spawn(program.as_fd(), c"kernlet-instance");
     // The image is used again by a restart, so it must not reach another program by accident.
     let _ = rustix::io::fcntl_setfd(image, FdFlags::CLOEXEC);
-    let child = child?;
-    let pid = Pid::from_child(&child);
-    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(host("pidfd_open"))?;
+    let (pid, pidfd) = spawned.map_err(LaunchError::Execute)?;
     Ok(Instance { pid, pidfd, control })
 }
 
@@ -184,42 +175,45 @@ fn descriptor_limit() -> u64 {
 /// The loader as an executable file of its own in memory, its configuration filled in.
 fn loader(mut config: Config, granted: &[BorrowedFd<'_>], blob: &[u8]) -> Result<OwnedFd, LaunchError> {
     let filter = filter::compile(HOST_CALLS);
-    let kept: Vec<u8> = granted.iter().flat_map(|fd| fd.as_raw_fd().to_le_bytes()).collect();
-    let program: Vec<u8> = filter.iter().flat_map(|i| i.encode()).collect();
     let align = |n: usize| n.next_multiple_of(8);
     let head = align(size_of::<Config>());
     config.filter_count = filter.len() as u64;
     config.filter_offset = head as u64;
     config.kept_count = granted.len() as u32;
-    config.kept_offset = (head + program.len()) as u64;
-    config.blob_offset = config.kept_offset + align(kept.len()) as u64;
+    config.kept_offset = (head + 8 * filter.len()) as u64;
+    config.blob_offset = config.kept_offset + align(4 * granted.len()) as u64;
     config.blob_length = blob.len() as u64;
+    let length = config.blob_offset as usize + blob.len();
 
-    let mut tail = encode(&config);
-    tail.resize(head, 0);
-    tail.extend_from_slice(&program);
-    tail.extend_from_slice(&kept);
-    tail.resize(config.blob_offset as usize, 0);
-    tail.extend_from_slice(blob);
-
-    let mut loader = LOADER.to_vec();
+    // The program header of the last segment says how long it is.
     let word =
-        |at: usize| loader.get(at..at + 2).map_or(0, |b| usize::from(u16::from_le_bytes([b[0], b[1]])));
+        |at: usize| LOADER.get(at..at + 2).map_or(0, |b| usize::from(u16::from_le_bytes([b[0], b[1]])));
     let last = word(32) + (word(56) - 1) * 56;
+    let mut file = Vec::with_capacity(LOADER.len() + length);
+    file.extend_from_slice(LOADER);
     for at in [last + 32, last + 40] {
-        loader[at..at + 8].copy_from_slice(&(tail.len() as u64).to_le_bytes());
+        file[at..at + 8].copy_from_slice(&(length as u64).to_le_bytes());
     }
+    let start = file.len();
+    encode(&config, &mut file);
+    file.resize(start + head, 0);
+    for instruction in &filter {
+        file.extend_from_slice(&instruction.encode());
+    }
+    for descriptor in granted {
+        file.extend_from_slice(&descriptor.as_raw_fd().to_le_bytes());
+    }
+    file.resize(start + config.blob_offset as usize, 0);
+    file.extend_from_slice(blob);
 
     // MFD_EXEC is newer than some kernels, which know no memfd that cannot be executed either.
     let flags = MemfdFlags::CLOEXEC;
     let writable = rustix::fs::memfd_create(c"kernlet-loader", flags | MemfdFlags::EXEC)
         .or_else(|_| rustix::fs::memfd_create(c"kernlet-loader", flags))
         .map_err(host("memfd_create"))?;
-    let mut written = rustix::io::writev(&writable, &[IoSlice::new(&loader), IoSlice::new(&tail)])
-        .map_err(host("write to a memfd"))?;
-    while written < loader.len() + tail.len() {
-        let rest = loader.iter().chain(&tail).copied().skip(written).collect::<Vec<u8>>();
-        written += rustix::io::write(&writable, &rest).map_err(host("write to a memfd"))?;
+    let mut rest = file.as_slice();
+    while !rest.is_empty() {
+        rest = &rest[rustix::io::write(&writable, rest).map_err(host("write to a memfd"))?..];
     }
     // A file that is open for writing cannot be executed (ETXTBSY).
     let path = format!("/proc/self/fd/{}", writable.as_raw_fd());
@@ -228,9 +222,9 @@ fn loader(mut config: Config, granted: &[BorrowedFd<'_>], blob: &[u8]) -> Result
     Ok(program)
 }
 
-/// The bytes of a configuration, field by field in the order and with the padding of its `repr(C)`.
-fn encode(config: &Config) -> Vec<u8> {
-    let mut out = Vec::with_capacity(2048);
+/// Appends the bytes of a configuration, field by field in the order and with the padding of its `repr(C)`.
+fn encode(config: &Config, out: &mut Vec<u8>) {
+    let start = out.len();
     let c = config;
     out.extend_from_slice(&c.magic.to_le_bytes());
     out.extend_from_slice(&c.image.to_le_bytes());
@@ -254,8 +248,7 @@ fn encode(config: &Config) -> Vec<u8> {
         out.extend_from_slice(&field.to_le_bytes());
     }
     out.extend_from_slice(&c.stderr.to_le_bytes());
-    debug_assert_eq!(out.len(), size_of::<Config>());
-    out
+    debug_assert_eq!(out.len() - start, size_of::<Config>());
 }
 
 /// What a loader's exit status says about a start that failed; `None` for a status that is the program's own.

@@ -23,10 +23,27 @@ fn shown(folder: &Path, reader: Reader) -> String {
     String::from_utf8(text).unwrap()
 }
 
+fn writer(dir: OwnedFd) -> Writer {
+    let mut writer = Writer::default();
+    writer.open(dir);
+    writer
+}
+
+#[test]
+fn what_came_before_the_log_had_a_place_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Writer::default();
+    log.append(Stream::Output, b"early\n", SystemTime::UNIX_EPOCH);
+    log.open(open(folder.path()));
+    log.append(Stream::Output, b"late\n", SystemTime::UNIX_EPOCH);
+    let text = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert_eq!(text, "0.000000 o early\n0.000000 o late\n");
+}
+
 #[test]
 fn what_is_written_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
-    let mut log = Writer::new(open(folder.path()));
+    let mut log = writer(open(folder.path()));
     log.append(Stream::Output, b"one\ntwo ", at(1));
     log.append(Stream::Output, b"three\n", at(2));
     log.append(Stream::Error, b"four\nfi", at(3));
@@ -39,7 +56,7 @@ fn what_is_written_is_read_back() {
 #[test]
 fn tail_and_since_choose_lines() {
     let folder = tempfile::tempdir().unwrap();
-    let mut log = Writer::new(open(folder.path()));
+    let mut log = writer(open(folder.path()));
     log.append(Stream::Output, b"one\n", at(1));
     log.append(Stream::Output, b"two ", at(2));
     log.append(Stream::Output, b"three\nfour", at(3));
@@ -56,7 +73,7 @@ fn tail_and_since_choose_lines() {
 #[test]
 fn a_flood_stays_bounded_and_its_end_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let mut log = Writer::new(open(folder.path()));
+    let mut log = writer(open(folder.path()));
     let chunk = "a line of some length that is written over and over\n".repeat(1000);
     for _ in 0..200 {
         log.append(Stream::Output, chunk.as_bytes(), at(1));
@@ -72,7 +89,7 @@ fn a_flood_stays_bounded_and_its_end_is_kept() {
 fn following_sees_everything_across_rotation() {
     let folder = tempfile::tempdir().unwrap();
     let dir = open(folder.path());
-    let mut log = Writer::new(open(folder.path()));
+    let mut log = writer(open(folder.path()));
     log.append(Stream::Output, b"0\n", at(1));
     let mut seen = Vec::new();
     let mut show = |record: Record<'_>| {
@@ -98,7 +115,7 @@ fn following_sees_everything_across_rotation() {
 #[test]
 fn a_log_that_cannot_be_written_is_no_failure() {
     // /proc takes no new files, as a disk that is full or read-only.
-    let mut log = Writer::new(open(Path::new("/proc/self")));
+    let mut log = writer(open(Path::new("/proc/self")));
     log.append(Stream::Output, b"lost\n", at(1));
     log.remark("lost too");
 }

@@ -8,9 +8,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::SystemTime;
 
 /// Appends to an instance's log. The file is made with the first line.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Writer {
-    dir: OwnedFd,
+    dir: Option<OwnedFd>,
     file: Option<File>,
     size: u64,
     batch: Vec<u8>,
@@ -19,8 +19,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) const fn new(dir: OwnedFd) -> Self {
-        Self { dir, file: None, size: 0, batch: Vec::new(), lost: 0 }
+    /// From now on the log lies in `dir`. What was appended before waits for this.
+    pub(crate) fn open(&mut self, dir: OwnedFd) {
+        self.dir = Some(dir);
+        self.flush();
     }
 
     /// Appends what the instance wrote at `now`.
@@ -54,7 +56,7 @@ impl Writer {
     }
 
     fn flush(&mut self) {
-        if self.batch.is_empty() {
+        if self.batch.is_empty() || self.dir.is_none() {
             return;
         }
         let mut batch = std::mem::take(&mut self.batch);
@@ -67,11 +69,12 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &[u8]) -> std::io::Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
         let file = match &mut self.file {
             Some(file) => file,
             none => {
                 let flags = OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY | OFlags::CLOEXEC;
-                let file = openat(&self.dir, file_name(0), flags, Mode::from_bits_retain(0o600))?;
+                let file = openat(dir, file_name(0), flags, Mode::from_bits_retain(0o600))?;
                 none.insert(File::from(file))
             }
         };
@@ -95,7 +98,7 @@ impl Writer {
     fn rotate(&mut self) {
         self.file = None;
         self.size = 0;
-        let dir = self.dir.as_fd();
+        let Some(dir) = self.dir.as_ref().map(AsFd::as_fd) else { return };
         let mut renamed = Ok(());
         for index in (0..FILES - 1).rev() {
             renamed = renameat(dir, file_name(index), dir, file_name(index + 1));

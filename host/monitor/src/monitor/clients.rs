@@ -13,9 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 const MOST: usize = 64;
 
 /// The listening socket and the commands that are connected.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Clients {
-    listener: OwnedFd,
+    listener: Option<OwnedFd>,
     connected: Vec<Client>,
 }
 
@@ -27,23 +27,26 @@ struct Client {
 
 impl Clients {
     /// Listens in the instance's directory.
-    pub(super) fn listen(directory: &Directory) -> Result<Self, Errno> {
+    pub(super) fn listen(&mut self, directory: &Directory) -> Result<(), Errno> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let listener = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         bind(&listener, &address(directory)?)?;
         listen(&listener, 16)?;
-        Ok(Self { listener, connected: Vec::new() })
+        self.listener = Some(listener);
+        Ok(())
     }
 
     /// What to wait on: the listener, then each client.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        std::iter::once(self.listener.as_fd())
-            .chain(self.connected.iter().map(|client| client.socket.as_fd()))
+        let connected = self.connected.iter().map(|client| client.socket.as_fd());
+        self.listener.iter().map(AsFd::as_fd).chain(connected)
     }
 
     /// Takes new connections and reads every request; `serve` answers at once, or says that the answer is the end.
     pub(super) fn serve(&mut self, mut serve: impl FnMut(Request) -> Option<&'static str>) {
-        while let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+        let accept =
+            |listener: &OwnedFd| accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).ok();
+        while let Some(socket) = self.listener.as_ref().and_then(accept) {
             if self.connected.len() < MOST {
                 self.connected.push(Client { socket, waits: false });
             }

@@ -63,7 +63,7 @@ impl Monitor<'_> {
         }
         let never_entered = !self.life.entered && self.state.restarts == 0;
         if never_entered && end.status == FAILED_START && self.life.told.is_none() {
-            let _ = self.owned.dir.remove();
+            self.forget();
             return Some(Err(self.failed_start(end).into()));
         }
         if !self.stopping && self.options.restart.wants(end.status, self.state.restarts) {
@@ -108,9 +108,11 @@ impl Monitor<'_> {
         let status = end.status;
         self.state.ended(Phase::Exited, status, end.reason);
         if self.options.remove {
-            let _ = self.owned.dir.remove();
+            self.forget();
         } else {
-            let _ = std::fs::remove_file(self.owned.dir.path().join(crate::control::SOCKET));
+            if let Some(owned) = &self.owned {
+                let _ = std::fs::remove_file(owned.dir.path().join(crate::control::SOCKET));
+            }
             self.save();
         }
         self.clients.ended(status);

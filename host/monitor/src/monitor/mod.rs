@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::grants::Grants;
 use crate::home::{Home, Owned};
 use crate::log::{Stream, Writer};
-use crate::options::{Connect, Net, Options};
+use crate::options::{Backend, Connect, Net, Options};
 use crate::signals::Signals;
 use crate::state::{About, State};
 use crate::symbolise::Symboliser;
@@ -60,20 +60,53 @@ pub fn run(
     }
     let signals =
         Signals::catch(options.terminal && ready.is_none()).map_err(Error::host("cannot catch signals"))?;
-    let owned = make_directory(home, &options)?;
-    let directory = owned.dir.path().to_path_buf();
+    let place = place(home, &options)?;
+    let folder = home.instances().join(place.name());
+    let made = matches!(place, Place::Made(_));
     let started = || {
         let about = About::of(&image);
         let grants = Rc::new(RefCell::new(Grants::open(&options, home)?));
-        let name = owned.dir.name().to_string();
+        let name = place.name().to_string();
         let options = Rc::new(options);
         let plan = Plan { image, options: Rc::clone(&options), grants: Rc::clone(&grants), name };
-        Monitor::start(home, about, options, grants, Box::new(plan), ready, signals, owned)
+        Monitor::start(home, about, options, grants, Box::new(plan), ready, signals, place)
     };
     let mut monitor = started().inspect_err(|_| {
-        let _ = std::fs::remove_dir_all(&directory);
+        if made {
+            let _ = std::fs::remove_dir_all(&folder);
+        }
     })?;
     monitor.live()
+}
+
+/// Where what is known of an instance is to be kept.
+enum Place {
+    /// In its directory.
+    Made(Owned),
+    /// In a directory of this name, which is made once the instance runs: to make it takes as long as a start.
+    Free(String),
+}
+
+impl Place {
+    fn name(&self) -> &str {
+        match self {
+            Self::Made(owned) => owned.dir.name(),
+            Self::Free(name) => name,
+        }
+    }
+}
+
+/// Finds a place. A name that the user gave is taken first of all; and a virtual machine needs its directory to start.
+fn place(home: &Home, options: &Options) -> Result<Place, Error> {
+    if options.name.is_none() && options.backend == Backend::Process {
+        for attempt in 0..NAMES_TRIED {
+            let name = crate::name::random(random()?, attempt);
+            if home.has_room_for(&name) {
+                return Ok(Place::Free(name));
+            }
+        }
+    }
+    Ok(Place::Made(make_directory(home, options)?))
 }
 
 /// Finds a name, and makes the instance's directory.
@@ -98,7 +131,8 @@ fn random() -> Result<[u8; 8], Error> {
 }
 
 struct Monitor<'r> {
-    owned: Owned,
+    /// `None` until the first output was shown.
+    owned: Option<Owned>,
     state: State,
     options: Rc<Options>,
     grants: Rc<RefCell<Grants>>,
@@ -155,7 +189,7 @@ impl<'r> Monitor<'r> {
         mut starter: Box<dyn Starter>,
         ready: Option<&'r mut dyn Ready>,
         signals: Signals,
-        owned: Owned,
+        place: Place,
     ) -> Result<Self, Error> {
         let foreground = ready.is_none();
         let pty =
@@ -164,18 +198,14 @@ impl<'r> Monitor<'r> {
         if let (Some(pty), Some((rows, columns))) = (&pty, size) {
             pty.resize(rows, columns);
         }
+        let life = Life::begin();
+        // Everything below goes on while the instance starts; an error drops it and so ends it.
+        let guest = Killed(Some(starter.start(pty.as_ref())?));
         let id = random()?.iter().map(|byte| format!("{byte:02x}")).collect();
         let build_id = about.build_id;
-        let mut state = State::new(owned.dir.name().into(), id, &options, about);
+        let mut state = State::new(place.name().into(), id, &options, about);
         state.ports = grants.borrow().port_states();
-
-        let life = Life::begin();
-        // The bookkeeping below goes on while the instance starts; an error drops it and so ends it.
-        let guest = Killed(Some(starter.start(pty.as_ref())?));
         state.pid = guest.0.as_ref().map(Guest::pid);
-        owned.write(&state)?;
-        let clients = Clients::listen(&owned.dir).map_err(Error::host("cannot listen for other commands"))?;
-        let log = owned.dir.as_fd().try_clone_to_owned().map_err(Error::host("cannot open the log"))?;
         let show = |fd| foreground.then_some(fd);
         let outlets = [
             Outlet::new(Stream::Output, show(rustix::stdio::stdout())),
@@ -187,7 +217,7 @@ impl<'r> Monitor<'r> {
         let raw = if pty.is_some() && source.is_some() { Raw::enter() } else { None };
         let mut monitor = Self {
             means: Means {
-                log: Writer::new(log),
+                log: Writer::default(),
                 symboliser: Symboliser::new(home.path().to_path_buf(), build_id),
                 buffer: Vec::new(),
             },
@@ -198,7 +228,7 @@ impl<'r> Monitor<'r> {
             ready,
             foreground,
             signals,
-            clients,
+            clients: Clients::default(),
             pty,
             raw,
             input: Input::new(source),
@@ -209,10 +239,38 @@ impl<'r> Monitor<'r> {
             life,
             backoff: crate::options::Backoff::new(),
             stopping: false,
-            owned,
+            owned: None,
         };
         monitor.connect(guest)?;
+        monitor.show_first_output();
+        monitor.announce(home, place).inspect_err(|_| drop(Killed(monitor.guest.take())))?;
         Ok(monitor)
+    }
+
+    /// Makes the instance known to other commands.
+    fn announce(&mut self, home: &Home, place: Place) -> Result<(), Error> {
+        let owned = match place {
+            Place::Made(owned) => owned,
+            Place::Free(name) => match home.create(&name) {
+                // Somebody was faster. The instance was told the other name, which is as good as any for a host.
+                Err(crate::StateError::NameInUse(_)) => make_directory(home, &self.options)?,
+                made => made?,
+            },
+        };
+        let dir = owned.dir.as_fd().try_clone_to_owned().map_err(Error::host("cannot open the log"))?;
+        self.means.log.open(dir);
+        self.state.name = owned.dir.name().into();
+        let owned = self.owned.insert(owned);
+        let written = owned.write(&self.state).map_err(Error::from);
+        let listen = |()| self.clients.listen(&owned.dir).map_err(Error::host("cannot listen for commands"));
+        written.and_then(listen).inspect_err(|_| self.forget())
+    }
+
+    /// Removes all that is known of it.
+    fn forget(&self) {
+        if let Some(owned) = &self.owned {
+            let _ = owned.dir.remove();
+        }
     }
 
     /// Connects the streams of a new life.
@@ -298,7 +356,8 @@ impl<'r> Monitor<'r> {
 
     /// Writes the state; a disk that is full must not end a running instance.
     fn save(&mut self) {
-        if let Err(error) = self.owned.write(&self.state) {
+        let written = self.owned.as_ref().map_or(Ok(()), |owned| owned.write(&self.state));
+        if let Err(error) = written {
             self.means.log.remark(&error.to_string());
         }
     }

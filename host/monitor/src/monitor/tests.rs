@@ -93,7 +93,7 @@ fn live(
     let mut options = Options::new("/i".into());
     options.name = Some("one".into());
     change(&mut options);
-    let owned = make_directory(&home, &options).unwrap();
+    let place = place(&home, &options).unwrap();
     let starter = Shell { script, says: says.iter().map(|s| s.to_vec()).collect(), peers: Vec::new() };
     let mut entered = Entered::default();
     let result = thread::scope(|scope| {
@@ -102,7 +102,7 @@ fn live(
         let (options, starter) = (Rc::new(options), Box::new(starter));
         let about = About::example();
         let mut monitor =
-            Monitor::start(&home, about, options, grants, starter, Some(&mut entered), signals, owned)
+            Monitor::start(&home, about, options, grants, starter, Some(&mut entered), signals, place)
                 .unwrap();
         scope.spawn(|| meanwhile(&home));
         monitor.live()

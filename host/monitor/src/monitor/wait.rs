@@ -5,6 +5,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
+/// How long a new instance is left alone: several times what its first output takes.
+const FIRST_OUTPUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+
 /// What a wait found ready.
 #[derive(Debug, Default)]
 pub(super) struct Happened {
@@ -86,6 +89,30 @@ impl Monitor<'_> {
             }
         }
         happened
+    }
+
+    /// Lets a new instance run before anything is written down about it, and shows what it says first. That is what
+    /// somebody waits for, and on a busy machine the two would have to share a processor. Whatever else happens, or
+    /// nothing for a moment, ends it.
+    pub(super) fn show_first_output(&mut self) {
+        let Some(guest) = &self.guest else { return };
+        let mut polled = vec![
+            PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(guest.pidfd.as_fd(), PollFlags::IN),
+        ];
+        if self.ready.is_some() {
+            // To have been entered is what its user waits for.
+            polled.push(PollFd::from_borrowed_fd(guest.control.as_fd(), PollFlags::IN));
+        }
+        let first = polled.len();
+        let readable = self.outlets.iter().filter_map(super::Outlet::readable);
+        polled.extend(readable.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        let _ = poll(&mut polled, Some(&FIRST_OUTPUT));
+        let ready: Vec<bool> = polled[first..].iter().map(|entry| !entry.revents().is_empty()).collect();
+        let readable = self.outlets.iter_mut().filter(|outlet| outlet.readable().is_some());
+        for (outlet, _) in readable.zip(ready).filter(|(_, ready)| *ready) {
+            outlet.read(&mut self.means);
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
