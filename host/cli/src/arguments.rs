@@ -152,7 +152,6 @@ pub fn run() -> Command {
                 .short('m'),
         )
         .arg(option("cpus", "N", "Virtual CPUs; 1 unless given"))
-        .arg(option("shown-as", "PATH", "").value_parser(PathBufValueParser::new()).hide(true))
         .arg(flag("strict", "End the program at a system call that is not implemented, instead of ENOSYS"))
         .arg(
             Arg::new("what")

@@ -58,7 +58,7 @@ fn dispatch(arguments: &[OsString]) -> Result<u8, Failure> {
     let Some((name, matches)) = matches.subcommand() else { return Ok(0) };
     match name {
         "build" => commands::build::execute(matches, &common),
-        "run" => commands::run::execute(commands::run::Request::from_matches(arguments, matches)?, &common),
+        "run" => commands::run::execute(commands::run::Request::from_matches(matches)?, &common),
         "ps" => commands::ps::execute(matches, &common),
         "logs" => commands::logs::execute(matches),
         "stop" | "kill" | "rm" | "wait" => commands::lifecycle::execute(name, matches),

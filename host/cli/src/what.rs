@@ -13,13 +13,11 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An image that is open, and where it lies.
+/// An image that is open, and what it was made from.
 #[derive(Debug)]
 pub struct Found {
     /// The image.
     pub image: Image,
-    /// Its absolute path.
-    pub file: PathBuf,
     /// What the user named, as an absolute path: the image, or the directory that it was built from.
     pub path: PathBuf,
 }
@@ -29,12 +27,12 @@ pub fn open(what: &OsStr, home: &Home, common: &Common) -> Result<Found, Failure
     let path = Path::new(what);
     match File::open(path) {
         Ok(file) => match Image::from_file(file) {
-            Ok(image) => Ok(Found { image, file: absolute(path), path: absolute(path) }),
+            Ok(image) => Ok(Found { image, path: absolute(path) }),
             Err(ImageError::NotAnImage("a directory")) => {
                 let built = build(path, &BuildOptions::default(), home, common)?;
                 let image =
                     Image::open(&built.image).map_err(|error| Failure::from(Of(path.into(), error)))?;
-                Ok(Found { image, file: built.image, path: absolute(path) })
+                Ok(Found { image, path: absolute(path) })
             }
             Err(error @ ImageError::LinuxElf) => {
                 Err(Failure::from(Of(path.into(), error)).with_status(NOT_EXECUTABLE))

@@ -28,7 +28,7 @@ pub mod usage;
 
 pub use error::Error;
 pub use home::{Directory, Home, StateError};
-pub use kernlet_sandbox::keep_descriptors_to_ourselves;
+pub use kernlet_sandbox::fork;
 pub use monitor::{Ready, run};
 pub use options::Options;
 pub use state::{Phase, State};

@@ -25,4 +25,5 @@ pub mod table;
 pub use config::Segment;
 pub use kvm::kvm_works;
 pub use launch::{Instance, Launch, LaunchError, launch, start_failure};
-pub use system::{keep_descriptors_to_ourselves, open_tap};
+pub use spawn::fork;
+pub use system::open_tap;

@@ -1,4 +1,6 @@
-//! Starting the loader: clone(2) and execve(2), with nothing between them that a child of this kind does not need.
+//! Making processes: the loader's, and a monitor's in the background.
+//!
+//! Starting the loader is clone(2) and execve(2), with nothing between them that a child of this kind does not need.
 //!
 //! `posix_spawn` sets every signal's action anew, which is 128 host calls and a third of a start. The kernel does it by
 //! itself for a child that executes another program, and CLONE_CLEAR_SIGHAND does it for the moment before.
@@ -7,12 +9,16 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::arch::asm;
 use std::ffi::CStr;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::time::{Duration, Instant};
 
 /// CLONE_VM and CLONE_VFORK, CLONE_PIDFD, CLONE_CLEAR_SIGHAND (linux/sched.h).
 const FLAGS: u64 = 0x100 | 0x4000 | 0x1000 | 0x1_0000_0000;
 const SIGCHLD: u64 = 17;
+/// How long threads that have done their work may take to leave.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// struct clone_args, as the kernels know it that know CLONE_CLEAR_SIGHAND.
 #[repr(C, align(8))]
@@ -113,6 +119,40 @@ pub fn spawn(program: BorrowedFd<'_>, name: &CStr) -> Result<(Pid, OwnedFd), Err
     }
     let pid = Pid::from_raw(result as i32).ok_or(Errno::SRCH)?;
     Ok((pid, pidfd))
+}
+
+/// Splits this process; `None` in the new one, which holds the standard descriptors and `kept`, and nothing else that
+/// was open.
+///
+/// # Errors
+/// EBUSY while this process has other threads, which the new one would be without; what fork(2) says.
+pub fn fork(kept: BorrowedFd<'_>, other: BorrowedFd<'_>) -> io::Result<Option<Pid>> {
+    let started = Instant::now();
+    // Threads that have done their work may still be on their way out.
+    while std::fs::read_dir("/proc/self/task")?.count() > 1 {
+        if started.elapsed() > LEAVING {
+            return Err(Errno::BUSY.into());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // SAFETY: this thread is the only one, so the new process is whole.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if pid > 0 {
+        return Ok(Pid::from_raw(pid));
+    }
+    let (kept, other) = (kept.as_raw_fd() as u32, other.as_raw_fd() as u32);
+    let (low, high) = (kept.min(other), kept.max(other));
+    for (first, last) in [(3, low - 1), (low + 1, high.saturating_sub(1)), (high + 1, u32::MAX)] {
+        if first <= last {
+            // SAFETY: closes descriptors of which nothing in this process knows: it has opened the two only. Kernels
+            // before 5.9 cannot do it; the instance is closed to what was inherited all the same.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

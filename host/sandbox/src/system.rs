@@ -51,18 +51,6 @@ pub fn open_tap(name: &str) -> io::Result<OwnedFd> {
     Ok(tap)
 }
 
-/// Marks every descriptor from 3 on as not to be inherited by programs that this process executes.
-///
-/// # Errors
-/// ENOSYS and EINVAL on kernels before 5.11.
-pub fn keep_descriptors_to_ourselves() -> io::Result<()> {
-    /// CLOSE_RANGE_CLOEXEC.
-    const CLOEXEC: libc::c_uint = 4;
-    // SAFETY: sets a flag of descriptors, and touches no memory.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOEXEC) };
-    check(result as i32)
-}
-
 fn check(result: i32) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -1,48 +1,38 @@
 //! `kernlet run`.
 
 use crate::arguments::Common;
-use crate::report::{Failure, say};
+use crate::report::{FAILED, Failure, say};
 use crate::{show, what};
 use clap::ArgMatches;
 use kernlet_monitor::options::{self, Backend, Net, OptionError, Restart, Size};
 use kernlet_monitor::{Home, Options, Ready, terminal};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::WaitOptions;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::str::FromStr;
-
-/// The name by which a detached monitor is called; `ps` shows it.
-const MONITOR: &str = "kernlet-monitor";
 
 /// What `kernlet run` is to do.
 #[derive(Debug)]
 pub struct Request {
     what: OsString,
     options: Options,
-    /// The command line up to WHAT, for the monitor of a detached instance.
-    head: Vec<OsString>,
-    /// For people to read instead of the image's path.
-    shown_as: Option<PathBuf>,
-    /// This process was started to be that monitor.
-    is_monitor: bool,
 }
 
 /// `kernlet run WHAT [ARG...]` without any option, which needs no parser.
 pub fn plain(arguments: &[OsString]) -> Option<Request> {
-    let (program, rest) = arguments.split_first()?;
-    let ([command, what], args) = rest.split_first_chunk::<2>()?;
-    if command != "run" || what.as_bytes().starts_with(b"-") || program == MONITOR {
+    let ([_, command, what], args) = arguments.split_first_chunk::<3>()?;
+    if command != "run" || what.as_bytes().starts_with(b"-") {
         return None;
     }
     let mut options = Options::new(PathBuf::new());
     options.args = program_arguments(args.iter());
     options.terminal = terminal::attended();
-    Some(Request { what: what.clone(), options, head: Vec::new(), shown_as: None, is_monitor: false })
+    Some(Request { what: what.clone(), options })
 }
 
 /// Everything after WHAT is the program's; one leading `--` is dropped.
@@ -92,9 +82,8 @@ pub fn environment(matches: &ArgMatches) -> Result<Vec<Vec<u8>>, Failure> {
 
 impl Request {
     /// From the parsed command line.
-    pub fn from_matches(arguments: &[OsString], matches: &ArgMatches) -> Result<Self, Failure> {
+    pub fn from_matches(matches: &ArgMatches) -> Result<Self, Failure> {
         let values: Vec<&OsString> = matches.get_many("what").into_iter().flatten().collect();
-        let given = values.len();
         let mut values = values.into_iter();
         let what = values.next().cloned().unwrap_or_default();
         let mut options = Options::new(PathBuf::new());
@@ -124,10 +113,7 @@ impl Request {
         let attended = !options.detach && terminal::attended();
         options.interactive = interactive || !options.detach;
         options.terminal = tty || attended && !interactive;
-        let head = arguments.get(1..arguments.len().saturating_sub(given)).unwrap_or_default().to_vec();
-        let is_monitor = options.detach && arguments.first().is_some_and(|name| name == MONITOR);
-        let shown_as = matches.get_one::<PathBuf>("shown-as").cloned();
-        Ok(Self { what, options, head, shown_as, is_monitor })
+        Ok(Self { what, options })
     }
 }
 
@@ -135,86 +121,69 @@ impl Request {
 pub fn execute(mut request: Request, common: &Common) -> Result<u8, Failure> {
     let home = Home::from_environment()?;
     let found = what::open(&request.what, &home, common)?;
-    let shown = request.shown_as.take().unwrap_or(found.path);
-    request.options.image = shown;
+    request.options.image = found.path;
     if !request.options.detach {
         return Ok(kernlet_monitor::run(&home, found.image, request.options, None)?);
     }
-    if !request.is_monitor {
-        return detach(&request, &found.file);
-    }
-    let mut parent = Parent::take()?;
-    Ok(kernlet_monitor::run(&home, found.image, request.options, Some(&mut parent))?)
-}
-
-/// Starts a monitor of its own session, and waits until it says that the program was entered.
-///
-/// It is a new process, not a fork of this one: so it holds nothing that it does not need.
-fn detach(request: &Request, image: &Path) -> Result<u8, Failure> {
     let failed =
         |error: std::io::Error| Failure::bare(format!("cannot start a monitor in the background: {error}"));
     let (mut answer, ready) = std::io::pipe().map_err(failed)?;
-    // Whoever gave this process a pipe waits for its end. Kernels before 5.11 cannot do it; the instance is closed to
-    // what was inherited all the same.
-    let _ = kernlet_monitor::keep_descriptors_to_ourselves();
-    let run = request.head.iter().position(|word| word == "run").map_or(0, |at| at + 1);
-    let (before, after) = request.head.split_at(run);
-    let mut monitor = Command::new("/proc/self/exe")
-        .arg0(MONITOR)
-        .args(before)
-        .arg("--shown-as")
-        .arg(&request.options.image)
-        .args(after)
-        .arg(image)
-        .arg("--")
-        .args(request.options.args.iter().map(|argument| OsStr::from_bytes(argument)))
-        .stdin(Stdio::from(OwnedFd::from(ready)))
-        .stdout(Stdio::null())
-        .spawn()
-        .map_err(failed)?;
-    let mut name = String::new();
-    answer.read_to_string(&mut name).map_err(failed)?;
-    if name.is_empty() {
-        // It has said why on the standard error that it shares.
-        let status = monitor.wait().map_err(failed)?.code();
-        return Err(
-            Failure::told().with_status(status.and_then(|code| u8::try_from(code).ok()).unwrap_or(125))
-        );
+    match kernlet_monitor::fork(found.image.file().as_fd(), ready.as_fd()).map_err(failed)? {
+        Some(monitor) => {
+            drop(ready);
+            let mut name = String::new();
+            answer.read_to_string(&mut name).map_err(failed)?;
+            if name.is_empty() {
+                // It has said why on the standard error that it shares.
+                let ended = rustix::process::waitpid(Some(monitor), WaitOptions::empty());
+                let status = ended.ok().flatten().and_then(|(_, status)| status.exit_status());
+                let status = status.and_then(|code| u8::try_from(code).ok());
+                return Err(Failure::told().with_status(status.unwrap_or(FAILED)));
+            }
+            show::print(&name);
+            Ok(0)
+        }
+        None => {
+            // The pipe's other end went with all that was open.
+            std::mem::forget(answer);
+            let mut parent = Parent::leave(ready.into()).map_err(|error| {
+                Failure::bare(format!("cannot go into the background: {}", std::io::Error::from(error)))
+            })?;
+            Ok(kernlet_monitor::run(&home, found.image, request.options, Some(&mut parent))?)
+        }
     }
-    show::print(&name);
-    Ok(0)
 }
 
 /// The process that waits for a detached instance to be entered.
-struct Parent(File);
+struct Parent(Option<OwnedFd>);
 
 impl Parent {
-    /// Takes it off the standard input, and leaves its session.
-    fn take() -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| Failure::bare(format!("cannot go into the background: {error}"));
-        let ready =
-            rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).map_err(|e| failed(e.into()))?;
-        let null = File::open("/dev/null").map_err(failed)?;
-        rustix::stdio::dup2_stdin(&null).map_err(|e| failed(e.into()))?;
-        rustix::process::setsid().map_err(|e| failed(e.into()))?;
-        Ok(Self(ready.into()))
+    /// Leaves its session, and its input and output.
+    fn leave(ready: OwnedFd) -> Result<Self, Errno> {
+        let null = null()?;
+        rustix::stdio::dup2_stdin(&null)?;
+        rustix::stdio::dup2_stdout(&null)?;
+        rustix::process::setsid()?;
+        Ok(Self(Some(ready)))
     }
 }
 
 impl Ready for Parent {
     fn entered(&mut self, name: &str) {
-        if let Ok(null) = File::options().write(true).open("/dev/null") {
-            let _ = rustix::stdio::dup2_stderr(&null);
-            if let Ok(nothing) = null.try_clone() {
-                // The parent waits for the end of this pipe.
-                let mut parent = std::mem::replace(&mut self.0, nothing);
-                let _ = parent.write_all(format!("{name}\n").as_bytes());
-            }
-        } else {
-            say("warning: /dev/null cannot be opened\n");
+        match null().and_then(|null| rustix::stdio::dup2_stderr(&null)) {
+            Ok(()) => {}
+            Err(_) => say("warning: /dev/null cannot be opened\n"),
+        }
+        // The parent waits for the end of this pipe.
+        if let Some(parent) = self.0.take() {
+            let _ = rustix::io::write(&parent, format!("{name}\n").as_bytes());
         }
         let _ = std::env::set_current_dir("/");
     }
+}
+
+fn null() -> Result<OwnedFd, Errno> {
+    rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
 }
 
 #[cfg(test)]
@@ -229,7 +198,7 @@ mod tests {
     fn parsed(text: &[&str]) -> Result<Request, Failure> {
         let line = line(text);
         let matches = arguments::command(line.get(1)).try_get_matches_from(&line).map_err(Failure::usage)?;
-        Request::from_matches(&line, matches.subcommand().unwrap().1)
+        Request::from_matches(matches.subcommand().unwrap().1)
     }
 
     #[test]
@@ -255,7 +224,6 @@ mod tests {
         let request = parsed(&["--rm", "-p", "8080:80", "x.img", "-p", "--name", "x"]).unwrap();
         assert!(request.options.remove && request.options.name.is_none());
         assert_eq!(request.options.args, [b"-p".to_vec(), b"--name".to_vec(), b"x".to_vec()]);
-        assert_eq!(request.head, ["run", "--rm", "-p", "8080:80"]);
     }
 
     #[test]
