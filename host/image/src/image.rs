@@ -106,6 +106,21 @@ impl Image {
         self.manifest().root.map(|root| (self.layout.manifest.offset + root.offset, root.len))
     }
 
+    /// The image's file up to its root: what a virtual machine loads that has the file on a disk. The manifest's program
+    /// header tells how much belongs to it.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn without_root(&self) -> Result<Vec<u8>, ImageError> {
+        let sealed = self.layout.sealed();
+        let loaded = (self.layout.manifest.len as u64).next_multiple_of(PAGE).min(sealed.file_len);
+        let end = sealed.file_offset + loaded;
+        let mut bytes = vec![0; usize::try_from(end).map_err(|_| ImageError::Malformed("it is too large"))?];
+        read_at(&self.file, &mut bytes, 0, end)?;
+        self.layout.cut_sealed(&mut bytes, loaded);
+        Ok(bytes)
+    }
+
     /// The image's name for itself.
     #[must_use]
     pub fn build_id(&self) -> BuildId {

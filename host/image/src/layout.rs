@@ -124,6 +124,30 @@ impl Layout {
         self.segments[self.segments.len() - 1]
     }
 
+    /// Changes the program headers of a copy of the image that ends `loaded` bytes behind the beginning of what is sealed:
+    /// that segment is shorter, and the manifest's header says, as its size in memory, how much belongs to it.
+    pub(crate) fn cut_sealed(&self, copy: &mut [u8], loaded: u64) {
+        let sealed = self.sealed();
+        let number = |copy: &[u8], at: usize| {
+            copy.get(at..at + 8).map_or(0, |b| u64::from_le_bytes(b.try_into().unwrap_or_default()))
+        };
+        let (table, count) = (number(copy, 32) as usize, (number(copy, 56) & 0xffff) as usize);
+        for header in (0..count).map(|index| table + index * size_of::<ProgramHeader>()) {
+            let (kind, offset) = (number(copy, header) as u32, number(copy, header + 8));
+            let fields: &[(usize, u64)] = match kind {
+                _ if offset != sealed.file_offset => &[],
+                PT_KERNLET => &[(40, sealed.file_len)],
+                _ if kind == elf::PT_LOAD.0 => &[(32, loaded), (40, loaded)],
+                _ => &[],
+            };
+            for (field, value) in fields {
+                if let Some(place) = copy.get_mut(header + field..header + field + 8) {
+                    place.copy_from_slice(&value.to_le_bytes());
+                }
+            }
+        }
+    }
+
     /// The address range that the image takes, in whole pages.
     #[must_use]
     pub fn memory(&self) -> core::ops::Range<u64> {

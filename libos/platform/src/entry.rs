@@ -1,7 +1,7 @@
 //! What both doors share between their first instruction and the program's main: relocation, protection, and
 //! the facts that the rest of the crate asks for.
 
-use crate::Door;
+use crate::{Door, vm};
 use crate::boot::Blob;
 use core::arch::global_asm;
 use core::ops::Range;
@@ -133,10 +133,14 @@ pub fn sealed_segment() -> &'static [u8] {
     let holds =
         |h: &&Header| h.kind == PT_LOAD && (h.address..h.address + h.memory_size).contains(&manifest.address);
     let Some(segment) = headers.iter().find(holds) else { return &[] };
-    let length = segment.address + segment.memory_size - manifest.address;
+    let loaded = (segment.address + segment.memory_size - manifest.address) as usize;
     let start = base() + (manifest.address - LINKED_BASE as u64) as usize;
-    // SAFETY: both doors map every PT_LOAD of the image, and nothing writes to this one.
-    unsafe { core::slice::from_raw_parts(start as *const u8, length as usize) }
+    // A monitor that keeps a large root on a disk says here how much belongs to the manifest.
+    let whole = manifest.memory_size as usize;
+    let rest = || vm::root::attach(start + loaded, start + whole, manifest.offset as usize + loaded);
+    let length = if whole > loaded && door() == Door::Vm && rest() { whole } else { loaded };
+    // SAFETY: both doors map every PT_LOAD of the image, and nothing writes to this one; the rest comes when it is read.
+    unsafe { core::slice::from_raw_parts(start as *const u8, length) }
 }
 
 /// Elf64_Phdr.

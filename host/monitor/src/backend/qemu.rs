@@ -31,6 +31,8 @@ const ACCELERATOR: &str = "KERNLET_QEMU_ACCEL";
 /// Standard input comes through QEMU's own, a pipe: what was written before it closed still arrives, which a socket that
 /// closes before the guest has opened its port would lose.
 const INPUT: &str = "stdio,signal=off";
+/// Roots up to this size are loaded into the guest's memory.
+const LOADED_ROOT: u64 = 4 << 20;
 /// Names of the ports, in the order of their descriptors.
 const PORTS: [&str; 5] =
     ["kernlet.stdin", "kernlet.stdout", "kernlet.stderr", control::PORT_NAME, trunk::PORT_NAME];
@@ -46,6 +48,7 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         inherited[inherited.len() - 1].as_raw_fd()
     };
     let image = plan.image.file().as_fd().try_clone_to_owned().map_err(host("cannot duplicate the image"))?;
+    let kernel = kernel(&plan)?.map(&mut pass);
     let (image, told) = (pass(image), pass(told));
     let (input, sink) = pipe_with(PipeFlags::CLOEXEC).map_err(host("cannot make a pipe"))?;
     rustix::io::ioctl_fionbio(&sink, true).map_err(host("cannot set up a pipe"))?;
@@ -83,7 +86,11 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     let tap = tap.map_err(host("cannot duplicate a tap"))?;
 
     let mut line = CommandLine::default();
-    line.machine(machine, &accelerator(), plan.options.memory).kernel(image, told).ports(machine, &theirs);
+    line.machine(machine, &accelerator(), plan.options.memory).kernel(kernel.unwrap_or(image), told);
+    if kernel.is_some() {
+        line.disk(machine, image);
+    }
+    line.ports(machine, &theirs);
     line.network(machine, &plan.options.net, tap).volumes(machine, plan.grants, &volumes);
 
     let (remarks, complaints) = pipe_with(PipeFlags::CLOEXEC).map_err(host("cannot make a pipe"))?;
@@ -129,6 +136,19 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
 fn accelerator() -> String {
     let chosen = std::env::var(ACCELERATOR).ok().filter(|name| !name.is_empty());
     chosen.unwrap_or_else(|| if kernlet_sandbox::kvm_works() { "kvm" } else { "tcg" }.into())
+}
+
+/// What QEMU loads instead of the image: the same without its root, when that is so large that the guest had better read
+/// it from a disk.
+fn kernel(plan: &Start<'_>) -> Result<Option<OwnedFd>, StartError> {
+    if plan.image.root().is_none_or(|(_, length)| length <= LOADED_ROOT) {
+        return Ok(None);
+    }
+    let kernel = plan.image.without_root().map_err(StartError::Image)?;
+    let memory = memfd_create(c"kernlet-kernel", MemfdFlags::CLOEXEC).map_err(host("cannot make a file"))?;
+    let mut file = std::fs::File::from(memory);
+    std::io::Write::write_all(&mut file, &kernel).map_err(host("cannot write to memory"))?;
+    Ok(Some(file.into()))
 }
 
 /// Serves what goes over the trunk: connections, and the volumes that are single files, which 9P has not. `None` when

@@ -24,6 +24,7 @@ mod ports;
 pub mod power;
 mod pvh;
 mod random;
+pub mod root;
 mod rtc;
 mod serial;
 mod single;

@@ -106,6 +106,20 @@ pub unsafe fn map(mut address: usize, mut physical: usize, length: usize, flags:
     Some(())
 }
 
+/// Takes `length` bytes (whole pages) at `address` away again, which [`map`] mapped page by page.
+///
+/// # Safety
+/// Nothing reads or writes them any more, or whoever does is ready for the fault.
+pub unsafe fn unmap(address: usize, length: usize) {
+    for page in (address..address + length).step_by(PAGE) {
+        // SAFETY: the table that holds the entry is there, as the page was mapped in it.
+        unsafe {
+            entry(page, 1).write_volatile(0);
+            core::arch::asm!("invlpg [{}]", in(reg) page, options(nostack, preserves_flags));
+        }
+    }
+}
+
 /// Whether `address` is mapped.
 pub fn is_mapped(address: usize) -> bool {
     unmapped(address, 1) == 0

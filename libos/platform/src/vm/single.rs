@@ -6,7 +6,7 @@ use core::cell::{RefCell, RefMut};
 pub struct Single<T>(RefCell<T>);
 
 // SAFETY: one vCPU runs the library OS, which is not preempted, and interrupt handlers (assembly in `trap`) use
-// no `Single`; the fault handler never returns to what it interrupted and takes values with `try_lock` only.
+// no `Single`; the fault handler takes values with `try_lock` only, or such as nobody holds who reads the root (root.rs).
 unsafe impl<T> Sync for Single<T> {}
 
 impl<T> Single<T> {

@@ -24,6 +24,10 @@ static kernlet_pending: AtomicU32 = AtomicU32::new(0);
 #[unsafe(no_mangle)]
 static kernlet_end_of_interrupt: AtomicUsize = AtomicUsize::new(0);
 
+/// Whoever maps what is read, or 0.
+#[unsafe(no_mangle)]
+static kernlet_page_in: AtomicUsize = AtomicUsize::new(0);
+
 // A stub for each vector, 16 bytes apart: makes every frame carry an error code, then the vector.
 global_asm!(
     ".pushsection .text.kernlet_vectors, \"ax\"",
@@ -44,8 +48,50 @@ global_asm!(
     "  .endif",
     "  .set vector, vector + 1",
     ".endr",
-    // An exception: rdi = frame (vector, error, rip, cs, rflags, rsp, ss), rsi = frame pointer, rdx = cr2.
+    // A read of what is not mapped, where somebody maps what is read (root.rs): tells it the address, and goes on if it
+    // did. The rest of an exception never returns.
     "3:",
+    "  cmp qword ptr [rsp], {page_fault}",
+    "  jne 7f",
+    "  cmp qword ptr [rsp + 8], 0",
+    "  jne 7f",
+    "  cmp qword ptr [rip + kernlet_page_in], 0",
+    "  je 7f",
+    "  push rax",
+    "  push rcx",
+    "  push rdx",
+    "  push rsi",
+    "  push rdi",
+    "  push r8",
+    "  push r9",
+    "  push r10",
+    "  push r11",
+    "  push rbp",
+    "  mov rbp, rsp",
+    "  sub rsp, 512",
+    "  and rsp, -16",
+    "  fxsave64 [rsp]",
+    "  cld",
+    "  mov rdi, cr2",
+    "  call [rip + kernlet_page_in]",
+    "  fxrstor64 [rsp]",
+    "  test al, al",
+    "  mov rsp, rbp",
+    "  pop rbp",
+    "  pop r11",
+    "  pop r10",
+    "  pop r9",
+    "  pop r8",
+    "  pop rdi",
+    "  pop rsi",
+    "  pop rdx",
+    "  pop rcx",
+    "  pop rax",
+    "  jz 7f",
+    "  add rsp, 16",
+    "  iretq",
+    // An exception: rdi = frame (vector, error, rip, cs, rflags, rsp, ss), rsi = frame pointer, rdx = cr2.
+    "7:",
     "  cld",
     "  mov rdi, rsp",
     "  mov rsi, rbp",
@@ -82,6 +128,7 @@ global_asm!(
     ".popsection",
     vectors = const VECTORS,
     first_interrupt = const FIRST_INTERRUPT,
+    page_fault = const PAGE_FAULT,
 );
 
 // SAFETY: defined below in assembly; only their addresses are used.
@@ -187,6 +234,11 @@ pub fn take_pending() -> u32 {
 /// Decides how the handlers signal the end of an interrupt; see [`kernlet_end_of_interrupt`].
 pub fn set_end_of_interrupt(register: usize) {
     kernlet_end_of_interrupt.store(register, Ordering::Relaxed);
+}
+
+/// From now on a read of an address where nothing is mapped asks `handler`, which says whether it has mapped something.
+pub fn set_page_in(handler: extern "C" fn(usize) -> bool) {
+    kernlet_page_in.store(handler as usize, Ordering::Relaxed);
 }
 
 #[repr(C)]

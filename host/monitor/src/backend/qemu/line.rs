@@ -73,6 +73,14 @@ impl CommandLine {
             .add(["-initrd".into(), format!("/proc/self/fd/{told}")])
     }
 
+    /// A disk with the image's file, on which the guest finds a root that was not loaded.
+    pub(super) fn disk(&mut self, machine: Machine, image: i32) -> &mut Self {
+        let file = format!("driver=file,filename=/proc/self/fd/{image},node-name=file,read-only=on");
+        self.add(["-blockdev".into(), file])
+            .add(["-blockdev".into(), "driver=raw,file=file,node-name=image,read-only=on".into()])
+            .add(["-device".into(), format!("{},drive=image", machine.device("blk"))])
+    }
+
     pub(super) fn ports(&mut self, machine: Machine, backends: &[String]) -> &mut Self {
         self.add(["-device".into(), machine.device("serial")]);
         for (index, (name, backend)) in PORTS.iter().zip(backends).enumerate() {

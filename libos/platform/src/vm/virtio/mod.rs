@@ -17,6 +17,7 @@ pub use queue::{Part, Queue};
 /// Device types (virtio 1.2, section 5).
 pub mod kind {
     pub const NET: u16 = 1;
+    pub const BLOCK: u16 = 2;
     pub const CONSOLE: u16 = 3;
     pub const RNG: u16 = 4;
     pub const P9: u16 = 9;
