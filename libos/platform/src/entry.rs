@@ -1,8 +1,8 @@
 //! What both doors share between their first instruction and the program's main: relocation, protection, and
 //! the facts that the rest of the crate asks for.
 
-use crate::{Door, vm};
 use crate::boot::Blob;
+use crate::{Door, vm};
 use core::arch::global_asm;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -12,8 +12,9 @@ const ENABLE: u32 = 1 << 31;
 const VIRTIO: u32 = 0x1af4;
 /// Device numbers of virtio 1.x devices begin here; transitional ones have numbers of their own.
 const MODERN: u32 = 0x1040;
-const TRANSITIONAL: [(u32, u16); 4] = [
+const TRANSITIONAL: [(u32, u16); 5] = [
     (0x1000, super::kind::NET),
+    (0x1001, super::kind::BLOCK),
     (0x1003, super::kind::CONSOLE),
     (0x1005, super::kind::RNG),
     (0x1009, super::kind::P9),
