@@ -5,13 +5,15 @@
 //!    make another kind of binary gets through.
 //! 2. A crate that names `kernlet = "0.1"` gets the [`Sdk`] that this kernlet carries; one that depends on the
 //!    native API by path gets what is at that path.
-//! 3. Images are cached by all that decides their bytes. The linked file with its symbols is kept beside them,
+//! 3. What cargo takes for unchanged is compared by content, since cargo looks at times only.
+//! 4. Images are cached by all that decides their bytes. The linked file with its symbols is kept beside them,
 //!    for [`crate::symbols`].
 
 mod cargo;
 mod error;
 mod package;
 mod run;
+mod sources;
 mod units;
 
 pub use error::BuildError;
@@ -25,6 +27,7 @@ use crate::store;
 use crate::symbols;
 use kernlet_wire::manifest::{BuildId, Draft, Identity, Kind, Policy};
 use package::{Package, Settings};
+use sources::Sources;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -121,31 +124,68 @@ pub fn build_crate(
     let home = fs::canonicalize(home).map_err(store::error(home))?;
     let package = Package::load(dir, options.bin.as_deref())?;
     let sdk = Sdk::unpack(&home)?;
-    let linked = {
-        let _alone =
-            store::lock(&home.join("cache/target.lock"), || progress.step("waiting for another build"))?;
-        let executable = cargo::build(&package, &sdk, &home.join("cache/target"), options.color, progress)?;
-        fs::read(&executable).map_err(store::error(&executable))?
-    };
+    let linked = link(&package, &sdk, &home, options.color, false, progress)?;
+    match finish(&package, options, &home, &linked, progress) {
+        // Perhaps the linked file was cut off, by a disk that was full or power that failed: once more, then.
+        Err(BuildError::Seal(_)) => {
+            let linked = link(&package, &sdk, &home, options.color, true, progress)?;
+            finish(&package, options, &home, &linked, progress)
+        }
+        finished => finished,
+    }
+}
 
+/// Builds the program; `anew` whatever cargo thinks of what is there.
+fn link(
+    package: &Package,
+    sdk: &Sdk,
+    home: &Path,
+    color: bool,
+    anew: bool,
+    progress: &mut dyn Progress,
+) -> Result<Vec<u8>, BuildError> {
+    let target = home.join("cache/target");
+    let _alone = store::lock(&home.join("cache/target.lock"), || progress.step("waiting for another build"))?;
+    let sources = Sources::of(package, home, &target);
+    if anew {
+        sources.forget();
+    }
+    sources.compare();
+    let executable = cargo::build(package, sdk, &target, color, progress)?;
+    sources.remember(&executable)?;
+    Ok(fs::read(&executable).map_err(store::error(&executable))?)
+}
+
+/// Seals the linked program, unless the cache has the image.
+fn finish(
+    package: &Package,
+    options: &BuildOptions,
+    home: &Path,
+    linked: &[u8],
+    progress: &mut dyn Progress,
+) -> Result<Built, BuildError> {
     progress.step("sealing");
-    let draft = draft(&package, options);
-    let tree = tree(&package, options)?;
-    let image = home.join("cache/images").join(format!("{}.img", cache_key(&linked, &draft, &tree)?));
-    if let Ok(found) = Image::open(&image) {
+    let draft = draft(package, options);
+    let tree = tree(package, options)?;
+    let name = package.bin.clone();
+    let image = home.join("cache/images").join(format!("{}.img", cache_key(linked, &draft, &tree)?));
+    // What the cache holds may have been cut off or changed since.
+    if let Ok(found) = Image::open(&image)
+        && found.verify().is_ok()
+    {
         store::touch(&image);
         let build_id = found.build_id();
-        symbols::keep(&home, build_id, &linked)?;
-        return Ok(Built { image, name: package.bin, build_id, cached: true });
+        symbols::keep(home, build_id, linked)?;
+        return Ok(Built { image, name, build_id, cached: true });
     }
     let build_id = store::write_atomically(&image, 0o755, |file| -> Result<BuildId, BuildError> {
-        Ok(seal(&linked, draft, &tree, file)?)
+        Ok(seal(linked, draft, &tree, file)?)
     })?;
-    symbols::keep(&home, build_id, &linked)?;
+    symbols::keep(home, build_id, linked)?;
     if let Some(folder) = image.parent() {
         store::prune(folder, KEEP_IMAGES);
     }
-    Ok(Built { image, name: package.bin, build_id, cached: false })
+    Ok(Built { image, name, build_id, cached: false })
 }
 
 fn draft(package: &Package, options: &BuildOptions) -> Draft {
