@@ -1,11 +1,12 @@
 //! Many idle DNS instances: what memory each takes, and how long each takes to start.
 
+use crate::dns::first;
 use crate::dns::zone::{Mix, queries};
-use crate::dns::{first, free_port};
 use crate::error::BenchError;
 use crate::goals;
 use crate::kernlet::Kernlet;
-use crate::report::{Report, median, milliseconds};
+use crate::latency::names;
+use crate::report::Report;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,23 +14,26 @@ use std::time::{Duration, Instant};
 /// Time for what a start leaves behind to settle.
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// The first of the ports that are tried.
+const PORTS: u16 = 20_000;
+
 /// Starts `count` detached instances that serve the zone of 1,000 names; each answers once.
 pub fn measure(kernlet: Option<&Path>, count: usize, report: &mut Report) -> Result<(), BenchError> {
     let kernlet = Kernlet::find(kernlet)?;
     let image = kernlet.build("apps/dns")?.display().to_string();
     let volume = format!("{}:/zones", crate::dns::zone_folder(&kernlet.place)?);
     let queries = queries(Mix::default());
+    let count = count.max(1);
+    let port = free_ports(count)?;
+    let binary = kernlet.binary.display().to_string();
+    let command = [&binary, "run", "-d", "--name", "bench-%n", "-p", "%p:53/udp", "-v", &volume, &image];
     let mut instances = kernlet.instances()?;
-    let mut starts = vec![];
-    for n in 0..count.max(1) {
-        let port = free_port()?;
-        let arguments = ["-p", &format!("{port}:53/udp"), "-v", &volume, &image].map(String::from);
-        let name = format!("bench-{n}");
-        let start = Instant::now();
-        instances.start(name.clone(), &arguments)?;
-        starts.push(milliseconds(start.elapsed()));
-        let answer = first::answer((Ipv4Addr::LOCALHOST, port).into(), &queries, start);
-        answer.map_err(BenchError::io(&name))?.ok_or(BenchError::Silent(name))?;
+    instances.expect((0..count).map(|n| format!("bench-{n}")));
+    let start = names(&kernlet.place, count, port, &command.map(String::from))?;
+    for n in 0..count {
+        let address = (Ipv4Addr::LOCALHOST, port + n as u16).into();
+        let answer = first::answer(address, &queries, Instant::now()).map_err(BenchError::io("asking"))?;
+        answer.ok_or_else(|| BenchError::Silent(format!("bench-{n}")))?;
     }
     std::thread::sleep(SETTLE);
     let mut kilobytes = 0;
@@ -37,13 +41,27 @@ pub fn measure(kernlet: Option<&Path>, count: usize, report: &mut Report) -> Res
         kilobytes += pss(pid)?;
     }
     drop(instances);
-    report.value(goals::DENSITY, kilobytes as f64 / 1024.0 / count.max(1) as f64);
-    report.value(goals::DENSITY_START, median(starts));
+    report.value(goals::DENSITY, kilobytes as f64 / 1024.0 / count as f64);
+    report.value(goals::DENSITY_START, start);
     Ok(())
 }
 
+/// The first of `count` ports in a row that are free.
+fn free_ports(count: usize) -> Result<u16, BenchError> {
+    let mut first = PORTS;
+    for port in PORTS..PORTS + 30_000 {
+        if usize::from(port - first) == count {
+            return Ok(first);
+        }
+        if !first::is_free(port) {
+            first = port + 1;
+        }
+    }
+    Err(BenchError::failed("density", format!("there are no {count} free ports in a row")))
+}
+
 /// The memory of a process, each shared page divided by those who share it, in units of 1,024 bytes.
-fn pss(pid: i32) -> Result<u64, BenchError> {
+pub fn pss(pid: i32) -> Result<u64, BenchError> {
     let path = format!("/proc/{pid}/smaps_rollup");
     // One that has ended meanwhile takes none, and nor does one that waits to be reaped.
     let text = match std::fs::read_to_string(&path) {

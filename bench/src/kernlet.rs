@@ -50,6 +50,16 @@ impl Kernlet {
         Ok(image)
     }
 
+    /// The same with the files of a folder in its root.
+    pub fn build_with_root(&self, folder: &str, root: &Path) -> Result<PathBuf, BenchError> {
+        let image = self.place.path("with-root.img");
+        let mut command = Command::new(&self.source);
+        command.args(["build", "--root"]).arg(root).arg(workspace().join(folder)).arg("-o").arg(&image);
+        output(&format!("kernlet build {folder}"), &mut command)?;
+        self.place.give(&image)?;
+        Ok(image)
+    }
+
     /// `kernlet` as the ordinary user.
     pub fn command(&self) -> Command {
         self.place.command(&self.binary)
@@ -70,6 +80,11 @@ impl Instances<'_> {
         command.args(["run", "-d", "--name", &name]).args(arguments);
         self.names.push(name);
         output("kernlet run -d", &mut command).map(drop)
+    }
+
+    /// Takes charge of instances that somebody else starts.
+    pub fn expect(&mut self, names: impl Iterator<Item = String>) {
+        self.names.extend(names);
     }
 
     /// The processes that the instances consist of, monitors included.

@@ -6,7 +6,7 @@ use crate::dns::{first, free_port, zone_folder};
 use crate::error::BenchError;
 use crate::goals;
 use crate::kernlet::Kernlet;
-use crate::nsd::Nsd;
+use crate::peer;
 use crate::place::{Place, Running, output, tool};
 use crate::report::{Report, median, milliseconds};
 use std::ffi::OsString;
@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const HELLO: &str = r#"#include <stdio.h>
 int main(void) { puts("Hello from C!"); return 0; }
 "#;
+/// The large root, in MiB.
+const LARGE_ROOT: u64 = 300;
 /// Between one command and the next, among the loop's arguments.
 const NEXT: &str = ";";
 
@@ -29,6 +31,8 @@ pub enum Until {
     Byte,
     /// The first right DNS answer.
     Answer,
+    /// The name of a detached instance on stdout; `%n` is the round's number, `%p` the first port and that.
+    Name,
 }
 
 /// The measuring loop, as the process that runs it gets it.
@@ -36,6 +40,9 @@ pub enum Until {
 pub struct Loop {
     until: Until,
     rounds: usize,
+    /// The first of the ports, one for each round.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
     /// Commands, each after `;` and, for answers, a port.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     commands: Vec<OsString>,
@@ -55,22 +62,62 @@ pub fn start(kernlet: Option<&Path>, rounds: usize, report: &mut Report) -> Resu
     Ok(())
 }
 
-/// Spawn to first answer, with the zone of 1,000 names: kernlet, and NSD.
+/// Spawn to first byte of hello with a root of 300 MB, and with none.
+pub fn start_large(kernlet: Option<&Path>, rounds: usize, report: &mut Report) -> Result<(), BenchError> {
+    let kernlet = Kernlet::find(kernlet)?;
+    let root = kernlet.place.create_dir("root")?;
+    // Not sparse, and no two pieces alike.
+    let mut piece = vec![0; 1 << 20];
+    let path = root.join("large");
+    let mut file = std::fs::File::create(&path).map_err(BenchError::io(path.display()))?;
+    for number in 0..LARGE_ROOT {
+        piece.chunks_exact_mut(8).enumerate().for_each(|(at, word)| {
+            word.copy_from_slice(
+                &((number << 20 | at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes(),
+            );
+        });
+        file.write_all(&piece).map_err(BenchError::io(path.display()))?;
+    }
+    let images = [kernlet.build("apps/hello")?, kernlet.build_with_root("apps/hello", &root)?];
+    let [small, large] = images.map(|image| {
+        [kernlet.binary.as_os_str(), "run".as_ref(), image.as_os_str()].map(OsString::from).to_vec()
+    });
+    let times = alternate(&kernlet.place, Until::Byte, rounds, &[large, small])?;
+    report.ratio(goals::START_LARGE, times[0], times[1], |ms| format!("{ms:.3} ms"));
+    Ok(())
+}
+
+/// The median time until each of `count` detached instances has told its name: `command` with the rounds' numbers.
+pub fn names(place: &Place, count: usize, port: u16, command: &[String]) -> Result<f64, BenchError> {
+    let this = std::env::current_exe().map_err(BenchError::io("this program"))?;
+    let mut measuring = place.command(place.copy(&this, "bench")?);
+    measuring
+        .args(["latency-loop", "--port", &port.to_string(), "name", &count.to_string(), NEXT])
+        .args(command);
+    let text = output("measuring", &mut measuring)?;
+    Ok(median(text.lines().filter_map(|line| line.parse().ok()).collect()))
+}
+
+/// Spawn to first answer, with the zone of 1,000 names: kernlet, NSD and Knot.
 pub fn first_answer(kernlet: Option<&Path>, rounds: usize, report: &mut Report) -> Result<(), BenchError> {
     let kernlet = Kernlet::find(kernlet)?;
     let image = kernlet.build("apps/dns")?;
     let zones = zone_folder(&kernlet.place)?;
-    let ports = [free_port()?, free_port()?];
-    let nsd = Nsd::new(&kernlet.place, &zones, ports[1])?;
+    let ports = [free_port()?, free_port()?, free_port()?];
+    let peers = [peer::nsd(&kernlet.place, &zones, ports[1])?, peer::knot(&kernlet.place, &zones, ports[2])?];
     let (publish, volume) = (format!("{}:53/udp", ports[0]), format!("{zones}:/zones"));
     let binary = kernlet.binary.display().to_string();
     let image = image.display().to_string();
     let ours =
         [&ports[0].to_string(), &binary, "run", "-p", &publish, "-v", &volume, &image].map(OsString::from);
-    let mut peer = vec![OsString::from(ports[1].to_string())];
-    peer.extend(nsd.arguments().into_iter().map(OsString::from));
-    let times = alternate(&kernlet.place, Until::Answer, rounds, &[ours.to_vec(), peer])?;
+    let mut commands = vec![ours.to_vec()];
+    for (peer, port) in peers.iter().zip(&ports[1..]) {
+        let words = [&[port.to_string()], peer.arguments()].concat();
+        commands.push(words.into_iter().map(OsString::from).collect());
+    }
+    let times = alternate(&kernlet.place, Until::Answer, rounds, &commands)?;
     report.ratio(goals::FIRST_ANSWER, times[0], times[1], |ms| format!("{ms:.2} ms"));
+    report.ratio(goals::FIRST_ANSWER_KNOT, times[0], times[2], |ms| format!("{ms:.2} ms"));
     Ok(())
 }
 
@@ -103,21 +150,31 @@ pub fn run(options: &Loop) -> Result<(), BenchError> {
     let queries = queries(Mix::default());
     let mut stdout = std::io::stdout().lock();
     let commands: Vec<&[OsString]> = options.commands.split(|word| word == NEXT).skip(1).collect();
-    // The first round warms caches, and tells what does not work.
-    for round in 0..=options.rounds {
+    // The first round warms caches, and tells what does not work. Instances that stay are made once each.
+    let warm = usize::from(options.until != Until::Name);
+    for round in 0..options.rounds + warm {
         let mut line = vec![];
         for arguments in &commands {
             let time = match options.until {
                 Until::Byte => first_byte(arguments)?,
                 Until::Answer => answered(arguments, &queries)?,
+                Until::Name => first_byte(&numbered(arguments, round, options.port))?,
             };
             line.push(format!("{:.6}", milliseconds(time)));
         }
-        if round > 0 {
+        if round >= warm {
             writeln!(stdout, "{}", line.join(" ")).map_err(BenchError::io("stdout"))?;
         }
     }
     Ok(())
+}
+
+/// The arguments of one round.
+fn numbered(arguments: &[OsString], round: usize, port: u16) -> Vec<OsString> {
+    let (number, port) = (round.to_string(), (usize::from(port) + round).to_string());
+    let replaced =
+        |word: &OsString| word.to_string_lossy().replace("%n", &number).replace("%p", &port).into();
+    arguments.iter().map(replaced).collect()
 }
 
 fn first_byte(arguments: &[OsString]) -> Result<Duration, BenchError> {
@@ -132,7 +189,10 @@ fn first_byte(arguments: &[OsString]) -> Result<Duration, BenchError> {
     let time = start.elapsed();
     let rest = stdout.map_or(Ok(0), |mut stdout| stdout.read_to_end(&mut text));
     let status = child.wait().map_err(BenchError::io(&name))?;
-    if first.and(rest).is_err() || !status.success() || !text.starts_with(b"Hello") {
+    if first.and(rest).is_err()
+        || !status.success()
+        || !text.starts_with(b"Hello") && !text.starts_with(b"bench")
+    {
         return Err(BenchError::failed(
             name,
             format!("{status}, wrote {:?}", String::from_utf8_lossy(&text)),

@@ -17,7 +17,7 @@ mod http;
 mod kernlet;
 mod latency;
 mod nginx;
-mod nsd;
+mod peer;
 mod place;
 mod report;
 mod size;
@@ -44,8 +44,18 @@ struct Cli {
 
 #[derive(Clone, Debug, Subcommand)]
 enum What {
-    /// DNS answers per core and per second, against NSD
+    /// DNS answers per core and per second, against NSD and Knot
     Dns(dns::Options),
+    /// What signatures, a million names and missing names cost the DNS server
+    DnsVariants(dns::Options),
+    /// DNS answers on a tap with the own stack, against NSD on sockets and a bare echo (root)
+    DnsTap(dns::Options),
+    /// A zone of a million names: load time and memory, against NSD
+    DnsLarge {
+        /// How often each is started
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
     /// HTTP answers per core and per second, against nginx
     Http(http::Options),
     /// Spawn to first byte of hello, against a static glibc program
@@ -54,7 +64,13 @@ enum What {
         #[arg(long, default_value_t = 300)]
         rounds: usize,
     },
-    /// Spawn to first DNS answer, against NSD
+    /// Spawn to first byte of hello with a root of 300 MB, against the same with a small one
+    StartLarge {
+        /// How often each is started
+        #[arg(long, default_value_t = 100)]
+        rounds: usize,
+    },
+    /// Spawn to first DNS answer, against NSD and Knot
     FirstAnswer {
         /// How often each is started
         #[arg(long, default_value_t = 25)]
@@ -62,6 +78,8 @@ enum What {
     },
     /// Guest instructions from the VM's entry to main
     VmStart,
+    /// Guest instructions from the VM's entry to the first packet that it sends
+    VmNetwork,
     /// The least memory of a VM
     Memory,
     /// The size of images
@@ -69,7 +87,7 @@ enum What {
     /// The memory of many idle instances
     Density {
         /// How many
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = 1000)]
         count: usize,
     },
     /// Everything
@@ -99,18 +117,39 @@ fn main() -> ExitCode {
 
 /// Each measurement, as it is without options.
 fn everything() -> Vec<What> {
-    let names = ["image-size", "vm-start", "memory", "start", "first-answer", "density", "dns", "http"];
-    let parsed = names.iter().filter_map(|name| Cli::try_parse_from(["bench", name]).ok());
+    let commands: [&[&'static str]; 14] = [
+        &["image-size"],
+        &["vm-start"],
+        &["vm-network"],
+        &["memory"],
+        &["start"],
+        &["start-large"],
+        &["first-answer"],
+        &["density"],
+        &["dns"],
+        &["dns", "--missing", "90"],
+        &["dns-variants"],
+        &["dns-tap"],
+        &["dns-large"],
+        &["http"],
+    ];
+    let with_name = |command: &&[&'static str]| [&["bench"], *command].concat();
+    let parsed = commands.iter().map(with_name).filter_map(|words| Cli::try_parse_from(words).ok());
     parsed.map(|cli| cli.what).collect()
 }
 
 fn measure(what: &What, kernlet: Option<&Path>, report: &mut Report) -> Result<(), BenchError> {
     match what {
         What::Dns(options) => dns::measure(kernlet, options, report),
+        What::DnsVariants(options) => dns::variants::measure(kernlet, options, report),
+        What::DnsTap(options) => dns::tap::measure(kernlet, options, report),
+        What::DnsLarge { rounds } => dns::large::measure(kernlet, *rounds, report),
         What::Http(options) => http::measure(kernlet, options, report),
         What::Start { rounds } => latency::start(kernlet, *rounds, report),
+        What::StartLarge { rounds } => latency::start_large(kernlet, *rounds, report),
         What::FirstAnswer { rounds } => latency::first_answer(kernlet, *rounds, report),
         What::VmStart => vm::start(kernlet, report),
+        What::VmNetwork => vm::network(kernlet, report),
         What::Memory => vm::memory(kernlet, report),
         What::ImageSize => size::measure(kernlet, report),
         What::Density { count } => density::measure(kernlet, *count, report),
@@ -127,6 +166,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent_and_all_is_all() {
         Cli::command().debug_assert();
-        assert_eq!(everything().len(), 8);
+        assert_eq!(everything().len(), 14);
     }
 }

@@ -38,8 +38,8 @@ impl Report {
             self.missed.push(goal.what);
         }
         let bound = match goal.bound {
-            Bound::AtLeast(bound) => format!("≥ {bound}"),
-            Bound::AtMost(bound) => format!("≤ {bound}"),
+            Bound::AtLeast(bound) => format!("≥ {}", rounded(bound)),
+            Bound::AtMost(bound) => format!("≤ {}", rounded(bound)),
             Bound::Free => String::new(),
         };
         let answer = match (goal.bound, met) {
@@ -53,6 +53,11 @@ impl Report {
             goal.what, goal.unit
         );
     }
+}
+
+/// A bound to three digits behind the point.
+fn rounded(bound: f64) -> f64 {
+    (bound * 1e3).round() / 1e3
 }
 
 /// The middle of the values; of an even number, the upper one of the two.

@@ -32,13 +32,19 @@ pub enum Wrong {
 #[derive(Debug)]
 pub struct Checker<'a> {
     queries: &'a [Query],
+    echo: bool,
     known: Vec<Box<[u8]>>,
 }
 
 impl<'a> Checker<'a> {
     /// For one server: another one may write the same answer in another way.
     pub fn new(queries: &'a [Query]) -> Self {
-        Self { queries, known: vec![Box::default(); queries.len()] }
+        Self { queries, echo: false, known: vec![Box::default(); queries.len()] }
+    }
+
+    /// For a responder that sends every query back.
+    pub fn of_echo(queries: &'a [Query]) -> Self {
+        Self { echo: true, ..Self::new(queries) }
     }
 
     /// Checks the reply to query `index`. Its id is the caller's to check.
@@ -47,7 +53,14 @@ impl<'a> Checker<'a> {
         if *self.known[index] == *body {
             return Ok(());
         }
-        examine(&self.queries[index], reply)?;
+        if self.echo {
+            let query = self.queries[index].packet.get(2..);
+            if query != Some(body) {
+                return Err(Wrong::Question);
+            }
+        } else {
+            examine(&self.queries[index], reply)?;
+        }
         self.known[index] = body.into();
         Ok(())
     }
@@ -69,17 +82,21 @@ fn examine(query: &Query, reply: &[u8]) -> Result<(), Wrong> {
     if word(4) != 1 || reply.get(question.clone()) != Some(&query.packet[question.clone()]) {
         return Err(Wrong::Question);
     }
-    if word(6) != u16::from(query.answer.is_some()) {
+    let records = if query.signed { 2 } else { 1 };
+    if word(6) != if query.answer.is_some() { records } else { 0 } {
         return Err(Wrong::Count(word(6)));
     }
     match &query.answer {
-        Some(answer) => record(reply, question.end, &query.packet[question], answer),
+        Some(answer) => {
+            let end = record(reply, question.end, &query.packet[question], answer)?;
+            if query.signed { signature(reply, end, answer) } else { Ok(()) }
+        }
         None => Ok(()),
     }
 }
 
 /// Checks the record at `at` against the question and the zone.
-fn record(reply: &[u8], at: usize, question: &[u8], answer: &Answer) -> Result<(), Wrong> {
+fn record(reply: &[u8], at: usize, question: &[u8], answer: &Answer) -> Result<usize, Wrong> {
     let (owner, at) = name(reply, at)?;
     let fixed: &[u8; 10] = reply.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Wrong::Malformed)?;
     let length = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
@@ -94,7 +111,15 @@ fn record(reply: &[u8], at: usize, question: &[u8], answer: &Answer) -> Result<(
         }
         _ => answer.rdata == rdata,
     };
-    if asked == question && ttl && same { Ok(()) } else { Err(Wrong::Record) }
+    if asked == question && ttl && same { Ok(start + length) } else { Err(Wrong::Record) }
+}
+
+/// Checks that the record at `at` is an RRSIG (type 46) that covers the answer's type.
+fn signature(reply: &[u8], at: usize, answer: &Answer) -> Result<(), Wrong> {
+    let (_, at) = name(reply, at)?;
+    let fixed: &[u8; 12] = reply.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Wrong::Malformed)?;
+    let covers = u16::from_be_bytes([fixed[10], fixed[11]]);
+    if fixed[..2] == [0, 46] && covers == answer.rtype as u16 { Ok(()) } else { Err(Wrong::Record) }
 }
 
 /// A name in full, and where what follows it begins.
@@ -132,7 +157,7 @@ mod tests {
 
     #[test]
     fn right_answers_pass_and_every_altered_octet_fails() {
-        let queries = queries(Mix { missing: 20, edns: false });
+        let queries = queries(Mix { missing: 20, ..Mix::default() });
         for (index, query) in queries.iter().enumerate().take(200) {
             let reply = reply(query);
             let mut checker = Checker::new(&queries);
@@ -157,12 +182,12 @@ mod tests {
         let mut packet = reply(mx);
         let rdata = mx.answer.as_ref().unwrap().rdata.len();
         let start = packet.len() - rdata;
-        // "hostNNNN" is 9 octets long, and the origin follows the first label of the question.
-        packet.truncate(start + 2 + 9);
-        packet.extend_from_slice(&[0xc0, 12 + 9]);
-        packet[start - 1] = 2 + 9 + 2;
+        // "hostNNNNNNN" is 12 octets long, and the origin follows the first label of the question.
+        packet.truncate(start + 2 + 12);
+        packet.extend_from_slice(&[0xc0, 12 + 12]);
+        packet[start - 1] = 2 + 12 + 2;
         assert_eq!(examine(mx, &packet), Ok(()));
-        packet[start + 2 + 9 + 1] = 12;
+        packet[start + 2 + 12 + 1] = 12;
         assert!(examine(mx, &packet).is_err());
     }
 

@@ -15,12 +15,23 @@ const REFUSED: Duration = Duration::from_micros(100);
 
 /// Asks until there is a right answer; how long that took, or nothing when time was over.
 pub fn answer(server: SocketAddr, queries: &[Query], start: Instant) -> std::io::Result<Option<Duration>> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    answer_within(server, queries, start, PATIENCE)
+}
+
+/// The same with more or less patience.
+pub fn answer_within(
+    server: SocketAddr,
+    queries: &[Query],
+    start: Instant,
+    patience: Duration,
+) -> std::io::Result<Option<Duration>> {
+    let from = if server.ip().is_loopback() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+    let socket = UdpSocket::bind((from, 0))?;
     socket.connect(server)?;
     socket.set_read_timeout(Some(AGAIN))?;
     let mut checker = Checker::new(queries);
     let mut reply = [0; 1500];
-    while start.elapsed() < PATIENCE {
+    while start.elapsed() < patience {
         match socket.send(&queries[0].packet).and_then(|_| socket.recv(&mut reply)) {
             Ok(length) if checker.check(0, &reply[..length]).is_ok() => return Ok(Some(start.elapsed())),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -52,7 +63,8 @@ pub fn becomes_free(port: u16) -> bool {
     true
 }
 
-fn is_free(port: u16) -> bool {
+/// Whether nobody has the port of the loopback.
+pub fn is_free(port: u16) -> bool {
     let address = (Ipv4Addr::LOCALHOST, port);
     UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()
 }

@@ -23,6 +23,8 @@ pub struct Load {
     pub window: usize,
     /// For how long.
     pub duration: Duration,
+    /// What comes back is to be the query itself.
+    pub echo: bool,
 }
 
 /// What came of it.
@@ -70,7 +72,7 @@ impl From<Errno> for LoadError {
 
 /// Loads a server. Answers that are wrong end the run.
 pub fn run(server: SocketAddr, queries: &[Query], load: Load) -> Result<Outcome, LoadError> {
-    let mut checker = Checker::new(queries);
+    let mut checker = if load.echo { Checker::of_echo(queries) } else { Checker::new(queries) };
     let mut clients = (0..load.sockets)
         .map(|n| Client::new(server, queries, n * queries.len() / load.sockets, load.window))
         .collect::<Result<Vec<_>, _>>()?;

@@ -1,17 +1,20 @@
-//! The DNS server under load, against NSD.
+//! The DNS server under load, against NSD and Knot.
 
 pub mod check;
 pub mod control;
 pub mod first;
+pub mod large;
 pub mod loader;
 pub mod socket;
+pub mod tap;
+pub mod variants;
 pub mod zone;
 
 use crate::cpu;
 use crate::error::BenchError;
 use crate::goals;
-use crate::kernlet::Kernlet;
-use crate::nsd::Nsd;
+use crate::kernlet::{Instances, Kernlet};
+use crate::peer;
 use crate::place::Place;
 use crate::report::{Report, median};
 use control::Control;
@@ -21,6 +24,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use zone::{Mix, Query};
 
+/// A server has read its zones after this long.
+const LOADED: Duration = Duration::from_secs(120);
 /// Where the servers run, while the loader has the last processor.
 const SERVERS: usize = 0;
 
@@ -54,67 +59,94 @@ pub struct Options {
 struct Server<'a> {
     name: &'static str,
     address: SocketAddr,
+    queries: &'a [Query],
+    echo: bool,
     time: Box<dyn Fn() -> Duration + 'a>,
     rates: Vec<f64>,
     per_core: Vec<f64>,
     lost: u64,
 }
 
-/// Alternates between kernlet's server and NSD.
+/// Alternates between kernlet's server, NSD and Knot.
 pub fn measure(kernlet: Option<&Path>, options: &Options, report: &mut Report) -> Result<(), BenchError> {
-    let queries = zone::queries(Mix { missing: options.missing.into(), edns: options.edns });
+    let mix = Mix { missing: options.missing.into(), edns: options.edns, ..Mix::default() };
+    let queries = zone::queries(mix);
     if options.control {
         return control(&queries, options);
     }
     let kernlet = Kernlet::find(kernlet)?;
     let image = kernlet.build("apps/dns")?;
     let zones = zone_folder(&kernlet.place)?;
-    let port = free_port()?;
-    let nsd_port = free_port()?;
-    let nsd = Nsd::new(&kernlet.place, &zones, nsd_port)?.start()?;
+    let (nsd_port, knot_port) = (free_port()?, free_port()?);
+    let nsd = peer::nsd(&kernlet.place, &zones, nsd_port)?.start()?;
+    let knot = peer::knot(&kernlet.place, &zones, knot_port)?.start()?;
     let mut instances = kernlet.instances()?;
-    let publish = format!("{port}:53/udp");
-    let arguments = ["-p", &publish, "-v", &format!("{zones}:/zones"), &image.display().to_string()];
-    instances.start("bench-dns".into(), &arguments.map(String::from))?;
+    let port = publish(&mut instances, "bench-dns", &zones, &[], &image)?;
 
     let mut servers = [
         server("kernlet", port, &queries, instances.processes())?,
         server("NSD", nsd_port, &queries, cpu::family(nsd.pid()))?,
+        server("Knot", knot_port, &queries, cpu::family(knot.pid()))?,
     ];
-    alternate(&mut servers, &queries, options)?;
-    let [ours, peer] = &servers;
-    let goal = if options.missing < 50 { goals::DNS_CORE } else { goals::DNS_CORE_MISSING };
-    let thousands = |rate: f64| format!("{:.0} k", rate / 1e3);
-    report.ratio(goal, median(ours.per_core.clone()), median(peer.per_core.clone()), thousands);
-    report.ratio(goals::DNS_RATE, median(ours.rates.clone()), median(peer.rates.clone()), thousands);
+    alternate(&mut servers, options)?;
+    let [ours, nsd, knot] = &servers;
+    let goals = match options.missing {
+        0..50 => [goals::DNS_CORE, goals::DNS_CORE_KNOT],
+        _ => [goals::DNS_CORE_MISSING, goals::DNS_CORE_MISSING_KNOT],
+    };
+    for (goal, peer) in goals.into_iter().zip([nsd, knot]) {
+        report.ratio(goal, ours.per_core(), peer.per_core(), thousands);
+    }
+    report.ratio(goals::DNS_RATE, ours.rate(), nsd.rate(), thousands);
+    report.ratio(goals::DNS_RATE_KNOT, ours.rate(), knot.rate(), thousands);
     Ok(())
+}
+
+fn thousands(rate: f64) -> String {
+    format!("{:.0} k", rate / 1e3)
+}
+
+/// Starts a detached instance with the zones in a folder; its port.
+fn publish(
+    instances: &mut Instances<'_>,
+    name: &str,
+    zones: &str,
+    options: &[&str],
+    image: &Path,
+) -> Result<u16, BenchError> {
+    let port = free_port()?;
+    let (publish, volume) = (format!("{port}:53/udp"), format!("{zones}:/zones"));
+    let mut arguments: Vec<String> = options.iter().map(|option| (*option).into()).collect();
+    arguments.extend(["-p", &publish, "-v", &volume, &image.display().to_string()].map(String::from));
+    instances.start(name.into(), &arguments)?;
+    Ok(port)
 }
 
 /// What the loader reaches.
 fn control(queries: &[Query], options: &Options) -> Result<(), BenchError> {
     let place = Place::new()?;
     let port = free_port()?;
-    let nsd = Nsd::new(&place, &zone_folder(&place)?, port)?.start()?;
+    let nsd = peer::nsd(&place, &zone_folder(&place)?, port)?.start()?;
     let responder = Control::start(queries, SERVERS).map_err(BenchError::io("the control"))?;
     let mut servers = [
-        Server::new("control", responder.address, || responder.cpu_time()),
+        Server::new("control", responder.address, queries, || responder.cpu_time()),
         server("NSD", port, queries, cpu::family(nsd.pid()))?,
     ];
-    alternate(&mut servers, queries, options)?;
+    alternate(&mut servers, options)?;
     for server in servers {
-        let (rate, per_core) = (median(server.rates), median(server.per_core));
+        let (rate, per_core) = (server.rate(), server.per_core());
         println!("{}: {rate:.0} answers a second, {per_core:.0} per core", server.name);
     }
     Ok(())
 }
 
-fn alternate(servers: &mut [Server<'_>], queries: &[Query], options: &Options) -> Result<(), BenchError> {
+fn alternate(servers: &mut [Server<'_>], options: &Options) -> Result<(), BenchError> {
     let duration = Duration::from_secs_f64(options.seconds);
-    let load = Load { sockets: options.sockets.max(1), window: options.window, duration };
+    let load = Load { sockets: options.sockets.max(1), window: options.window, duration, echo: false };
     cpu::pin(0, cpu::count() - 1).map_err(BenchError::io("binding the loader to a processor"))?;
     for round in 0..options.rounds.max(1) {
         for server in &mut *servers {
-            server.load(round, queries, load)?;
+            server.load(round, load)?;
         }
     }
     for server in servers.iter().filter(|server| server.lost > 0) {
@@ -124,13 +156,29 @@ fn alternate(servers: &mut [Server<'_>], queries: &[Query], options: &Options) -
 }
 
 impl<'a> Server<'a> {
-    fn new(name: &'static str, address: SocketAddr, time: impl Fn() -> Duration + 'a) -> Self {
-        Self { name, address, time: Box::new(time), rates: vec![], per_core: vec![], lost: 0 }
+    fn new(
+        name: &'static str,
+        address: SocketAddr,
+        queries: &'a [Query],
+        time: impl Fn() -> Duration + 'a,
+    ) -> Self {
+        let (rates, per_core) = (vec![], vec![]);
+        Self { name, address, queries, echo: false, time: Box::new(time), rates, per_core, lost: 0 }
     }
 
-    fn load(&mut self, round: usize, queries: &[Query], load: Load) -> Result<(), BenchError> {
+    /// Answers per second, the median.
+    fn rate(&self) -> f64 {
+        median(self.rates.clone())
+    }
+
+    /// Answers per second of its processor time, the median.
+    fn per_core(&self) -> f64 {
+        median(self.per_core.clone())
+    }
+
+    fn load(&mut self, round: usize, load: Load) -> Result<(), BenchError> {
         let before = (self.time)();
-        let outcome = loader::run(self.address, queries, load);
+        let outcome = loader::run(self.address, self.queries, Load { echo: self.echo, ..load });
         let outcome = outcome.map_err(|source| BenchError::Load { server: self.name, source })?;
         let busy = ((self.time)() - before).as_secs_f64();
         self.rates.push(outcome.rate());
@@ -152,19 +200,27 @@ impl<'a> Server<'a> {
 fn server<'a>(
     name: &'static str,
     port: u16,
-    queries: &[Query],
+    queries: &'a [Query],
     processes: Vec<i32>,
 ) -> Result<Server<'a>, BenchError> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    server_at(name, (Ipv4Addr::LOCALHOST, port).into(), queries, processes)
+}
+
+fn server_at<'a>(
+    name: &'static str,
+    address: SocketAddr,
+    queries: &'a [Query],
+    processes: Vec<i32>,
+) -> Result<Server<'a>, BenchError> {
     let failed = || BenchError::io(format!("asking {name}"));
-    first::answer(address, queries, Instant::now())
+    first::answer_within(address, queries, Instant::now(), LOADED)
         .map_err(failed())?
         .ok_or_else(|| BenchError::Silent(name.into()))?;
     // NSD has its processes when it answers; an instance has them when it was entered.
     let processes: Vec<i32> = processes.iter().flat_map(|&pid| cpu::family(pid)).collect();
     let processes = std::collections::BTreeSet::from_iter(processes).into_iter().collect::<Vec<_>>();
     cpu::pin_all(&processes, SERVERS).map_err(failed())?;
-    Ok(Server::new(name, address, move || cpu::time(&processes)))
+    Ok(Server::new(name, address, queries, move || cpu::time(&processes)))
 }
 
 /// A port, for one server of this run.
@@ -175,6 +231,6 @@ pub fn free_port() -> Result<u16, BenchError> {
 /// A folder with the zone.
 pub fn zone_folder(place: &Place) -> Result<String, BenchError> {
     let folder = place.create_dir("zones")?;
-    place.write(&format!("zones/{}.zone", zone::ORIGIN), &zone::master_file())?;
+    place.write(&format!("zones/{}.zone", zone::ORIGIN), &zone::master_file(zone::NAMES))?;
     Ok(folder.display().to_string())
 }

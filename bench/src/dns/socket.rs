@@ -27,7 +27,8 @@ pub struct BatchSocket {
 impl BatchSocket {
     /// A socket that talks to `server` only.
     pub fn connect(server: SocketAddr) -> std::io::Result<Self> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let from = if server.ip().is_loopback() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+        let socket = UdpSocket::bind((from, 0))?;
         socket.connect(server)?;
         // Less room than wanted shows as loss, which is counted.
         let _ = setsockopt(&socket, RcvBuf, &BUFFER);

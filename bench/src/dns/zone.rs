@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The origin of the zone.
 pub const ORIGIN: &str = "bench.test";
-/// Names in the zone, apart from its origin and its name server.
+/// Names in the zone, apart from its origin and its name server, unless there are to be more.
 pub const NAMES: usize = 1000;
 /// How many queries the loader goes through before it begins again.
 const QUERIES: usize = 5000;
@@ -35,6 +35,8 @@ pub struct Query {
     pub question: usize,
     /// The record that answers it; nothing where there is no such name.
     pub answer: Option<Answer>,
+    /// The answer comes with its signature.
+    pub signed: bool,
 }
 
 /// The one record of an answer.
@@ -47,25 +49,35 @@ pub struct Answer {
 }
 
 /// What the queries are like.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Mix {
+    /// How many names the zone has.
+    pub names: usize,
     /// Of 100 queries, those for names that do not exist.
     pub missing: usize,
     /// Whether queries carry an EDNS record, as those of resolvers do.
     pub edns: bool,
+    /// Whether they ask for signatures, which a signed zone has; implies EDNS.
+    pub signed: bool,
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self { names: NAMES, missing: 0, edns: false, signed: false }
+    }
 }
 
 /// The zone as a master file.
-pub fn master_file() -> String {
+pub fn master_file(names: usize) -> String {
     let mut text = format!(
         "$ORIGIN {ORIGIN}.\n$TTL 3600\n@ SOA ns1 hostmaster 1 3600 900 604800 300\n@ NS ns1\nns1 A 192.0.2.1\n"
     );
-    for n in 0..NAMES {
+    for n in 0..names {
         let name = existing(n);
         let _ = match rtype(n) {
             RecordType::A => writeln!(text, "{name} A {}", ipv4(n)),
             RecordType::Aaaa => writeln!(text, "{name} AAAA {}", ipv6(n)),
-            RecordType::Mx => writeln!(text, "{name} MX {n} {}", existing(n / 4 * 4)),
+            RecordType::Mx => writeln!(text, "{name} MX {} {}", n as u16, existing(n / 4 * 4)),
             RecordType::Txt => writeln!(text, "{name} TXT \"{}\"", words(n)),
         };
     }
@@ -83,11 +95,11 @@ pub fn queries(mix: Mix) -> Vec<Query> {
     };
     (0..QUERIES)
         .map(|_| {
-            let n = random(NAMES);
+            let n = random(mix.names);
             let exists = random(100) >= mix.missing;
-            let name = if exists { existing(n) } else { format!("none{n:04}") };
-            let (packet, question) = packet(&name, rtype(n), mix.edns);
-            Query { packet, question, answer: exists.then(|| answer(n)) }
+            let name = if exists { existing(n) } else { format!("none{n:07}") };
+            let (packet, question) = packet(&name, rtype(n), mix);
+            Query { packet, question, answer: exists.then(|| answer(n)), signed: mix.signed }
         })
         .collect()
 }
@@ -120,7 +132,7 @@ pub fn wire_name(label: &str) -> Vec<u8> {
 }
 
 fn existing(n: usize) -> String {
-    format!("host{n:04}")
+    format!("host{n:07}")
 }
 
 fn rtype(n: usize) -> RecordType {
@@ -128,11 +140,11 @@ fn rtype(n: usize) -> RecordType {
 }
 
 fn ipv4(n: usize) -> Ipv4Addr {
-    Ipv4Addr::new(10, 0, (n >> 8) as u8, n as u8)
+    Ipv4Addr::new(10, (n >> 16) as u8, (n >> 8) as u8, n as u8)
 }
 
 fn ipv6(n: usize) -> Ipv6Addr {
-    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n as u16)
+    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, (n >> 16) as u16, n as u16)
 }
 
 fn words(n: usize) -> String {
@@ -150,7 +162,8 @@ fn answer(n: usize) -> Answer {
 }
 
 /// A query packet, and the length of its question.
-fn packet(label: &str, rtype: RecordType, edns: bool) -> (Vec<u8>, usize) {
+fn packet(label: &str, rtype: RecordType, mix: Mix) -> (Vec<u8>, usize) {
+    let edns = mix.edns || mix.signed;
     // Id, flags with RD as dig and most resolvers' tests send it, one question.
     let mut packet = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(edns)];
     let name = wire_name(label);
@@ -158,8 +171,9 @@ fn packet(label: &str, rtype: RecordType, edns: bool) -> (Vec<u8>, usize) {
     packet.extend_from_slice(&(rtype as u16).to_be_bytes());
     packet.extend_from_slice(&[0, 1]);
     if edns {
-        // The root, OPT, a payload of 1,232 octets, no flags, no options.
-        packet.extend_from_slice(&[0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0]);
+        // The root, OPT, a payload of 1,232 octets, perhaps the flag DO, no options.
+        let flags = if mix.signed { 0x80 } else { 0 };
+        packet.extend_from_slice(&[0, 0, 41, 0x04, 0xd0, 0, 0, flags, 0, 0, 0]);
     }
     (packet, name.len() + 4)
 }
@@ -170,10 +184,10 @@ mod tests {
 
     #[test]
     fn queries_have_one_length_and_every_name_a_record() {
-        let all = queries(Mix { missing: 30, edns: true });
+        let all = queries(Mix { missing: 30, edns: true, ..Mix::default() });
         assert!(all.iter().all(|query| query.packet.len() == all[0].packet.len()));
         let missing = all.iter().filter(|query| query.answer.is_none()).count();
         assert!((QUERIES / 4..QUERIES / 3 + QUERIES / 20).contains(&missing));
-        assert_eq!(master_file().lines().count(), NAMES + 5);
+        assert_eq!(master_file(NAMES).lines().count(), NAMES + 5);
     }
 }
