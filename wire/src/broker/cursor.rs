@@ -30,11 +30,13 @@ impl<'a> Cursor<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// A number that is there only when the byte before it says so.
+    /// A number that is there only when the byte before it says so; zeros stand for one that is not.
     pub fn optional(&mut self) -> Result<Option<u64>, Malformed> {
-        let there = self.flag()?;
-        let value = self.u64()?;
-        Ok(there.then_some(value))
+        match (self.flag()?, self.u64()?) {
+            (true, value) => Ok(Some(value)),
+            (false, 0) => Ok(None),
+            (false, _) => Err(Malformed),
+        }
     }
 
     pub fn flag(&mut self) -> Result<bool, Malformed> {

@@ -44,6 +44,16 @@ fn every_request_survives_the_round_trip_and_no_part_of_it_is_one() {
 }
 
 #[test]
+fn a_number_that_is_not_there_is_written_in_one_way() {
+    let at = At { volume: 0, path: b"a" };
+    let mut message = Request::SetTimes { at, accessed: None, modified: None }.encode(7);
+    // Behind id, operation and volume: the flag of the first time, then its value.
+    assert_eq!(message[12], 0);
+    message[13] = 1;
+    assert_eq!(Request::decode(&message), Err(Malformed));
+}
+
+#[test]
 fn every_reply_survives_the_round_trip() {
     let list: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
     let stat =
