@@ -36,7 +36,7 @@ macro_rules! at_door {
 mod process;
 #[cfg(kernlet_image)]
 mod vm;
-#[cfg(all(test, not(kernlet_image)))]
+#[cfg(all(any(test, fuzzing), not(kernlet_image)))]
 #[path = "vm/on_host.rs"]
 mod vm;
 
@@ -60,6 +60,8 @@ pub mod cpu;
 pub mod entropy;
 mod errno;
 pub mod event;
+#[cfg(not(kernlet_image))]
+pub mod faults;
 pub mod heap;
 pub mod nic;
 pub mod p9;
@@ -68,6 +70,9 @@ pub mod sealed;
 pub mod socket;
 
 pub use errno::Errno;
+#[cfg(all(fuzzing, not(kernlet_image)))]
+#[doc(hidden)]
+pub use vm::exercise::exercise as exercise_devices;
 
 /// The way by which an instance was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,12 +16,14 @@ pub fn watch(device: usize, token: u32) {
 /// slot by which [`take`] asks for the reply.
 ///
 /// # Errors
-/// EAGAIN when the queue is full, EMSGSIZE when the message or the reply is larger than the device takes.
+/// EAGAIN when the queue is full, EMSGSIZE when the message or the reply is larger than the device takes, EIO when the
+/// device has broken the rules.
 pub fn submit(device: usize, request: &[u8], reply: usize) -> Result<u16, Errno> {
     at_door!(p9::submit(device, request, reply))
 }
 
-/// Hands the reply in `slot` to `consume` and frees the slot; `false` when it has not come yet.
+/// Hands the reply in `slot` to `consume` and frees the slot; `false` when it has not come yet. Of a device that has
+/// broken the rules the reply is empty.
 pub fn take(device: usize, slot: u16, consume: &mut dyn FnMut(&[u8])) -> bool {
     at_door!(p9::take(device, slot, consume))
 }

@@ -48,6 +48,8 @@ pub mod number {
 /// The arguments must be valid for the call: memory that it reads or writes must be the caller's to lend.
 #[inline(always)]
 pub unsafe fn call(number: usize, arguments: [usize; 6]) -> Result<usize, Errno> {
+    #[cfg(not(kernlet_image))]
+    let arguments = super::inject::before(number, arguments)?;
     let [a, b, c, d, e, f] = arguments;
     let result: isize;
     // SAFETY: the instruction clobbers only rax, rcx and r11, which is declared; what the host does to memory

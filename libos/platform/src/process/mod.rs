@@ -13,6 +13,8 @@ pub mod event;
 pub mod fault;
 pub mod file;
 pub mod heap;
+#[cfg(not(kernlet_image))]
+pub mod inject;
 pub mod nic;
 pub mod p9;
 pub mod power;

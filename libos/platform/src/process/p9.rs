@@ -36,21 +36,31 @@ mod served {
         tag: String,
         server: Server,
         replies: [Option<Vec<u8>>; SLOTS],
+        watched: bool,
     }
 
     static DEVICES: CpuLocal<RefCell<Vec<Device>>> = CpuLocal::new(RefCell::default);
 
     /// See [`crate::p9::serve`].
     pub fn serve(tag: &str, server: Server) {
-        DEVICES.get().borrow_mut().push(Device { tag: tag.into(), server, replies: Default::default() });
+        DEVICES.get().borrow_mut().push(Device {
+            tag: tag.into(),
+            server,
+            replies: Default::default(),
+            watched: false,
+        });
     }
 
     pub fn open(tag: &str) -> Option<usize> {
         DEVICES.get().borrow().iter().position(|device| device.tag == tag)
     }
 
-    /// Replies come at once, so there is nothing to report.
-    pub fn watch(_device: usize, _token: u32) {}
+    /// Replies come at once, so there is nothing to report. A VM has room for one watcher of each device.
+    pub fn watch(device: usize, _token: u32) {
+        if let Some(device) = DEVICES.get().borrow_mut().get_mut(device) {
+            assert!(!core::mem::replace(&mut device.watched, true), "a device is watched once");
+        }
+    }
 
     pub fn submit(device: usize, request: &[u8], reply: usize) -> Result<u16, Errno> {
         let mut devices = DEVICES.get().borrow_mut();

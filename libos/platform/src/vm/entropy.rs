@@ -7,7 +7,7 @@ use super::virtio::{Device, Part, Queue, kind};
 
 const SEED: usize = 32;
 /// How often the device is looked at before it is given up.
-const PATIENCE: u32 = 50_000_000;
+const PATIENCE: u32 = if cfg!(kernlet_image) { 50_000_000 } else { 2_000 };
 
 /// See [`crate::entropy::seed`]. The sources know nothing of each other, so their exclusive-or is as good as the
 /// best of them.
@@ -89,4 +89,16 @@ fn by_device() -> Option<[u8; SEED]> {
         }
     }
     Some(seed)
+}
+
+/// Forgets the device, so that the next one is looked for.
+#[cfg(not(kernlet_image))]
+pub fn reset() {
+    *RNG.lock() = State::Unknown;
+}
+
+/// What the device alone gives.
+#[cfg(not(kernlet_image))]
+pub fn device_seed() -> Option<[u8; SEED]> {
+    by_device()
 }

@@ -29,6 +29,8 @@ const HEADER: usize = 12;
 const NUM_BUFFERS: usize = 10;
 const ETHERNET: usize = 14;
 const STANDARD_MTU: u16 = 1500;
+/// Every link carries this much (RFC 8200, section 5); a device that says less is not believed.
+const SMALLEST_MTU: u16 = 1280;
 /// Jumbo frames up to here; more would waste memory on buffers.
 const LARGEST_MTU: u16 = 9000;
 const CONFIG_MTU: usize = 10;
@@ -77,7 +79,8 @@ impl Nic {
             offered & (CSUM | GUEST_CSUM | MAC | MTU | feature::EVENT_INDEX) | large
         };
         let device = Device::open_choosing(kind::NET, 0, &choose, true)?;
-        let mtu = if device.has(MTU) { device.config_u16(CONFIG_MTU).min(LARGEST_MTU) } else { STANDARD_MTU };
+        let told = if device.has(MTU) { device.config_u16(CONFIG_MTU) } else { STANDARD_MTU };
+        let mtu = told.clamp(SMALLEST_MTU, LARGEST_MTU);
         let mut mac = [0; 6];
         if device.has(MAC) {
             mac = core::array::from_fn(|i| device.config(i));
@@ -293,4 +296,10 @@ pub fn flush() {
     if let Some(nic) = NIC.lock().as_mut() {
         nic.transmit.kick();
     }
+}
+
+/// Forgets the device, so that the next one is looked for.
+#[cfg(not(kernlet_image))]
+pub fn reset() {
+    *NIC.lock() = None;
 }

@@ -19,6 +19,8 @@ const MAX_MESSAGE: usize = (64 << 10) + 4096;
 struct Slot {
     request: Option<Dma>,
     reply: Option<Dma>,
+    /// How much of `reply` the device was told of.
+    room: usize,
     state: State,
 }
 
@@ -43,9 +45,12 @@ impl Transport {
     fn open(nth: usize) -> Option<Self> {
         let device = Device::open(kind::P9, nth, MOUNT_TAG, true)?;
         let mut queue = device.queue(0, SLOTS as u16 * 2)?;
+        if queue.size() < 2 {
+            return None;
+        }
         queue.want_interrupt(true);
         device.start();
-        let slots = [const { Slot { request: None, reply: None, state: State::Free } }; SLOTS];
+        let slots = [const { Slot { request: None, reply: None, room: 0, state: State::Free } }; SLOTS];
         Some(Self { device, queue, slots })
     }
 
@@ -101,6 +106,9 @@ pub fn submit(device: usize, request: &[u8], reply: usize) -> Result<u16, Errno>
         return Err(Errno::EMSGSIZE);
     }
     let usable = usize::from(transport.queue.size() / 2).min(SLOTS);
+    if transport.queue.is_broken() {
+        return Err(Errno::EIO);
+    }
     let free = transport.slots[..usable].iter().position(|slot| slot.state == State::Free);
     let number = free.ok_or(Errno::EAGAIN)?;
     let slot = &mut transport.slots[number];
@@ -109,6 +117,7 @@ pub fn submit(device: usize, request: &[u8], reply: usize) -> Result<u16, Errno>
     let out = Part { address: out.physical(0), length: request.len() as u32, writable: false };
     let back = room(&mut slot.reply, reply).ok_or(Errno::ENOMEM)?;
     let back = Part { address: back.physical(0), length: reply as u32, writable: true };
+    slot.room = reply;
     slot.state = State::InFlight;
     transport.queue.post(number as u16 * 2, &[out, back]);
     transport.queue.kick();
@@ -121,8 +130,23 @@ pub fn take(device: usize, slot: u16, consume: &mut dyn FnMut(&[u8])) -> bool {
     let Some(transport) = guard.get_mut(device).and_then(Later::get_mut) else { return false };
     transport.collect();
     let Some(slot) = transport.slots.get_mut(usize::from(slot)) else { return false };
-    let (State::Done(length), Some(reply)) = (slot.state, &slot.reply) else { return false };
-    consume(reply.bytes(0, length.min(reply.len())));
-    slot.state = State::Free;
-    true
+    match (slot.state, &slot.reply) {
+        (State::Done(length), Some(reply)) => {
+            consume(reply.bytes(0, length.min(slot.room)));
+            slot.state = State::Free;
+            true
+        }
+        // Nothing will come any more. The buffers stay the device's.
+        (State::InFlight, _) if transport.queue.is_broken() => {
+            consume(&[]);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Forgets all devices, so that the next ones are looked for.
+#[cfg(not(kernlet_image))]
+pub fn reset() {
+    *TRANSPORTS.lock() = [const { Later::new() }; MAX_DEVICES];
 }

@@ -138,3 +138,9 @@ pub fn drain() {
         console.ports.iter_mut().flatten().for_each(Port::drain);
     }
 }
+
+/// Forgets the console, so that the next one is looked for.
+#[cfg(not(kernlet_image))]
+pub fn reset() {
+    *CONSOLE.lock() = State { looked: false, console: Later::new() };
+}

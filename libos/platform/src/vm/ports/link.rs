@@ -12,7 +12,7 @@ const MESSAGES: u16 = 32;
 const MESSAGE: usize = 64;
 const HEADER: usize = 8;
 /// How often the queue is looked at before a port that says nothing is left alone.
-const PATIENCE: u32 = 20_000_000;
+const PATIENCE: u32 = if cfg!(kernlet_image) { 20_000_000 } else { 2_000 };
 
 /// Control events.
 mod event {
@@ -79,6 +79,9 @@ impl Link {
         // The device announces all ports before it answers for the first one: done when each has been named.
         let (mut added, mut known) = (0u32, 0u32);
         for _ in 0..PATIENCE {
+            if self.queues.is_none() {
+                break;
+            }
             let mut name = [0; MESSAGE];
             let Some((port, what, length)) = self.receive(&mut name) else {
                 if added != 0 && known == added {
@@ -144,7 +147,8 @@ impl Link {
         Some((port, what, length - HEADER))
     }
 
-    /// Sends a message and waits until the device has taken it, which it does at once.
+    /// Sends a message and waits until the device has taken it, which it does at once. With one that does not, no more
+    /// is spoken: its ports stay as they are.
     fn send(&mut self, port: u32, what: u16, value: u16) {
         let Some((_, transmit)) = &mut self.queues else { return };
         let offset = usize::from(MESSAGES) * MESSAGE;
@@ -155,9 +159,16 @@ impl Link {
         let part = Part { address: self.buffers.physical(offset), length: HEADER as u32, writable: false };
         transmit.post(0, &[part]);
         transmit.kick();
-        while transmit.pop().is_none() && !transmit.is_broken() {
+        for _ in 0..PATIENCE {
+            if transmit.pop().is_some() {
+                return;
+            }
+            if transmit.is_broken() {
+                break;
+            }
             core::hint::spin_loop();
         }
+        self.queues = None;
     }
 }
 

@@ -4,30 +4,17 @@
 //! notification, and forgets notifications with VIRTIO_F_EVENT_IDX once its index wraps.
 
 mod mmio;
+mod number;
 mod pci;
 mod queue;
 
 use super::event::{self, Line};
 use super::single::Single;
 use mmio::Mmio;
+pub use number::{feature, kind};
 use pci::Pci;
 pub use pci::has_pci;
 pub use queue::{Part, Queue};
-
-/// Device types (virtio 1.2, section 5).
-pub mod kind {
-    pub const NET: u16 = 1;
-    pub const BLOCK: u16 = 2;
-    pub const CONSOLE: u16 = 3;
-    pub const RNG: u16 = 4;
-    pub const P9: u16 = 9;
-}
-
-/// Reserved feature bits.
-pub mod feature {
-    pub const EVENT_INDEX: u64 = 1 << 29;
-    pub const VERSION_1: u64 = 1 << 32;
-}
 
 /// Device status bits.
 mod status {
@@ -173,12 +160,7 @@ impl Device {
 
     /// Sets up the queue `index` with at most `size` descriptors (a power of 2 up to 128).
     pub fn queue(&self, index: u16, size: u16) -> Option<Queue> {
-        let most = transport!(self.queue_size(index));
-        // A device with an odd idea of a size gets a power of 2 below it.
-        let size = if most < size { (most / 2 + 1).next_power_of_two() } else { size };
-        if most == 0 {
-            return None;
-        }
+        let size = Queue::fitting(transport!(self.queue_size(index)), size)?;
         let bell = transport!(self.bell(index))?;
         let queue = Queue::new(size, self.is_legacy(), self.has(feature::EVENT_INDEX), bell)?;
         transport!(self.set_queue(index, size, queue.addresses(), self.line.is_some()));

@@ -52,6 +52,13 @@ impl Queue {
     /// The largest queue, for which `in_flight` has bits.
     pub const MAX_SIZE: u16 = 128;
 
+    /// The size of a queue of which the driver wants `size` descriptors, and the device takes `most`.
+    pub fn fitting(most: u16, size: u16) -> Option<u16> {
+        // A device with an odd idea of a size gets a power of 2 below it.
+        let size = if most < size { (most / 2 + 1).next_power_of_two() } else { size };
+        (most != 0).then_some(size)
+    }
+
     pub fn new(size: u16, legacy: bool, event_index: bool, bell: Bell) -> Option<Self> {
         if size > Self::MAX_SIZE || !size.is_power_of_two() {
             return None;
@@ -168,6 +175,8 @@ impl Queue {
     /// Takes back the next request that the device is done with: its head, and how many bytes the device says it
     /// wrote (check that against the buffer).
     pub fn pop(&mut self) -> Option<(u16, u32)> {
+        #[cfg(not(kernlet_image))]
+        super::model::turn();
         let done = self.read16(self.used + 2).wrapping_sub(self.taken);
         if done == 0 || self.broken {
             return None;
