@@ -166,6 +166,24 @@ fn tasks_share_the_device_s_few_slots() {
     });
 }
 
+#[test]
+fn a_server_that_refuses_every_session_is_asked_again_and_again() {
+    let mut server = Server::new();
+    server.put(0, "file", Node::File(b"contents".to_vec()));
+    let mut refusals = 0;
+    let moody = move |message: &[u8]| {
+        refusals += 1;
+        if refusals <= 100 { Vec::new() } else { server.answer(message) }
+    };
+    mount(moody, |_| Vec::new());
+    block_on(async {
+        for _ in 0..100 {
+            assert_eq!(fs::read("/data/file").await, Err(Errno::EIO));
+        }
+        assert_eq!(fs::read("/data/file").await.unwrap(), b"contents");
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

@@ -40,7 +40,7 @@ struct State {
 pub struct Session {
     device: usize,
     /// Reported when replies have come.
-    source: Source,
+    source: Rc<Source>,
     arrived: WaitQueue,
     room: WaitQueue,
     state: RefCell<State>,
@@ -49,27 +49,37 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens a session with the server behind a device.
+    /// Opens a session with the server behind a device, whose replies are reported under `source`. `asked` is kept
+    /// from one attempt to the next: the reply to a request of one that was cancelled is the next one's.
     ///
     /// # Errors
     /// EPROTO when it does not speak 9P2000.L; the server's.
-    pub async fn start(device: usize) -> Result<Rc<Self>, Errno> {
+    pub async fn start(
+        device: usize,
+        source: Rc<Source>,
+        asked: &Cell<Option<u16>>,
+    ) -> Result<Rc<Self>, Errno> {
         let mut this = Self {
             device,
-            source: Source::new(),
+            source,
             arrived: WaitQueue::new(),
             room: WaitQueue::new(),
             state: RefCell::new(State { next_fid: ROOT + 1, ..State::default() }),
             chunk: 0,
         };
-        p9::watch(device, this.source.token());
-        let version = Message::new(kind::VERSION).u32(MESSAGE).text(b"9P2000.L");
-        let message = version.clone().finish(NO_TAG);
-        let slot = p9::submit(device, &message, SMALL)?;
+        let slot = match asked.get() {
+            Some(slot) => slot,
+            None => {
+                let version = Message::new(kind::VERSION).u32(MESSAGE).text(b"9P2000.L");
+                p9::submit(device, &version.finish(NO_TAG), SMALL)?
+            }
+        };
+        asked.set(Some(slot));
         let size = loop {
             let mut size = None;
             let read = |bytes: &[u8]| size = Some(agreed_size(bytes));
             if p9::take(device, slot, &mut { read }) {
+                asked.set(None);
                 break size.unwrap_or(Err(Errno::EIO))?;
             }
             this.source.readable().await;

@@ -6,9 +6,10 @@ use crate::open::OpenOptions;
 use crate::p9::{Attributes, Fid, Message, OpenFile, Qid, STEP, Session, kind};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::Cell;
-use kernlet_platform::Errno;
+use core::cell::{Cell, OnceCell};
+use kernlet_exec::Source;
 use kernlet_platform::cell::RefCell;
+use kernlet_platform::{Errno, p9};
 use kernlet_sync::WaitQueue;
 
 /// As in Linux.
@@ -31,6 +32,10 @@ const REMOVE_DIRECTORY: u32 = 0x200;
 pub struct RemoteVolume {
     device: usize,
     session: RefCell<Option<Rc<Session>>>,
+    /// Watched once: a device has room for one watcher, however often a session fails.
+    source: OnceCell<Rc<Source>>,
+    /// See [`Session::start`].
+    asked: Cell<Option<u16>>,
     starting: Cell<bool>,
     started: WaitQueue,
 }
@@ -64,8 +69,14 @@ enum Found {
 
 impl RemoteVolume {
     pub fn new(device: usize) -> Self {
-        let (session, starting) = (RefCell::default(), Cell::new(false));
-        Self { device, session, starting, started: WaitQueue::new() }
+        Self {
+            device,
+            session: RefCell::default(),
+            source: OnceCell::new(),
+            asked: Cell::new(None),
+            starting: Cell::new(false),
+            started: WaitQueue::new(),
+        }
     }
 
     /// The session, which the first who needs it opens.
@@ -83,7 +94,12 @@ impl RemoteVolume {
             }
             if !self.starting.replace(true) {
                 let _starting = Starting(self);
-                let session = Session::start(self.device).await?;
+                let source = self.source.get_or_init(|| {
+                    let source = Rc::new(Source::new());
+                    p9::watch(self.device, source.token());
+                    source
+                });
+                let session = Session::start(self.device, source.clone(), &self.asked).await?;
                 *self.session.borrow_mut() = Some(session);
                 continue;
             }
