@@ -33,5 +33,8 @@ pub use host::resolve;
 pub use interface::{Interface, configured, interfaces};
 pub use kernlet_platform::Errno;
 pub use kernlet_platform::socket::Shutdown;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use stack::fuzz::exercise;
 pub use tcp::{ReadHalf, TcpListener, TcpStream, WriteHalf};
 pub use udp::{Batch, UdpSocket};

@@ -41,6 +41,8 @@ pub struct Connection {
     /// Since when the other end owes an acknowledgement and is silent. smoltcp's own timeout would break off
     /// connections that are merely idle.
     pub(super) waits: Cell<Option<Instant>>,
+    /// Something was sent by it.
+    pub(super) spoke: Cell<bool>,
     /// The other end broke it off.
     pub(super) reset: Cell<bool>,
     /// Nothing is read any more.
@@ -73,6 +75,7 @@ impl Connection {
             timer: Cell::new(None),
             backlog: RefCell::new(backlog.map(Rc::downgrade)),
             waits: Cell::new(None),
+            spoke: Cell::new(false),
             reset: Cell::new(false),
             deaf: Cell::new(false),
             dropped: Cell::new(None),

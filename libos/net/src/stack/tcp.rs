@@ -90,6 +90,10 @@ impl Table {
         now: Instant,
     ) {
         let before = connection.with(|s| s.state());
+        if before == State::SynSent && !connection.spoke.get() {
+            // Nobody can answer what was not sent yet, and smoltcp reckons with a window that it has not told.
+            return;
+        }
         inner.ingress(frame, &mut connection.set.borrow_mut(), now);
         let after = connection.with(|s| s.state());
         connection.waits.set(None);
@@ -143,6 +147,9 @@ impl Table {
         let mut sent = 0;
         while sent < BURST && inner.egress(&mut set, now) == PollResult::SocketStateChanged {
             sent += 1;
+        }
+        if sent > 0 {
+            connection.spoke.set(true);
         }
         let wanted = inner.iface.poll_at(instant(now), &set).map(moment);
         drop(set);

@@ -52,6 +52,26 @@ fn a_stream_survives_loss_reordering_doubling_and_damage() {
 }
 
 #[test]
+fn an_answer_before_the_question_is_none() {
+    let mut net = Net::new(true);
+    let listener = Listener::new(&net.b.clone(), at("0.0.0.0:80"));
+    let client = Stream::open(&net.a, ephemeral(), at("10.0.0.2:80")).unwrap();
+    // The first segment is not sent yet: the neighbour has to be asked for.
+    let ends = crate::stack::build::Ends {
+        from_mac: MACS[1],
+        to_mac: MACS[0],
+        from: client.tuple().remote,
+        to: client.tuple().local,
+    };
+    let mut frame = alloc::vec![0; ends.acknowledgement_length()];
+    ends.write_acknowledgement(&mut frame, 7, 0, true);
+    frame[14 + 20 + 13] = 2;
+    net.to[0].borrow_mut().push_back((frame, Offload::Valid));
+    net.until(|context| client.poll_connected(context)).unwrap();
+    net.until(|context| listener.poll_accept(context));
+}
+
+#[test]
 fn a_full_link_delays_and_loses_nothing() {
     let mut net = Net::with([fixed(1), fixed(2)], true, 2);
     let listener = Listener::new(&net.b.clone(), at("0.0.0.0:80"));
