@@ -55,6 +55,8 @@ pub struct File {
 
 /// What `read` of a whole file takes at a time when the file's length says nothing.
 const CHUNK: usize = 16 << 10;
+/// The most that it asks for in one call.
+const STRIDE: usize = 256 << 10;
 
 impl File {
     pub(crate) fn new(object: Object, readable: bool, writable: bool, append: bool) -> Self {
@@ -119,7 +121,8 @@ impl File {
             let room =
                 expected.saturating_add(1).checked_sub(used - before).filter(|&n| n > 0).unwrap_or(CHUNK);
             bytes.try_reserve(room).map_err(|_| Errno::ENOMEM)?;
-            bytes.resize(used + room, 0);
+            // A size may be a lie, and one call may give little: what is not read into is not touched.
+            bytes.resize(used + room.min(STRIDE), 0);
             let count = self.read(&mut bytes[used..]).await;
             bytes.truncate(used + *count.as_ref().unwrap_or(&0));
             if count? == 0 {

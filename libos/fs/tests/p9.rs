@@ -167,6 +167,28 @@ fn tasks_share_the_device_s_few_slots() {
 }
 
 #[test]
+fn a_size_that_is_a_lie_costs_no_memory() {
+    let mut server = Server::new();
+    server.put(0, "file", Node::File(b"contents".to_vec()));
+    let boasting = move |message: &[u8]| {
+        let mut reply = server.answer(message);
+        if reply[4] == 25 {
+            // In the reply to a request for attributes: a size of 2 GiB.
+            reply[56..64].copy_from_slice(&(2u64 << 30).to_le_bytes());
+        }
+        reply
+    };
+    mount(boasting, |_| Vec::new());
+    block_on(async {
+        assert_eq!(fs::read("/data/file").await.unwrap(), b"contents");
+    });
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(kibibytes < 1 << 20, "{kibibytes} KiB were touched");
+}
+
+#[test]
 fn a_server_that_refuses_every_session_is_asked_again_and_again() {
     let mut server = Server::new();
     server.put(0, "file", Node::File(b"contents".to_vec()));
