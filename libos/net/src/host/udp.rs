@@ -97,14 +97,17 @@ impl Published {
         batch: &mut Batch,
         mut answer: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> usize,
     ) -> Poll<Result<(), Errno>> {
-        // A cancelled call may have left replies; they go first, as the next batch overwrites them.
+        let mut served = Poll::Pending;
+        // Replies that found no room (a cancelled call may have left some, too) go first, as the next batch overwrites
+        // them.
         if batch.unsent() > 0
             && let Some(socket) = self.sockets.get(self.unsent.get())
-            && socket.watched.poll_write(context, |s| s.send_batch(batch))?.is_pending()
         {
-            return Poll::Pending;
+            if socket.watched.poll_write(context, |s| s.send_batch(batch))?.is_pending() {
+                return Poll::Pending;
+            }
+            served = Poll::Ready(Ok(()));
         }
-        let mut served = Poll::Pending;
         for (number, socket) in self.sockets.iter().enumerate() {
             if socket.watched.poll_read(context, |s| s.receive_batch(batch))?.is_pending() {
                 continue;

@@ -20,7 +20,7 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use kernlet_platform::Errno;
 use kernlet_platform::boot::{Address, NicConfig};
-use kernlet_platform::nic::{Facts, Offload};
+use kernlet_platform::nic::{Facts, LARGEST_FRAME, Offload};
 use kernlet_time::Instant;
 
 const OURS: [u8; 6] = [2, 0, 0, 0, 0, 0xb];
@@ -69,7 +69,7 @@ impl Link for End {
         self.0
     }
 
-    fn receive(&mut self, consume: &mut dyn FnMut(&[u8], Offload)) -> bool {
+    fn receive(&self, consume: &mut dyn FnMut(&[u8], Offload)) -> bool {
         let next = self.1.borrow_mut().coming.pop_front();
         next.map(|(frame, offload)| consume(&frame, offload)).is_some()
     }
@@ -78,8 +78,9 @@ impl Link for End {
         self.1.borrow().room > 0
     }
 
-    fn transmit(&mut self, length: usize, fill: Fill<'_>) -> Result<(), Errno> {
-        if length > usize::from(self.0.mtu) + packet::ETHERNET {
+    fn transmit(&self, length: usize, fill: Fill<'_>) -> Result<(), Errno> {
+        let most = if self.0.segments { LARGEST_FRAME } else { usize::from(self.0.mtu) + packet::ETHERNET };
+        if length > most {
             return Err(Errno::EMSGSIZE);
         }
         if !self.can_transmit() {
@@ -101,7 +102,7 @@ impl Link for End {
         Ok(())
     }
 
-    fn flush(&mut self) {}
+    fn flush(&self) {}
 }
 
 fn address(six: bool, host: u8) -> IpAddr {
@@ -180,7 +181,7 @@ impl World {
     fn new(mode: u8) -> Self {
         let wire = Rc::new(RefCell::new(Wire { room: 64, ..Wire::default() }));
         let mtu = [1500, 1280, 9000, 1500][usize::from(mode >> 1 & 3)];
-        let facts = Facts { mac: OURS, mtu, checksums: mode & 1 == 0 };
+        let facts = Facts { mac: OURS, mtu, checksums: mode & 1 == 0, segments: mode & 0x21 == 0 };
         let mut nic = NicConfig { descriptor: -1, ..NicConfig::default() };
         if mode & 8 == 0 {
             let IpAddr::V6(six) = address(true, 2) else { unreachable!("it was asked for") };

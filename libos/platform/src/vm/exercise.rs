@@ -6,7 +6,7 @@
 use super::virtio::model::{Behaviour, Offer, Powered, Then, power_on};
 use super::virtio::{feature, kind};
 use super::{entropy, nic, p9, ports};
-use crate::nic::Offload;
+use crate::nic::{LARGEST_FRAME, Offload};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -80,14 +80,16 @@ fn drive_network(setup: &Setup<'_>, actions: &[u8]) {
     let _machine = setup.power_on(kind::NET, config, Echo::default());
     let Some(facts) = nic::open() else { return };
     assert!((1280..=9000).contains(&facts.mtu), "{}", facts.mtu);
-    let most = usize::from(facts.mtu) + 14;
+    let most = if facts.segments { LARGEST_FRAME } else { usize::from(facts.mtu) + 14 };
     for action in actions {
         let length = usize::from(*action) * 8 + 14;
         match action % 4 {
-            0 | 1 => drop(nic::receive(&mut |frame, _| assert!(frame.len() <= most + 64, "{}", frame.len()))),
+            0 | 1 => drop(nic::receive(&mut |frame, _| {
+                assert!(frame.len() <= LARGEST_FRAME + 64, "{}", frame.len())
+            })),
             2 => {
                 let room = nic::can_transmit();
-                let sent = nic::transmit(length.min(most), &mut |frame| {
+                let sent = nic::transmit((length << (action >> 4)).min(most), &mut |frame| {
                     frame.fill(*action);
                     Offload::None
                 });

@@ -61,7 +61,7 @@ fn a_network_that_never_takes_a_frame_stops_nobody() {
     while nic::transmit(60, &mut |_| Offload::None).is_ok() {
         sent += 1;
     }
-    assert_eq!(sent, 16, "an instance with little memory has few buffers");
+    assert_eq!(sent, 64);
     assert_eq!(nic::transmit(60, &mut |_| Offload::None), Err(Errno::EAGAIN));
     assert!(!nic::can_transmit() && !nic::receive(&mut |_, _| {}));
 }

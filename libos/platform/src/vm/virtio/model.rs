@@ -9,7 +9,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, Once};
 
 /// A vCPU that halts so often without anything coming of it halts for ever.
 const FOREVER: u32 = 10_000;
@@ -77,6 +77,9 @@ pub struct Powered(#[expect(dead_code, reason = "held, not read")] MutexGuard<'s
 
 /// Starts a machine with these devices on this thread, whose drivers know of none yet.
 pub fn power_on(offers: Vec<Offer>, script: &[u8], then: Then) -> Powered {
+    // Memory enough for frames of every size.
+    static MEMORY: Once = Once::new();
+    MEMORY.call_once(|| super::super::frames::RAM.lock().add(1 << 20, 64 << 20));
     let guard = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let script = script.to_vec();
     MACHINE.set(Some(Machine { offers, queues: Vec::new(), script, at: 0, then, halts: 0 }));
@@ -284,11 +287,21 @@ fn with<R>(f: impl FnOnce(&mut Machine) -> R) -> Option<R> {
 
 impl Device {
     pub fn open(kind: u16, nth: usize, wanted: u64, interrupts: bool) -> Option<Self> {
+        Self::open_choosing(kind, nth, &|offered| offered & wanted, interrupts)
+    }
+
+    pub fn open_choosing(
+        kind: u16,
+        nth: usize,
+        choose: &dyn Fn(u64) -> u64,
+        interrupts: bool,
+    ) -> Option<Self> {
         with(|machine| {
             let mut fitting = machine.offers.iter().enumerate().filter(|(_, offer)| offer.kind == kind);
             let (offer, found) = fitting.nth(nth)?;
-            let offered = found.features | if found.legacy { 0 } else { feature::VERSION_1 };
-            Some(Self { offer, features: offered & (wanted | feature::VERSION_1), interrupts })
+            let offered = found.features & u64::from(u32::MAX);
+            let offered = offered | if found.legacy { 0 } else { feature::VERSION_1 };
+            Some(Self { offer, features: offered & (choose(offered) | feature::VERSION_1), interrupts })
         })?
     }
 
