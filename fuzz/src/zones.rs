@@ -1,8 +1,11 @@
-//! The zones that the targets serve: those of the DNS server's own tests.
+//! The zones that the targets serve: those of the DNS server's own tests, and two that are signed.
 
-use dns::Zones;
+use dns::{Asker, Cookies, Kind, Network, Networks, Policy, Transport, Zones};
+use std::net::{IpAddr, Ipv4Addr};
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 7] = [
+    ("signed.test", include_str!("../zones/nsec.zone")),
+    ("hashed.test", include_str!("../zones/nsec3.zone")),
     ("traps.test", include_str!("../../apps/dns/tests/zones/traps.test.zone")),
     ("child.traps.test", include_str!("../../apps/dns/tests/zones/child.traps.test.zone")),
     ("other.test", include_str!("../../apps/dns/tests/zones/other.test.zone")),
@@ -29,6 +32,50 @@ fn large() -> String {
     (0..1500).for_each(|n| text += &format!("huge PTR host{n}\n"));
     (0..300).for_each(|n| text += &format!("host{n} A 10.0.{}.{}\n", n >> 8, n & 255));
     text
+}
+
+/// A policy that lets the server do all that it can.
+pub fn policy() -> Policy {
+    let text = |text: &str| Some(text.as_bytes().into());
+    Policy {
+        nsid: text("fuzzed"),
+        identity: text("fuzzed"),
+        version: text("1"),
+        cookies: Some(Cookies::new([7; 16])),
+        transfer: Networks(vec![Network::ALL]),
+        notify: Networks(vec![Network::ALL]),
+        ..Policy::default()
+    }
+}
+
+/// Has a query answered, and checks the answer; with a transfer, all of its messages. `None` when there is none.
+pub fn ask(
+    zones: &Zones,
+    policy: &Policy,
+    query: &[u8],
+    transport: Transport,
+    out: &mut [u8],
+) -> Option<usize> {
+    let asker = Asker { transport, address: IpAddr::V4(Ipv4Addr::LOCALHOST), clock: || 1_700_000_000 };
+    let reply = zones.respond(query, &asker, policy, out)?;
+    let limit = if transport == Transport::Tcp { 65535 } else { allowed(query) };
+    check(query, &out[..reply.length], limit.min(out.len()));
+    if reply.kind == Kind::Transfer && transport == Transport::Tcp {
+        let mut transfer = zones.transfer(query, &reply).expect("what was announced comes");
+        let mut messages = 0;
+        while let Some(length) = transfer.next(out) {
+            messages += 1;
+            check(query, &out[..length], 65535);
+        }
+        assert!(messages > 0);
+    }
+    Some(reply.length)
+}
+
+/// What RFC 1035 (4.2.1) and RFC 6891 (6.2.3) allow for a reply over UDP.
+fn allowed(query: &[u8]) -> usize {
+    let message = domain::base::Message::from_octets(query).expect("what was answered");
+    message.opt().map_or(512, |opt| usize::from(opt.udp_payload_size()).clamp(512, 1232))
 }
 
 /// Checks a reply by what anybody would read in it.

@@ -53,7 +53,7 @@ fn echoed(seed: u64, share: u32, bytes: Vec<u8>) -> Vec<u8> {
     let address = listener.local_addr().unwrap();
     // Each case has a thread, and so an instance, of its own.
     let server = thread::spawn(move || {
-        publish::tcp(80, listener);
+        publish::tcp(80, [listener]);
         let injection = inject(seed, share, STREAMS);
         block_on(async move {
             let listener = TcpListener::bind(at("[::]:80")).await.unwrap();
@@ -126,7 +126,7 @@ fn served(seed: u64, share: u32, rules: &'static [(Call, Fault)]) -> (usize, usi
     let socket = net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let server = thread::spawn(move || {
-        publish::udp(53, socket);
+        publish::udp(53, [socket]);
         let injection = inject(seed, share, rules);
         block_on(async move {
             let server = UdpSocket::bind(at("0.0.0.0:53")).await.unwrap();
@@ -161,7 +161,7 @@ fn served(seed: u64, share: u32, rules: &'static [(Call, Fault)]) -> (usize, usi
 fn a_host_out_of_descriptors_is_told_once_for_each_try_and_loses_no_client() {
     let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    publish::tcp(80, listener);
+    publish::tcp(80, [listener]);
     let client = thread::spawn(move || {
         let mut text = String::new();
         net::TcpStream::connect(address).unwrap().read_to_string(&mut text).unwrap();
@@ -185,7 +185,7 @@ fn a_host_out_of_descriptors_is_told_once_for_each_try_and_loses_no_client() {
 fn an_error_of_the_host_ends_a_stream_and_is_told_as_it_is() {
     let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    publish::tcp(80, listener);
+    publish::tcp(80, [listener]);
     let injection = inject(1, 1000, &[fails(Call::Read, Errno::ETIMEDOUT), fails(Call::Write, Errno::EPIPE)]);
     block_on(async move {
         let listener = TcpListener::bind(at("0.0.0.0:80")).await.unwrap();
@@ -201,7 +201,7 @@ fn an_error_of_the_host_ends_a_stream_and_is_told_as_it_is() {
 fn a_stream_that_cannot_be_watched_is_an_error_and_no_hang() {
     let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
     let _client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    publish::tcp(80, listener);
+    publish::tcp(80, [listener]);
     block_on(async move {
         let listener = TcpListener::bind(at("0.0.0.0:80")).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
