@@ -49,13 +49,12 @@ fn connect() -> OwnedFd {
     ours
 }
 
-/// A volume served by the real broker.
-fn start() -> TempDir {
+/// A volume served by the real broker, as long as the service is held.
+fn start() -> (TempDir, Service) {
     let folder = tempfile::tempdir().unwrap();
     let volumes = vec![Volume::open(0, folder.path(), false).unwrap()];
-    let service = Service::new(Broker::new(volumes, Vec::new()).unwrap(), connect()).unwrap();
-    std::thread::spawn(move || service.run());
-    folder
+    let service = Service::new(Broker::new(volumes, Vec::new()), connect()).unwrap();
+    (folder, service)
 }
 
 fn bytes(length: usize) -> Vec<u8> {
@@ -69,7 +68,7 @@ proptest! {
     fn files_are_whole_whatever_the_host_does(seed in any::<u64>(), share in 100u32..700, length in 1usize..60_000) {
         // The instance's own thread, so that each case starts from nothing.
         std::thread::spawn(move || {
-            let folder = start();
+            let (folder, _service) = start();
             let injection = inject(seed, share, ORDINARY);
             let tasks: Vec<Task<()>> = (0..5)
                 .map(|i| spawn("writer", async move {
@@ -102,7 +101,7 @@ proptest! {
 
 #[test]
 fn a_full_disk_is_told_once_and_what_was_written_stays() {
-    let folder = start();
+    let (folder, _service) = start();
     block_on(async move {
         let mut file = File::create("/data/log").await.unwrap();
         file.write_all(b"before ").await.unwrap();
@@ -117,7 +116,7 @@ fn a_full_disk_is_told_once_and_what_was_written_stays() {
 
 #[test]
 fn an_error_of_the_disk_is_no_end_of_a_file() {
-    let folder = start();
+    let (folder, _service) = start();
     std::fs::write(folder.path().join("file"), bytes(10_000)).unwrap();
     block_on(async {
         let injection = inject(1, 1000, &[fails(Call::Pread, Errno::EIO)]);

@@ -10,7 +10,6 @@ use super::stream::Stream;
 use super::udp::Socket;
 use super::{Stack, packet};
 use crate::{Shutdown, ports};
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -188,7 +187,7 @@ impl World {
             nic.addresses = alloc::vec![Address::V4([10, 0, 0, 2], 24), Address::V6(six.octets(), 64)];
             nic.gateways = alloc::vec![Address::V4([10, 0, 0, 1], 0)];
         }
-        let stack = Stack::new(Box::new(End(facts, wire.clone())), &nic, Some("fuzzed"));
+        let stack = Stack::new(Rc::new(End(facts, wire.clone())), &nic, Some("fuzzed"));
         let any = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
         let (listener, socket) = (Listener::new(&stack, any(80)), Socket::new(&stack, any(53)));
         let offload = if mode & 1 == 0 && mode & 16 == 0 { Offload::Valid } else { Offload::None };

@@ -84,7 +84,7 @@ impl<V> TupleMap<V> {
     }
 
     /// How many are known.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub fn len(&self) -> usize {
         self.len
     }
