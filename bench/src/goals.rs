@@ -93,6 +93,8 @@ pub const MEMORY_DNS: Goal = goal("VM: least memory, DNS", Bound::AtMost(4.0), "
 pub const SIZE_HELLO: Goal = goal("image: hello", Bound::AtMost(64.0), "KB");
 /// The size of the DNS server's image.
 pub const SIZE_DNS: Goal = goal("image: DNS", Bound::AtMost(500.0), "KB");
+/// The size of the web server's image.
+pub const SIZE_HTTP: Goal = goal("image: HTTP", Bound::AtMost(400.0), "KB");
 /// The proportional memory of an idle DNS instance with its monitor.
 pub const DENSITY: Goal = goal("PSS of an idle DNS instance and its monitor", Bound::AtMost(0.7), "MB");
 /// How long each of many instances takes to start.

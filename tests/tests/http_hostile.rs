@@ -239,6 +239,28 @@ fn ten_thousand_connections_are_served_and_many_more_are_survived() {
 }
 
 #[test]
+fn connections_cannot_take_more_memory_than_there_is() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+        .expect("up to the hard limit");
+    let user = User::ordinary();
+    let (name, port) = start(&user, &["-m", "6M"], &[]);
+    let head = [b"GET / HTTP/1.1\r\nA: ", &[b'b'; 3000][..]].concat();
+    let streams: Vec<TcpStream> = (0..6000)
+        .filter_map(|i| {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+            if i % 2 == 0 {
+                let _ = stream.write_all(&head);
+            }
+            Some(stream)
+        })
+        .collect();
+    eventually("somebody else is served", || serves(port));
+    drop(streams);
+    assert_eq!(user.inspect(&name)["state"], "running", "{}", user.logs(&name));
+}
+
+#[test]
 fn a_server_without_descriptors_closes_idle_connections_instead_of_ending() {
     let user = User::ordinary();
     let image = kernlet_tests::image("apps/http");

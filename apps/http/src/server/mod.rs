@@ -31,6 +31,8 @@ const TICK: Duration = Duration::from_secs(1);
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How often a lack of descriptors is logged.
 const COMPLAINT: Duration = Duration::from_secs(10);
+/// What one connection takes that waits for a request, its task and its places in the library OS included, rounded up.
+const CONNECTION: usize = 2560;
 /// How many connections are closed at once to make room.
 const SHED: usize = 16;
 
@@ -43,6 +45,8 @@ struct Scratch {
 /// What all connections share.
 pub struct Server {
     options: Options,
+    /// Connections at once: as many as were asked for, but not more than half of the memory has room for.
+    connections: usize,
     table: Table,
     budget: Budget,
     files: Files,
@@ -69,6 +73,7 @@ impl Server {
             next_second: Cell::new(Instant::from_nanoseconds(0)),
             log: options.log.then(Log::default),
             stopping: Cell::new(false),
+            connections: options.connections.min(memory / 2 / CONNECTION),
             options,
         }
     }
@@ -90,7 +95,7 @@ impl Server {
 pub async fn accept(listener: TcpListener, server: Rc<Server>) {
     let mut complained: Option<Instant> = None;
     loop {
-        if server.table.count() >= server.options.connections {
+        if server.table.count() >= server.connections {
             make_room(&server).await;
             continue;
         }
