@@ -97,22 +97,46 @@ impl<'t> Fields<'_, 't> {
         self.number("a number below 65536", u16::MAX.into()).map(|value| value as u16)
     }
 
-    /// What `read` makes of the next word.
-    fn parsed<T>(&mut self, what: &'static str, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, Problem> {
+    /// What `read` makes of the next word, as that many octets.
+    #[inline(never)]
+    fn value(
+        &mut self,
+        what: &'static str,
+        octets: usize,
+        read: fn(&[u8]) -> Option<u64>,
+    ) -> Result<(), Problem> {
         let text = self.required(what)?;
-        read(text).ok_or_else(|| Problem::BadField(what, quote(text)))
+        let value = read(text).filter(|&value| octets == 8 || value >> (8 * octets) == 0);
+        let value = value.ok_or_else(|| Problem::BadField(what, quote(text)))?;
+        self.out.extend_from_slice(&value.to_be_bytes()[8 - octets..]);
+        Ok(())
+    }
+
+    /// What `read` appends for the next word; it says whether it could.
+    #[inline(never)]
+    fn word(&mut self, what: &'static str, read: fn(&[u8], &mut Vec<u8>) -> bool) -> Result<(), Problem> {
+        let text = self.required(what)?;
+        if read(text, self.out) { Ok(()) } else { Err(Problem::BadField(what, quote(text))) }
+    }
+
+    /// The same with a length octet in front.
+    #[inline(never)]
+    fn counted(&mut self, what: &'static str, read: fn(&[u8], &mut Vec<u8>) -> bool) -> Result<(), Problem> {
+        let at = self.begin_counted();
+        self.word(what, read)?;
+        self.end_counted(at)
     }
 
     pub(crate) fn ip4(&mut self) -> Result<(), Problem> {
-        let address: Ipv4Addr = self.parsed("an IPv4 address", from_text)?;
-        self.out.extend_from_slice(&address.octets());
-        Ok(())
+        self.value("an IPv4 address", 4, |text| {
+            from_text::<Ipv4Addr>(text).map(|address| address.to_bits().into())
+        })
     }
 
     pub(crate) fn ip6(&mut self) -> Result<(), Problem> {
-        let address: Ipv6Addr = self.parsed("an IPv6 address", from_text)?;
-        self.out.extend_from_slice(&address.octets());
-        Ok(())
+        self.word("an IPv6 address", |text, into| {
+            from_text::<Ipv6Addr>(text).map(|address| into.extend_from_slice(&address.octets())).is_some()
+        })
     }
 
     /// A name in wire form.
@@ -204,18 +228,10 @@ impl<'t> Fields<'_, 't> {
     fn field(&mut self, field: Field) -> Result<(), Problem> {
         match field {
             Field::Name => self.name(),
-            Field::U8 => self.number_u8().map(|value| self.out.push(value)),
-            Field::U16 => self.number_u16().map(|value| self.out.extend_from_slice(&value.to_be_bytes())),
-            Field::U32 => {
-                let value = self.number("a number below 4294967296", u32::MAX.into())? as u32;
-                self.out.extend_from_slice(&value.to_be_bytes());
-                Ok(())
-            }
-            Field::U64 => {
-                let value = self.number("a 64-bit number", u64::MAX)?;
-                self.out.extend_from_slice(&value.to_be_bytes());
-                Ok(())
-            }
+            Field::U8 => self.value("a number below 256", 1, parse_number),
+            Field::U16 => self.value("a number below 65536", 2, parse_number),
+            Field::U32 => self.value("a number below 4294967296", 4, parse_number),
+            Field::U64 => self.value("a 64-bit number", 8, parse_number),
             Field::Time => {
                 let text = self.required("a time")?;
                 self.out.extend_from_slice(&parse_time(text)?.to_be_bytes());
@@ -245,67 +261,40 @@ impl<'t> Fields<'_, 't> {
                 let text = self.required("a string")?;
                 unescape_all(text, self.out)
             }
-            Field::Tag => {
-                let text = self.parsed("a tag of letters and digits", |text| {
-                    (!text.is_empty() && text.iter().all(u8::is_ascii_alphanumeric)).then(|| text.to_vec())
-                })?;
-                self.string(&text)
-            }
+            Field::Tag => self.counted("a tag of letters and digits", |text, into| {
+                into.extend_from_slice(text);
+                !text.is_empty() && text.iter().all(u8::is_ascii_alphanumeric)
+            }),
             Field::Base64 => self.base64(true),
             Field::OptBase64 => self.base64(false),
             Field::Hex => self.hex(true),
             Field::Salt => {
-                let text = self.required("a salt")?;
-                let at = self.begin_counted();
-                if text != b"-" && !hex(text, self.out) {
-                    return Err(Problem::BadField("a salt in hexadecimal", quote(text)));
-                }
-                self.end_counted(at)
+                self.counted("a salt in hexadecimal", |text, into| text == b"-" || hex(text, into))
             }
-            Field::Base32 => {
-                let text = self.required("a hash in base32hex")?;
-                let at = self.begin_counted();
-                if !base32hex(text, self.out) {
-                    return Err(Problem::BadField("a hash in base32hex", quote(text)));
-                }
-                self.end_counted(at)
-            }
-            Field::Type => {
-                let code = self.parsed("a record type", type_code)?;
-                self.out.extend_from_slice(&code.to_be_bytes());
-                Ok(())
-            }
+            Field::Base32 => self.counted("a hash in base32hex", base32hex),
+            Field::Type => self.value("a record type", 2, |text| type_code(text).map(u64::from)),
             Field::Types => special::types(self),
             Field::OldTypes => special::old_types(self),
             Field::Algorithm => {
-                let code = self.parsed("a DNSSEC algorithm", special::algorithm)?;
-                self.out.push(code);
-                Ok(())
+                self.value("a DNSSEC algorithm", 1, |text| special::algorithm(text).map(u64::from))
             }
             Field::Certificate => {
-                let code = self.parsed("a certificate type", special::certificate)?;
-                self.out.extend_from_slice(&code.to_be_bytes());
-                Ok(())
+                self.value("a certificate type", 2, |text| special::certificate(text).map(u64::from))
             }
             Field::Moment => {
-                let moment = self.parsed("a moment as YYYYMMDDHHmmSS", special::moment)?;
-                self.out.extend_from_slice(&moment.to_be_bytes());
-                Ok(())
+                self.value("a moment as YYYYMMDDHHmmSS", 4, |text| special::moment(text).map(u64::from))
             }
             Field::Eui(count) => {
-                let text = self.required("hexadecimal pairs joined by hyphens")?;
-                special::joined(text, b'-', 2, count.into(), self.out)
-                    .ok_or_else(|| Problem::BadField("hexadecimal pairs joined by hyphens", quote(text)))
+                const WHAT: &str = "hexadecimal pairs joined by hyphens";
+                match count {
+                    6 => self.word(WHAT, |text, into| special::joined(text, b'-', 2, 6, into).is_some()),
+                    _ => self.word(WHAT, |text, into| special::joined(text, b'-', 2, 8, into).is_some()),
+                }
             }
-            Field::Groups => {
-                let text = self.required("four hexadecimal groups joined by colons")?;
-                special::joined(text, b':', 4, 4, self.out)
-                    .ok_or_else(|| Problem::BadField("four hexadecimal groups joined by colons", quote(text)))
-            }
-            Field::Nsap => {
-                let text = self.required("an NSAP address")?;
-                special::nsap(text, self.out).ok_or_else(|| Problem::BadField("an NSAP address", quote(text)))
-            }
+            Field::Groups => self.word("four hexadecimal groups joined by colons", |text, into| {
+                special::joined(text, b':', 4, 4, into).is_some()
+            }),
+            Field::Nsap => self.word("an NSAP address", |text, into| special::nsap(text, into).is_some()),
             Field::Loc => super::loc::data(self),
             Field::Apl => special::apl(self),
             Field::Wks => special::wks(self),
