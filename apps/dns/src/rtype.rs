@@ -6,9 +6,10 @@ macro_rules! types {
 
 types! {
     A = 1, NS = 2, MD = 3, MF = 4, CNAME = 5, SOA = 6, MB = 7, MG = 8, MR = 9, PTR = 12, MINFO = 14,
-    MX = 15, TXT = 16, RP = 17, AFSDB = 18, X25 = 19, ISDN = 20, RT = 21, NSAP_PTR = 23, SIG = 24, KEY = 25, PX = 26, AAAA = 28,
-    NXT = 30, SRV = 33, NAPTR = 35, KX = 36, DNAME = 39, OPT = 41, DS = 43, RRSIG = 46, NSEC = 47, DNSKEY = 48, NSEC3 = 50,
-    NSEC3PARAM = 51, TALINK = 58, SVCB = 64, HTTPS = 65, LP = 107, NXNAME = 128, TKEY = 249, IXFR = 251, AXFR = 252, ANY = 255,
+    MX = 15, TXT = 16, RP = 17, AFSDB = 18, X25 = 19, ISDN = 20, RT = 21, NSAP_PTR = 23, SIG = 24, KEY = 25,
+    PX = 26, AAAA = 28, NXT = 30, SRV = 33, NAPTR = 35, KX = 36, DNAME = 39, OPT = 41, DS = 43, RRSIG = 46,
+    NSEC = 47, DNSKEY = 48, NSEC3 = 50, NSEC3PARAM = 51, TALINK = 58, SVCB = 64, HTTPS = 65, LP = 107,
+    NXNAME = 128, TKEY = 249, IXFR = 251, AXFR = 252, ANY = 255,
 }
 
 /// The Internet.

@@ -7,9 +7,12 @@ use dns::{Problem, Source, Zone, ZoneErrors, Zones};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+/// Appends a piece of a file, as [`Source::read`] does.
+type Files<'f> = &'f dyn Fn(&str, u64, &mut Vec<u8>) -> Result<usize, Box<str>>;
+
 /// Files in pieces of one size, with the most text that was ever asked to be kept.
 struct Pieces<'f> {
-    files: &'f dyn Fn(&str, u64, &mut Vec<u8>) -> Result<usize, Box<str>>,
+    files: Files<'f>,
     pauses: usize,
     largest: usize,
 }
@@ -26,9 +29,7 @@ impl Source for Pieces<'_> {
     }
 }
 
-fn read(
-    files: &dyn Fn(&str, u64, &mut Vec<u8>) -> Result<usize, Box<str>>,
-) -> (Result<Zone, ZoneErrors>, usize, usize) {
+fn read(files: Files<'_>) -> (Result<Zone, ZoneErrors>, usize, usize) {
     let mut source = Pieces { files, pauses: 0, largest: 0 };
     let origin = "example.com".parse().expect("a name");
     let result = {

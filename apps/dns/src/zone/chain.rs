@@ -45,11 +45,20 @@ impl Chain {
     }
 }
 
-/// The parameters of an NSEC3 or NSEC3PARAM record: algorithm, flags, iterations, salt; and what follows.
-fn parameters(data: &[u8]) -> Option<(u8, u8, u16, &[u8], &[u8])> {
+/// The parameters of an NSEC3 or NSEC3PARAM record.
+struct Parameters<'d> {
+    algorithm: u8,
+    flags: u8,
+    iterations: u16,
+    salt: &'d [u8],
+    /// What follows them.
+    rest: &'d [u8],
+}
+
+fn parameters(data: &[u8]) -> Option<Parameters<'_>> {
     let (&[algorithm, flags, high, low, length], rest) = data.split_first_chunk()?;
     let (salt, rest) = rest.split_at_checked(length.into())?;
-    Some((algorithm, flags, u16::from_be_bytes([high, low]), salt, rest))
+    Some(Parameters { algorithm, flags, iterations: u16::from_be_bytes([high, low]), salt, rest })
 }
 
 /// The data of the plain records of an RRset.
@@ -65,8 +74,8 @@ fn records<'d>(data: &'d [u8], set: &Rrset) -> impl Iterator<Item = &'d [u8]> {
 
 /// What follows the salt in those NSEC3 records of an RRset that belong to the chain.
 fn of_chain<'d>(data: &'d [u8], set: &Rrset, chain: &Nsec3) -> Option<&'d [u8]> {
-    let ours = |it: &(u8, u8, u16, &[u8], &[u8])| it.2 == chain.iterations && *it.3 == *chain.salt;
-    records(data, set).filter_map(parameters).find(ours).map(|it| it.4)
+    let ours = |it: &Parameters<'_>| it.iterations == chain.iterations && *it.salt == *chain.salt;
+    records(data, set).filter_map(parameters).find(ours).map(|it| it.rest)
 }
 
 impl Assembly {
@@ -90,9 +99,9 @@ impl Assembly {
         let set = self.builder.apex_set(t::NSEC3PARAM);
         let parameters = set.and_then(|set| {
             // SHA-1 is the only algorithm that there is, and a chain with flags is not for use (RFC 5155 section 4.1.2).
-            records(&self.data, &set).filter_map(parameters).find(|found| found.0 == 1 && found.1 == 0)
+            records(&self.data, &set).filter_map(parameters).find(|it| it.algorithm == 1 && it.flags == 0)
         });
-        let Some((_, _, iterations, salt, _)) = parameters else {
+        let Some(Parameters { iterations, salt, .. }) = parameters else {
             self.chain.links = self.builder.rrsets.iter().filter(|set| set.rtype == t::NSEC).count();
             return;
         };
