@@ -4,6 +4,7 @@
 //! Images are built once, by whoever runs the tests; instances run as an ordinary user: root becomes `nobody` first.
 //! A missing tool fails the test that needs it and says how to get it.
 
+pub mod hostile;
 pub mod http;
 
 use std::io::Read;
@@ -125,6 +126,11 @@ impl User {
         let user = Self { home: tempfile::tempdir().expect("the temporary folder is writable"), root: true };
         user.know_symbols();
         user
+    }
+
+    /// Whether it is root.
+    pub fn is_root(&self) -> bool {
+        self.root && is_root()
     }
 
     /// A folder of the user's.

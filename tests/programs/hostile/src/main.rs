@@ -6,26 +6,32 @@
 
 mod attack;
 mod call;
+#[cfg(kernlet_image)]
+mod inside;
 
 #[cfg(kernlet_image)]
 #[kernlet::main]
 async fn main() -> u8 {
     let name = kernlet::env::args().nth(1).unwrap_or_default();
-    if let Some(path) = name.strip_prefix("path:") {
-        return tell(match kernlet::fs::read(path).await {
-            Ok(_) => Ok(0),
-            Err(error) => Err(error.0),
-        });
+    match inside::run(&name).await {
+        Some(outcome) => tell(outcome),
+        None => tell_attack(&name),
     }
-    tell_attack(&name)
 }
 
 #[cfg(not(kernlet_image))]
 fn main() {
     let name = std::env::args().nth(1).unwrap_or_default();
-    let status = match name.strip_prefix("path:") {
-        Some(path) => tell(std::fs::read(path).map(|_| 0).map_err(|e| e.raw_os_error().unwrap_or(0))),
-        None => tell_attack(&name),
+    let read = |path: &str| std::fs::read(path).map_err(|error| error.raw_os_error().unwrap_or(0));
+    let status = match name.split_once(':') {
+        Some(("path", path)) => tell(read(path).map(|_| 0)),
+        // Until somebody wins.
+        Some(("race", path)) => loop {
+            if read(path).is_ok_and(|contents| contents == b"secret") {
+                break tell(Ok(0));
+            }
+        },
+        _ => tell_attack(&name),
     };
     std::process::exit(status.into());
 }
