@@ -5,17 +5,27 @@
 
 use crate::state::State;
 use miette::Diagnostic;
-use rustix::fs::{Access, AtFlags, FlockOperation, Mode, OFlags, flock, open, openat, renameat, unlinkat};
+use rustix::fs::{
+    Access, AtFlags, FlockOperation, Mode, OFlags, flock, open, openat, rename, renameat, unlinkat,
+};
 use rustix::io::Errno;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use thiserror::Error;
 
 const LOCK: &str = "lock";
 const STATE: &str = "state.json";
 const NEW_STATE: &str = "state.new";
+/// What the names of directories begin with that are being made or removed; no instance's does.
+const NEW: &str = ".new-";
+const OLD: &str = ".old-";
+/// How long others look at an instance's lock at most: they read a file meanwhile.
+const LOOKS: u32 = 200;
+const LOOK: Duration = Duration::from_millis(5);
 const PRIVATE: Mode = Mode::from_bits_retain(0o700);
 const PRIVATE_FILE: Mode = Mode::from_bits_retain(0o600);
 
@@ -111,42 +121,73 @@ impl Home {
             && rustix::fs::access(instances.join(name), Access::EXISTS) == Err(Errno::NOENT)
     }
 
-    /// Makes the directory of a new instance, locked.
+    /// Makes the directory of a new instance, locked. It takes its name when it is complete, in one step: whoever else
+    /// wants the name, or looks, finds it whole or not at all.
     pub(crate) fn create(&self, name: &str) -> Result<Owned, StateError> {
         let path = self.instances().join(name);
         let unusable = |error: Errno| StateError::Unusable { path: path.clone(), source: error.into() };
-        let mut made = rustix::fs::mkdir(&path, PRIVATE);
+        let fresh = self.passing(NEW, name);
+        let mut made = rustix::fs::mkdir(&fresh, PRIVATE);
         if made == Err(Errno::NOENT) {
             let parent = self.instances();
             fs::create_dir_all(&parent).map_err(|source| StateError::Unusable { path: parent, source })?;
-            made = rustix::fs::mkdir(&path, PRIVATE);
+            made = rustix::fs::mkdir(&fresh, PRIVATE);
+        } else if made == Err(Errno::EXIST) {
+            // An earlier process of this number left it.
+            let _ = fs::remove_dir_all(&fresh);
+            made = rustix::fs::mkdir(&fresh, PRIVATE);
         }
-        if made == Err(Errno::EXIST) && self.clear_remains(name) {
-            made = rustix::fs::mkdir(&path, PRIVATE);
-        }
-        match made {
-            Ok(()) => {}
-            Err(Errno::EXIST) => return Err(StateError::NameInUse(name.into())),
-            Err(error) => return Err(unusable(error)),
-        }
-        let lock = || -> Result<Owned, Errno> {
-            let dir = open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        made.map_err(unusable)?;
+        let fill = || -> Result<Owned, Errno> {
+            let dir = open(&fresh, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
             let lock = openat(&dir, LOCK, flags, PRIVATE_FILE)?;
             flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
             Ok(Owned { dir: Directory { dir, path: path.clone(), name: name.into() }, _lock: lock })
         };
-        lock().map_err(|error| {
-            let _ = fs::remove_dir_all(&path);
-            unusable(error)
-        })
+        // A directory replaces only an empty one, and that of an instance is never empty.
+        let place = || match rename(&fresh, &path) {
+            Err(Errno::EXIST | Errno::NOTEMPTY) => Err(StateError::NameInUse(name.into())),
+            other => other.map_err(unusable),
+        };
+        let placed = fill().map_err(unusable).and_then(|owned| {
+            place().or_else(|error| if self.clear_remains(name) { place() } else { Err(error) })?;
+            Ok(owned)
+        });
+        placed.inspect_err(|_| drop(fs::remove_dir_all(&fresh)))
     }
 
     /// Removes what a monitor left that was killed before it wrote any state.
     fn clear_remains(&self, name: &str) -> bool {
         let Ok(dir) = self.open(name) else { return false };
-        let stateless = matches!(dir.read_file(), Err(ref e) if e.kind() == io::ErrorKind::NotFound);
-        stateless && dir.lock().is_some() && fs::remove_dir_all(&dir.path).is_ok()
+        let stateless = || matches!(dir.read_file(), Err(ref e) if e.kind() == io::ErrorKind::NotFound);
+        stateless() && dir.remove().is_ok()
+    }
+
+    /// A name that no instance has, for a directory on its way in or out.
+    fn passing(&self, kind: &str, name: &str) -> PathBuf {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        self.instances().join(format!("{kind}{}-{count}-{name}", std::process::id()))
+    }
+
+    /// Removes a directory that was on its way when its process was killed.
+    fn clear_passing(&self, entry: &str) {
+        let rest = [NEW, OLD].iter().find_map(|kind| entry.strip_prefix(kind));
+        let Some((process, _)) = rest.and_then(|rest| rest.split_once('-')) else { return };
+        let lives = |process: u32| Path::new(&format!("/proc/{process}")).exists();
+        if process.parse().is_ok_and(lives) {
+            return;
+        }
+        let path = self.instances().join(entry);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        if let Ok(dir) = open(&path, flags, Mode::empty()) {
+            let directory = Directory { dir, path, name: entry.into() };
+            // Its process may live where its number is another.
+            if directory.exclusively().is_ok() {
+                let _ = fs::remove_dir_all(&directory.path);
+            }
+        }
     }
 
     /// Finds an instance by its name, or by the beginning of its id.
@@ -189,7 +230,9 @@ impl Home {
             entries => entries.map_err(|source| StateError::Unusable { path, source })?,
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut all: Vec<_> = names.filter_map(|name| self.open(&name).ok()).collect();
+        let (passing, names): (Vec<_>, Vec<_>) = names.partition(|name| name.starts_with('.'));
+        passing.iter().for_each(|entry| self.clear_passing(entry));
+        let mut all: Vec<_> = names.into_iter().filter_map(|name| self.open(&name).ok()).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
     }
@@ -264,17 +307,43 @@ impl Directory {
         self.lock().is_none()
     }
 
-    /// Removes all that is known of an instance that has ended.
+    /// The lock to itself, `None` when there is no lock any more; EBUSY when a living monitor has it.
+    fn exclusively(&self) -> Result<Option<OwnedFd>, Errno> {
+        let file = match openat(&self.dir, LOCK, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(None),
+            file => file?,
+        };
+        for _ in 0..LOOKS {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                // Perhaps somebody just looks.
+                Err(Errno::WOULDBLOCK) => std::thread::sleep(LOOK),
+                other => return other.map(|()| Some(file)),
+            }
+        }
+        Err(Errno::BUSY)
+    }
+
+    /// Removes all that is known of an instance that has ended. Of several who do so at once one does, and none removes a
+    /// new instance that has taken the name.
     ///
     /// # Errors
-    /// It cannot be removed.
+    /// It cannot be removed, or its monitor lives.
     pub fn remove(&self) -> Result<(), StateError> {
-        match fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StateError::Unusable { path: self.path.clone(), source: error })
-            }
-            _ => Ok(()),
+        let unusable = |source| StateError::Unusable { path: self.path.clone(), source };
+        let _lock = self.exclusively().map_err(|error| unusable(error.into()))?;
+        self.take_away().map_err(unusable)
+    }
+
+    /// Takes the name away, then the rest, in the hands of whoever has the lock.
+    fn take_away(&self) -> io::Result<()> {
+        let (there, ours) = (rustix::fs::stat(&self.path), rustix::fs::fstat(&self.dir)?);
+        if !there.is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)) {
+            return Ok(());
         }
+        let home = self.path.ancestors().nth(2).unwrap_or(&self.path);
+        let old = Home::at(home.into()).passing(OLD, &self.name);
+        rename(&self.path, &old)?;
+        fs::remove_dir_all(old)
     }
 }
 
@@ -286,6 +355,11 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
+    /// Forgets the instance.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        self.dir.take_away()
+    }
+
     /// Replaces the state.
     pub(crate) fn write(&self, state: &State) -> Result<(), StateError> {
         let write = || -> io::Result<()> {
@@ -359,6 +433,63 @@ mod tests {
         let (_folder, home) = home();
         drop(home.create("one").unwrap());
         home.create("one").unwrap();
+    }
+
+    #[test]
+    fn of_many_who_want_a_name_one_gets_it_and_lookers_do_not_disturb() {
+        let (_folder, home) = home();
+        for _ in 0..20 {
+            let made: usize = std::thread::scope(|scope| {
+                let create = || home.create("one").map(|owned| owned.write(&state("one")).map(|()| owned));
+                let all: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
+                let look = || {
+                    for directory in home.all().unwrap() {
+                        let _ = (directory.state(), directory.watched());
+                    }
+                };
+                (0..4).for_each(|_| drop(scope.spawn(look)));
+                let made: Vec<_> = all.into_iter().map(|thread| thread.join().unwrap()).collect();
+                for error in made.iter().filter_map(|made| made.as_ref().err()) {
+                    assert!(matches!(error, StateError::NameInUse(_)), "{error}");
+                }
+                made.iter().filter(|made| made.is_ok()).count()
+            });
+            assert_eq!(made, 1);
+            let old = home.find("one").unwrap();
+            old.remove().unwrap();
+            // A second who removes the old one leaves the new one alone.
+            let owned = home.create("one").unwrap();
+            old.remove().unwrap();
+            assert!(home.find("one").unwrap().watched());
+            owned.remove().unwrap();
+            assert!(home.find("one").is_err());
+        }
+        assert_eq!(fs::read_dir(home.instances()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_living_instance_is_not_removed() {
+        let (_folder, home) = home();
+        let owned = home.create("one").unwrap();
+        owned.write(&state("one")).unwrap();
+        assert!(home.find("one").unwrap().remove().is_err());
+        assert!(home.find("one").is_ok());
+    }
+
+    #[test]
+    fn what_was_on_its_way_when_its_process_was_killed_is_cleared() {
+        let (_folder, home) = home();
+        drop(home.create("one").unwrap());
+        for entry in [".new-4000000000-0-x", ".old-4000000000-0-x"] {
+            let path = home.instances().join(entry);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join(LOCK), "").unwrap();
+        }
+        let ours = home.passing(NEW, "y");
+        fs::create_dir(&ours).unwrap();
+        assert_eq!(home.all().unwrap().len(), 1);
+        assert_eq!(fs::read_dir(home.instances()).unwrap().count(), 2);
+        assert!(ours.exists());
     }
 
     #[test]

@@ -40,9 +40,9 @@ impl Answer {
     /// The descriptor that came along.
     ///
     /// # Errors
-    /// EIO when none did: this process has too many, or the broker is wrong.
+    /// EMFILE when none did: the host has no number left for it in this process.
     pub fn granted(self) -> Result<Granted, Errno> {
-        self.granted.ok_or(Errno::EIO)
+        self.granted.ok_or(Errno::EMFILE)
     }
 
     /// What came along, if something did.

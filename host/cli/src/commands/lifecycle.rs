@@ -112,7 +112,9 @@ impl Action {
             }
             Self::Wait => match monitor {
                 Some(monitor) => {
-                    Ok(Some(monitor.ended().map_err(unreachable)?.unwrap_or(KILLED_WITH_MONITOR)))
+                    let status = monitor.ended().map_err(unreachable)?.unwrap_or(KILLED_WITH_MONITOR);
+                    leave(&directory);
+                    Ok(Some(status))
                 }
                 None => Ok(Some(directory.state()?.exit_code.unwrap_or(KILLED_WITH_MONITOR))),
             },

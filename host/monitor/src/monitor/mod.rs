@@ -269,7 +269,7 @@ impl<'r> Monitor<'r> {
     /// Removes all that is known of it.
     fn forget(&self) {
         if let Some(owned) = &self.owned {
-            let _ = owned.dir.remove();
+            let _ = owned.remove();
         }
     }
 
