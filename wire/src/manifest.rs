@@ -35,7 +35,7 @@ mod read;
 mod tests;
 
 pub use draft::{Draft, set_build_id};
-use read::{Fields, check_header, offset_in, records, segment};
+use read::{Fields, check_header, is_shown, offset_in, records, segment};
 
 /// The first bytes of a manifest.
 pub const MAGIC: [u8; 8] = *b"\x7fKERNLET";
@@ -363,7 +363,8 @@ impl<'a> Sizes<'a> {
         let (size, rest) = bytes.split_first_chunk()?;
         let (&len, rest) = rest.split_first()?;
         let (name, rest) = rest.split_at_checked(len.into())?;
-        Some(((core::str::from_utf8(name).ok()?, u64::from(u32::from_le_bytes(*size))), rest))
+        let name = core::str::from_utf8(name).ok().filter(|name| is_shown(name))?;
+        Some(((name, u64::from(u32::from_le_bytes(*size))), rest))
     }
 
     /// The names with their sizes, as the writer ordered them.

@@ -245,6 +245,17 @@ mod tests {
     }
 
     #[test]
+    fn only_memory_that_the_limit_counts_is_mapped() {
+        for flags in [0x22, 0x02, 0x32, 0x4022, 0xc022, 0x10_0022] {
+            assert_eq!(native(9, [0, 4096, 3, flags, 0, 0]), RET_ALLOW, "{flags:#x}");
+        }
+        // MAP_SHARED, MAP_SHARED_VALIDATE, MAP_DROPPABLE, MAP_GROWSDOWN, MAP_LOCKED, MAP_HUGETLB, and none at all.
+        for flags in [0x21, 0x23, 0x28, 0x122, 0x2022, 0x4_0022, 0x20, 0x22 | 1 << 40] {
+            assert_eq!(native(9, [0, 4096, 3, flags, 0, 0]), RET_EPERM, "{flags:#x}");
+        }
+    }
+
+    #[test]
     fn datagrams_cannot_carry_flags_that_connect() {
         assert_eq!(native(307, [3, 0, 1, 0x40, 0, 0]), RET_ALLOW);
         assert_eq!(native(307, [3, 0, 1, 0x2000_0040, 0, 0]), RET_EPERM);

@@ -19,6 +19,9 @@ const LOADER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/loader"));
 const STACK: u64 = 1 << 20;
 /// Private writable memory beside the heap: the image's data, the stack's margin, the fault stack.
 const SLACK: u64 = 4 << 20;
+/// Addresses beside twice the memory, which a heap reserves before it uses them: the kernel's own tables for what is
+/// merely looked at are in no limit but this, 2 MB of them for each GB.
+const ADDRESSES: u64 = 16 << 30;
 /// Identities of instances that root started begin here: far from users, and one for each monitor.
 const FIRST_IDENTITY: u32 = 0x7000_0000;
 /// Connections and files that one instance may have open.
@@ -66,6 +69,11 @@ pub enum LaunchError {
     /// The image has more segments than the loader takes.
     #[error("the image has {0} segments, more than the loader takes")]
     TooManySegments(usize),
+    /// The image's own data needs more than the whole instance may have.
+    #[error(
+        "the image needs {0} bytes of memory for its own data, and the limit is {1}; give it more with -m"
+    )]
+    TooLarge(u64, u64),
     /// The loader could not be executed.
     #[error("cannot execute the loader: {0}")]
     Execute(Errno),
@@ -129,14 +137,19 @@ fn configuration(segments: &[Segment], entry: u64, memory: u64) -> Result<Config
         .ok_or(LaunchError::TooManySegments(segments.len()))?
         .copy_from_slice(segments);
     let data: u64 = segments.iter().filter(|s| s.flags & 2 != 0).map(|s| s.memory_size).sum();
-    // RLIMIT_DATA counts private writable memory; the numbers are those of getrlimit(2).
+    if data > memory {
+        return Err(LaunchError::TooLarge(data, memory));
+    }
+    let image = segments.last().map_or(0, |s| s.address.saturating_add(s.memory_size));
+    // RLIMIT_DATA counts private writable memory, RLIMIT_AS all addresses; the numbers are those of getrlimit(2).
     let list = [
         [2, memory.saturating_add(data).saturating_add(SLACK)],
         [3, STACK],
         [4, 0], // RLIMIT_CORE
         [6, 0], // RLIMIT_NPROC
         [7, descriptor_limit()],
-        [8, 0],  // RLIMIT_MEMLOCK
+        [8, 0], // RLIMIT_MEMLOCK
+        [9, memory.saturating_mul(2).saturating_add(image).saturating_add(ADDRESSES)],
         [10, 0], // RLIMIT_LOCKS
         [12, 0], // RLIMIT_MSGQUEUE
     ];
@@ -265,4 +278,23 @@ pub fn start_failure(status: i32) -> Option<&'static str> {
         248 => "the seccomp filter was refused (does this kernel have CONFIG_SECCOMP_FILTER?)",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_s_own_data_counts_as_memory() {
+        let data =
+            |memory_size| [Segment { address: 0x10_0000, memory_size, flags: 6, ..Segment::default() }];
+        let limits = |config: &Config| {
+            config.limits.iter().map(|[number, value]| (*number, *value)).collect::<Vec<_>>()
+        };
+        let config = configuration(&data(1 << 20), 0, 32 << 20).unwrap();
+        assert!(limits(&config).contains(&(2, (33 << 20) + SLACK)));
+        assert!(limits(&config).iter().any(|&(number, value)| number == 9 && value < 17 << 30));
+        let error = configuration(&data(1 << 30), 0, 32 << 20).map(drop).unwrap_err();
+        assert!(matches!(error, LaunchError::TooLarge(..)) && error.to_string().contains("-m"), "{error}");
+    }
 }

@@ -34,6 +34,11 @@ const fn call(number: u32, name: &'static str, checks: &'static [Check], reason:
 const SEND_FLAGS: &[Check] = &[Check::Masked(3, 0xffff_ffff, 0x40)];
 /// No PROT_EXEC.
 const NO_EXECUTE: &[Check] = &[Check::Masked(2, 4, 0)];
+/// The flags of a mapping that the limit on memory counts: MAP_PRIVATE with any of MAP_FIXED, MAP_ANONYMOUS,
+/// MAP_NORESERVE, MAP_POPULATE and MAP_FIXED_NOREPLACE. Shared memory and stacks (MAP_GROWSDOWN) are not counted by
+/// RLIMIT_DATA, and huge pages (MAP_HUGETLB) are everybody's.
+const COUNTED: u64 = !(0x10 | 0x20 | 0x4000 | 0x8000 | 0x10_0000);
+const MAPPINGS: &[Check] = &[Check::Masked(2, 4, 0), Check::Masked(3, COUNTED, 0x02)];
 /// IPPROTO_TCP with TCP_NODELAY or TCP_QUICKACK.
 const TCP_OPTIONS: &[Check] = &[Check::Masked(1, 0xffff_ffff, 6), Check::OneOf(2, &[1, 12])];
 /// MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_POPULATE_READ, MADV_POPULATE_WRITE.
@@ -65,7 +70,7 @@ pub const HOST_CALLS: &[HostCall] = &[
     call(217, "getdents64", &[], "directories of volumes"),
     call(47, "recvmsg", &[], "control messages; replies and descriptors of the broker"),
     call(7, "poll", &[], "waiting for a slow reader of standard output"),
-    call(9, "mmap", NO_EXECUTE, "memory"),
+    call(9, "mmap", MAPPINGS, "memory"),
     call(11, "munmap", &[], "memory"),
     call(10, "mprotect", NO_EXECUTE, "memory; protecting the image's relocated data"),
     call(28, "madvise", ADVICE, "memory"),

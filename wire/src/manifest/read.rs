@@ -130,8 +130,14 @@ fn digest(value: &[u8]) -> Option<Digest> {
     value.try_into().ok().map(Digest)
 }
 
+/// Text that can be shown on a terminal, whoever wrote it: without control characters, NUL among them.
 fn text(value: &[u8]) -> Option<&str> {
-    core::str::from_utf8(value).ok().filter(|text| !text.is_empty() && !text.contains('\0'))
+    core::str::from_utf8(value).ok().filter(|text| !text.is_empty() && is_shown(text))
+}
+
+/// Whether it has none of the control characters of ASCII and Latin-1.
+pub(super) fn is_shown(text: &str) -> bool {
+    !text.chars().any(|c| matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}'))
 }
 
 fn no_nul(value: &[u8]) -> Option<&[u8]> {

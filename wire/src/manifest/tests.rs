@@ -101,6 +101,16 @@ fn malformed_fields_are_refused_when_written() {
 }
 
 #[test]
+fn names_that_would_command_a_terminal_are_refused() {
+    for name in ["\u{1b}[2J", "a\nb", "a\u{9b}31m", "a\u{7f}"] {
+        let named = Draft { name: name.into(), ..draft() };
+        assert_eq!(named.encode().unwrap_err(), ManifestError::Malformed("name"), "{name:?}");
+        let sized = Draft { crates: vec![(name.into(), 1)], ..draft() };
+        assert_eq!(sized.encode().unwrap_err(), ManifestError::Malformed("list of crates"), "{name:?}");
+    }
+}
+
+#[test]
 fn every_prefix_is_refused() {
     let bytes = draft().encode().unwrap();
     for len in 0..bytes.len() {

@@ -36,6 +36,12 @@ pub fn run(name: &str) -> Option<Outcome> {
             .or_else(|error| if OUTSIDE { Ok(0) } else { Err(error) }),
         "write-to-text" => write_to_text(),
         "memory-bomb" => memory_bomb(),
+        // MAP_SHARED, MAP_GROWSDOWN, MAP_HUGETLB: memory that no limit counts.
+        "memory-bomb-shared" => bomb(0x21),
+        "memory-bomb-stack" => bomb(0x122),
+        "huge-pages" => call(9, [0, 2 << 20, DATA, 0x4_0022, usize::MAX, 0]).or_else(super::let_through),
+        // Half a terabyte of addresses, to be read only: what they cost is the kernel's tables.
+        "address-bomb" => call(9, [0, 1 << 39, 1, 0x4022, usize::MAX, 0]),
         "connect-by-fastopen" => fastopen(),
         // MADV_DONTFORK.
         "madvise" => set_up(9, [0, 4096, DATA, ANONYMOUS, usize::MAX, 0])
@@ -83,6 +89,16 @@ fn write_to_text() -> Outcome {
     unsafe {
         let byte = (code as *const u8).read_volatile();
         (code as *mut u8).write_volatile(byte);
+    }
+    Ok(0)
+}
+
+/// Takes a hundred megabytes by mappings with these flags.
+fn bomb(flags: usize) -> Outcome {
+    let piece = call(9, [0, 100 << 20, DATA, flags, usize::MAX, 0])?;
+    for page in 0..(100 << 20) / 4096 {
+        // SAFETY: the piece was just mapped for reading and writing.
+        unsafe { ((piece + page * 4096) as *mut u8).write_volatile(1) };
     }
     Ok(0)
 }
