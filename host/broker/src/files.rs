@@ -23,17 +23,23 @@ pub fn open(
     if how.has(F::WRITE) {
         volume.writable()?;
     }
-    // First only a look, which opens nothing: opening a device can do something.
+    // First only a look, which opens nothing: opening a device can do something. What was seen is what is opened then,
+    // whatever was put in its place since.
     let look = OFlags::PATH | flags & OFlags::NOFOLLOW;
-    match volume.resolve(path, look, Mode::empty()) {
+    let quietly = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = match volume.resolve(path, look, Mode::empty()) {
         Ok(_) if how.has(F::EXCLUSIVE) => return Err(Errno::EXIST),
-        Ok(seen) => drop(grantable(&fs::fstat(&seen)?)?),
-        Err(Errno::NOENT) if how.has(F::CREATE) => {}
+        Ok(seen) => {
+            grantable(&fs::fstat(&seen)?)?;
+            let flags = flags - OFlags::CREATE - OFlags::NOFOLLOW;
+            fs::open(by_descriptor(seen.as_fd()), flags | quietly, Mode::empty())?
+        }
+        // A new file; a pipe that somebody makes meanwhile does not block, and is refused below.
+        Err(Errno::NOENT) if how.has(F::CREATE) => {
+            volume.resolve(path, flags | quietly, Mode::from_raw_mode(mode & FILE_MODE))?
+        }
         Err(error) => return Err(error),
-    }
-    // Whoever shares the volume may have put something else there since: a pipe does not block, and is refused.
-    let create = if how.has(F::CREATE) { Mode::from_raw_mode(mode & FILE_MODE) } else { Mode::empty() };
-    let file = volume.resolve(path, flags | OFlags::NONBLOCK | OFlags::NOCTTY, create)?;
+    };
     let stat = fs::fstat(&file)?;
     grantable(&stat)?;
     fs::fcntl_setfl(&file, fs::fcntl_getfl(&file)? - OFlags::NONBLOCK)?;

@@ -12,6 +12,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+/// How much of answers may wait to be read, in bytes; the kernel doubles it, and counts about a kilobyte for the
+/// smallest. It holds [`MAX_OUTSTANDING`] answers, each of which may have a handle in the broker.
+const UNREAD: usize = 32 << 10;
+
 /// A broker at work on the monitor's end of the socket pair, on threads of its own; it ends when this is dropped, when
 /// the instance closes its end, and when that sends what is no message.
 ///
@@ -31,6 +35,7 @@ impl Service {
     /// The host is out of threads or descriptors.
     pub fn new(broker: Broker, socket: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&socket, false)?;
+        rustix::net::sockopt::set_socket_send_buffer_size(&socket, UNREAD)?;
         let socket = Arc::new(socket);
         crew::start(Served { broker, socket: socket.clone() }, MAX_OUTSTANDING)?;
         Ok(Self { socket })

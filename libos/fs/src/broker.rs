@@ -61,9 +61,8 @@ enum Slot {
 #[derive(Default)]
 struct State {
     next: u32,
+    /// Every request that was sent and not answered, wanted or not, and every answer that nobody has looked at yet.
     slots: SmallMap<u32, Slot>,
-    /// How many of the slots belong to a request that waits or has yet to look.
-    wanted: usize,
     /// Messages that found no room in the socket.
     outgoing: VecDeque<Vec<u8>>,
     pump: Option<Waker>,
@@ -95,7 +94,7 @@ pub async fn ask(request: &Request<'_>) -> Result<Answer, Errno> {
     let client = CLIENT.get();
     let room = || {
         let state = client.state.borrow();
-        (state.wanted < MAX_OUTSTANDING || state.failed.is_some()).then_some(())
+        (state.slots.len() < MAX_OUTSTANDING || state.failed.is_some()).then_some(())
     };
     client.room.until(room).await;
     client.send(request, Slot::Waiting(None))?.await
@@ -137,7 +136,6 @@ impl Client {
                 pump.wake();
             }
         }
-        state.wanted += usize::from(matches!(slot, Slot::Waiting(_)));
         state.slots.insert(id, slot);
         Ok(Pending { id })
     }
@@ -158,6 +156,7 @@ impl Client {
                 if let Reply::Opened { handle, .. } = reply {
                     close(handle);
                 }
+                self.room.wake_one();
             }
             // Nobody asked, or it was answered already.
             Some(Slot::Arrived(_)) | None => {}
@@ -253,7 +252,6 @@ impl Future for Pending {
                 Err(failed.unwrap_or(Errno::EIO))
             }
         };
-        state.wanted -= 1;
         drop(state);
         client.room.wake_one();
         Poll::Ready(result)
@@ -265,20 +263,14 @@ impl Drop for Pending {
         let client = CLIENT.get();
         let mut state = client.state.borrow_mut();
         let Some(slot) = state.slots.get_mut(&self.id) else { return };
-        let was = core::mem::replace(slot, Slot::Abandoned);
-        match was {
-            // A request for which nobody ever waited, such as a close.
-            Slot::Abandoned => return,
-            Slot::Waiting(_) => state.wanted -= 1,
-            Slot::Arrived(answer) => {
-                state.wanted -= 1;
-                state.slots.remove(&self.id);
-                drop(state);
-                if let Ok(Reply::Opened { handle, .. }) = answer.reply() {
-                    close(handle);
-                }
+        // Its answer is still to come, unless it is there.
+        if let Slot::Arrived(answer) = core::mem::replace(slot, Slot::Abandoned) {
+            state.slots.remove(&self.id);
+            drop(state);
+            if let Ok(Reply::Opened { handle, .. }) = answer.reply() {
+                close(handle);
             }
+            client.room.wake_one();
         }
-        client.room.wake_one();
     }
 }
