@@ -56,7 +56,7 @@ async fn descriptors(path: &str) -> Outcome {
 
 /// Fills a file until that fails.
 async fn fill(path: &str) -> Outcome {
-    let bytes = kernlet::alloc::vec![7; 1 << 20];
+    let bytes = kernlet::alloc::vec![7; 4 << 20];
     fs::write(path, &bytes).await.map(|()| 0).map_err(|error| error.0)
 }
 
