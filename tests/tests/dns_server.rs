@@ -21,10 +21,11 @@ const HEAD: &str = "$TTL 60\n@ SOA ns h 1 7200 3600 1209600 60\n NS ns\nns A 192
 impl Server {
     /// Serves one zone, good.test, with `options` of the program.
     fn start(zone: &str, options: &[&str]) -> Self {
-        Self::publishing(zone, options, &[])
+        Self::with(zone, options, &[])
     }
 
-    fn publishing(zone: &str, options: &[&str], ports: &[&str]) -> Self {
+    /// The same with options of kernlet, too.
+    fn with(zone: &str, options: &[&str], kernlet: &[&str]) -> Self {
         let user = User::ordinary();
         let zones = user.folder("zones");
         write(&zones, zone);
@@ -33,7 +34,7 @@ impl Server {
         let volume = format!("{}:/zones:ro", zones.display());
         let image = image("apps/dns");
         let mut all = vec!["-p", &udp, "-p", &tcp, "-v", &volume];
-        all.extend(ports.iter().flat_map(|port| ["-p", port]));
+        all.extend(kernlet);
         all.extend([image.to_str().expect("temporary paths are UTF-8"), "--"]);
         all.extend(options);
         let name = user.detached(all);
@@ -172,7 +173,7 @@ fn counters_are_read_by_curl() {
     need("curl", "curl");
     let metrics = free_port();
     let published = format!("{metrics}:9153/tcp");
-    let server = Server::publishing(&zone(7), &["--metrics", "9153"], &[&published]);
+    let server = Server::with(&zone(7), &["--metrics", "9153"], &["-p", &published]);
     let curl = |path: &str| {
         let mut command = Command::new("curl");
         finish(command.args(["-s", "-i", "-m", "10", &format!("http://127.0.0.1:{metrics}{path}")])).out
@@ -265,6 +266,27 @@ fn no_query_is_lost_or_wrong_while_a_large_zone_is_read_again() {
     assert_eq!(lost, 0);
     let log = server.user.logs(&server.name);
     assert!(log.contains("good.test.zone:200006: unknown record type FOO"), "{log}");
+}
+
+#[test]
+fn a_zone_that_does_not_fit_into_memory_is_refused_and_others_are_served() {
+    let large: String = (0..300_000).map(|n| format!("host{n} A 10.0.0.1\n")).collect();
+    let server = Server::with(&zone(7), &[], &["-m", "16M"]);
+    for origin in ["large.test", "good.test"] {
+        std::fs::write(server.zones.join("new"), zone(8) + &large).expect("writable");
+        std::fs::rename(server.zones.join("new"), server.zones.join(format!("{origin}.zone")))
+            .expect("writable");
+        server.hang_up();
+        let refused = format!("the zone {origin}. ");
+        eventually("the zone is refused", || server.user.logs(&server.name).contains(&refused));
+    }
+    let log = server.user.logs(&server.name);
+    assert!(
+        log.contains("does not fit into memory") && log.contains("good.test. goes on being served"),
+        "{log}"
+    );
+    assert_eq!(server.address("www.good.test"), "192.0.2.7");
+    assert!(server.dig(&["large.test", "SOA"]).contains("status: REFUSED"));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use server::{Shared, metrics, tcp, udp};
 #[kernlet::main]
 async fn main() -> Result<u8, Error> {
     let arguments = kernlet::env::args().skip(1).map(|argument| argument.into_owned());
-    let options = match Options::parse(arguments) {
+    let mut options = match Options::parse(arguments) {
         Ok(Wish::Serve(options)) => *options,
         Ok(Wish::Help) => {
             print!("{USAGE}");
@@ -31,6 +31,10 @@ async fn main() -> Result<u8, Error> {
             return Ok(2);
         }
     };
+    if let Err(problem) = options.read_secret().await {
+        eprintln!("dns: {problem}");
+        return Ok(2);
+    }
     let mut signals = Signals::new(&[SIGHUP, SIGTERM, SIGINT]);
     let any = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
     let (port, watch, counters) = (options.port, options.watch, options.metrics);
@@ -59,6 +63,9 @@ async fn main() -> Result<u8, Error> {
     }
 }
 
+/// How long after looking at the zone files nothing but SIGHUP has them looked at again.
+const CALM: Duration = Duration::from_secs(1);
+
 /// Tells the task that loads zones of a SIGHUP.
 struct Hangup {
     came: Cell<bool>,
@@ -77,5 +84,7 @@ async fn follow(mut loader: Loader, shared: Rc<Shared>, hangup: Rc<Hangup>, watc
         shared.notified.set(false);
         let all = hangup.came.take();
         loader.load(&shared, !all).await;
+        // However many NOTIFY come, looking takes little of the time.
+        let _ = timeout(CALM, changes.until(|| hangup.came.get().then_some(()))).await;
     }
 }

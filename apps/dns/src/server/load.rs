@@ -39,6 +39,20 @@ async fn open(path: &str) -> (Result<File, kernlet::Error>, Stamp) {
     (file, stamp)
 }
 
+/// Reads a small file.
+pub async fn small(path: &str) -> Result<Vec<u8>, kernlet::Error> {
+    let mut text = Vec::new();
+    let mut files = Files {
+        directory: "",
+        open: Vec::new(),
+        stamps: Vec::new(),
+        changed: false,
+        since: Instant::now(),
+        longest: Duration::ZERO,
+    };
+    files.piece(path, 0, &mut text).await.map(|_| text)
+}
+
 async fn stamp(path: &str, file: &File) -> Stamp {
     let metadata = file.metadata().await.ok();
     Stamp { path: path.into(), is: metadata.map(|it| [it.inode, it.size, it.modified, it.changed]) }
@@ -116,6 +130,23 @@ impl Loader {
         let directory = &self.directory;
         let start = Instant::now();
         let (result, stamps, longest) = read(shared, origin, directory, file).await;
+        self.take(shared, result, start, longest, origin, file);
+        self.known.retain(|known| known.origin != *origin);
+        self.known.push(Known { origin: origin.clone(), stamps });
+    }
+
+    /// Serves what was read, or says what is wrong with it.
+    #[inline(never)]
+    fn take(
+        &self,
+        shared: &Shared,
+        result: Result<Zone, ZoneErrors>,
+        start: Instant,
+        longest: Duration,
+        origin: &Name,
+        file: &str,
+    ) {
+        let directory = &self.directory;
         match result {
             Ok(zone) => {
                 log::info!(
@@ -139,8 +170,6 @@ impl Loader {
                 log::error!("{directory}/{file}: the zone {origin} {what}");
             }
         }
-        self.known.retain(|known| known.origin != *origin);
-        self.known.push(Known { origin: origin.clone(), stamps });
     }
 }
 

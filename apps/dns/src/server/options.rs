@@ -20,6 +20,7 @@ An authoritative DNS server: serves every NAME.zone file as the zone NAME.
   --chaos-id TEXT          tell TEXT to who asks for id.server or hostname.bind
   --chaos-version TEXT     tell TEXT to who asks for version.server or version.bind
   --cookie-secret HEX      make server cookies with these 128 bits, shared with other servers (random)
+  --cookie-secret-file FILE  the same from a file
   --require-cookie         answer UDP queries that have a client cookie only with BADCOOKIE
   --no-cookies             do not know the COOKIE option
   --rate-limit N           send at most N equal replies a second to one network over UDP (0: any number)
@@ -36,6 +37,8 @@ pub struct Options {
     pub port: u16,
     /// Where the zone files are.
     pub zones: String,
+    /// Where the secret of server cookies is.
+    pub secret_file: Option<String>,
     /// How often to look for changed zone files, in seconds.
     pub watch: u32,
     /// The policy.
@@ -66,6 +69,7 @@ impl Options {
         let mut options = Self {
             port: 53,
             zones: "/zones".into(),
+            secret_file: None,
             watch: 0,
             policy: Policy { notify: Networks([Network::ALL].into()), ..Policy::default() },
             rate: 0,
@@ -105,7 +109,7 @@ impl Options {
                 secret
             };
             options.policy.cookies = Some(Cookies::new(secret.unwrap_or_else(random)));
-        } else if options.policy.require_cookie || secret.is_some() {
+        } else if options.policy.require_cookie || secret.is_some() || options.secret_file.is_some() {
             return Err("--no-cookies contradicts --require-cookie and --cookie-secret".into());
         }
         Ok(Wish::Serve(options.into()))
@@ -138,10 +142,8 @@ impl Options {
             "--nsid" => self.policy.nsid = Some(text(value).ok_or_else(|| wrong(TEXT))?),
             "--chaos-id" => self.policy.identity = Some(text(value).ok_or_else(|| wrong(TEXT))?),
             "--chaos-version" => self.policy.version = Some(text(value).ok_or_else(|| wrong(TEXT))?),
-            "--cookie-secret" => {
-                let bits = u128::from_str_radix(value, 16).ok().filter(|_| value.len() == 32);
-                *secret = Some(bits.ok_or_else(|| wrong("32 hexadecimal digits"))?.to_be_bytes());
-            }
+            "--cookie-secret" => *secret = Some(bits(value).ok_or_else(|| wrong("32 hexadecimal digits"))?),
+            "--cookie-secret-file" => self.secret_file = Some(value.into()),
             "--rate-limit" => self.rate = number(0, 1_000_000)?,
             "--rate-limit-slip" => self.slip = number(0, 100)?,
             "--tcp-connections" => self.connections = number(1, 100_000)? as usize,
@@ -151,6 +153,28 @@ impl Options {
         }
         Ok(())
     }
+}
+
+impl Options {
+    /// Reads the file with the secret of server cookies, if one is named.
+    pub async fn read_secret(&mut self) -> Result<(), String> {
+        let Some(file) = &self.secret_file else { return Ok(()) };
+        let text = super::load::small(file)
+            .await
+            .map_err(|error| format!("--cookie-secret-file: {file}: {error}"))?;
+        let secret = core::str::from_utf8(text.trim_ascii()).ok().and_then(bits);
+        let secret = secret.ok_or_else(|| {
+            format!("--cookie-secret-file: {file}: what is in it is not 32 hexadecimal digits")
+        })?;
+        self.policy.cookies = Some(Cookies::new(secret));
+        Ok(())
+    }
+}
+
+/// 128 bits in hexadecimal.
+fn bits(text: &str) -> Option<[u8; 16]> {
+    let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u128::from_str_radix(text, 16).ok().filter(|_| digits).map(u128::to_be_bytes)
 }
 
 const NETWORKS: &str = "a list of networks such as 10.0.0.0/8,2001:db8::/32,192.0.2.1";

@@ -88,13 +88,9 @@ async fn connection(stream: &TcpStream, address: IpAddr, shared: &Shared) -> Res
     }
 }
 
-/// Sends, as long as the peer takes something now and then.
-async fn send(stream: &TcpStream, shared: &Shared, mut bytes: &[u8]) -> Result<(), Error> {
-    while !bytes.is_empty() {
-        let count = timeout(shared.idle, stream.write(bytes)).await.map_err(|_| Error::ETIMEDOUT)??;
-        bytes = &bytes[count..];
-    }
-    Ok(())
+/// Sends a message, which the peer must take before its connection would count as idle.
+async fn send(stream: &TcpStream, shared: &Shared, message: &[u8]) -> Result<(), Error> {
+    timeout(shared.idle, stream.write_all(message)).await.map_err(|_| Error::ETIMEDOUT)?
 }
 
 /// What `write` makes, with its length in front.

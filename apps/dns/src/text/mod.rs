@@ -45,24 +45,10 @@ pub(crate) async fn load<S: Source>(
     file: &str,
     source: &mut S,
 ) -> Result<Zone, ZoneErrors> {
-    let builder = match Builder::new(origin, hash) {
-        Ok(builder) => builder,
-        Err(problem) => return Err(ZoneErrors(vec![ZoneError { file: file.into(), line: 0, problem }])),
-    };
-    let wire = origin.wire();
-    let (node, node_hash) = (builder.tree.apex, builder.tree.apex_hash);
-    let mut reader = Reader {
-        builder,
-        open: Vec::new(),
-        origin: Origin { labels: wire[..wire.len() - 1].into(), node, hash: node_hash },
-        owner: None,
-        default_ttl: None,
-        last_ttl: None,
-        soa_minimum: None,
-        last_type: None,
-        buffer: NameBuffer::new(),
-    };
-    reader.open(file, Place { file: 0, line: 0 });
+    let refused = |problem| ZoneErrors(vec![ZoneError { file: file.into(), line: 0, problem }]);
+    let builder = Builder::new(origin, hash).map_err(refused)?;
+    // What is large is on the heap: the task that waits meanwhile holds but pointers to it.
+    let mut reader = Reader::new(builder, origin, file);
     loop {
         match reader.step() {
             Progress::Done => break,
@@ -77,7 +63,7 @@ pub(crate) async fn load<S: Source>(
     if !reader.builder.errors.is_empty() {
         return Err(ZoneErrors(reader.builder.errors));
     }
-    let mut assembly = Assembly::new(reader.builder);
+    let mut assembly = reader.assembly().map_err(refused)?;
     while !assembly.step() {
         source.pause().await;
     }
@@ -144,6 +130,31 @@ struct Reader {
 }
 
 impl Reader {
+    #[inline(never)]
+    fn new(builder: Builder, origin: &Name, file: &str) -> Box<Self> {
+        let wire = origin.wire();
+        let (node, hash) = (builder.tree.apex, builder.tree.apex_hash);
+        let mut reader = Box::new(Self {
+            builder,
+            open: Vec::new(),
+            origin: Origin { labels: wire[..wire.len() - 1].into(), node, hash },
+            owner: None,
+            default_ttl: None,
+            last_ttl: None,
+            soa_minimum: None,
+            last_type: None,
+            buffer: NameBuffer::new(),
+        });
+        reader.open(file, Place { file: 0, line: 0 });
+        reader
+    }
+
+    /// Goes on with what was read.
+    #[inline(never)]
+    fn assembly(self: Box<Self>) -> Result<Box<Assembly>, Problem> {
+        Assembly::new(self.builder).map(Box::new)
+    }
+
     /// Begins with a file.
     fn open(&mut self, name: &str, place: Place) {
         let file = self.builder.files.len() as u16;
@@ -154,6 +165,7 @@ impl Reader {
     }
 
     /// Takes note of what came of reading the innermost file.
+    #[inline(never)]
     fn came(&mut self, read: Result<usize, Box<str>>) {
         let Some(open) = self.open.last_mut() else { return };
         match read {
@@ -169,6 +181,7 @@ impl Reader {
     }
 
     /// Understands some records of the innermost file; what is wrong inside is noted.
+    #[inline(never)]
     fn step(&mut self) -> Progress {
         let depth = self.open.len();
         if self.builder.errors.len() >= crate::zone::MOST_ERRORS {
@@ -187,6 +200,11 @@ impl Reader {
             false => text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1),
         };
         let start = open.done.min(end);
+        let place = Place { file, line: open.line };
+        if let Err(problem) = self.builder.reserve(text.len() - start, AT_ONCE) {
+            self.builder.error(place, problem);
+            return Progress::Done;
+        }
         let mut lexer = Lexer::new(&text[start..end], open.line, !ended);
         let (mut done, mut line);
         let mut left = AT_ONCE;
@@ -204,7 +222,11 @@ impl Reader {
                 break;
             }
             if let Err(problem) = result {
+                let full = problem == Problem::NoMemory;
                 self.builder.error(place, problem);
+                if full {
+                    return Progress::Done;
+                }
                 lexer.skip_record();
                 if lexer.short {
                     break;

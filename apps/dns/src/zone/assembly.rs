@@ -5,11 +5,11 @@ use super::build::{Builder, Groups, Place};
 use super::chain::Chain;
 use super::denial::Denial;
 use super::rrset::{FIXED, Rrset, TTL_AT};
-use super::tree::{NO_NODE, Node, NodeId};
+use super::tree::{NO_NODE, Node, NodeId, filled};
 use super::{Problem, Zone, ZoneError, read_u16, read_u32};
 use crate::answer::Tail;
 use crate::rtype as t;
-use alloc::vec;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// A zone that is put together.
@@ -58,12 +58,18 @@ static PHASES: [Phase; 14] = [
 ];
 
 impl Assembly {
-    pub(crate) fn new(builder: Builder) -> Self {
-        let ends = vec![0; builder.tree.nodes.len()];
-        let order = vec![0; builder.staged.len()];
-        let data = Vec::with_capacity(builder.data.len() + 64);
-        let (groups, chain) = (Groups::default(), Chain::default());
-        Self { builder, order, ends, groups, data, records: 0, chain, phase: 0, done: 0 }
+    /// Begins, if there is memory for it.
+    pub(crate) fn new(builder: Builder) -> Result<Self, Problem> {
+        let (nodes, records) = (builder.tree.nodes.len(), builder.staged.len());
+        let (ends, order) = (filled(nodes, 0)?, filled(records, 0)?);
+        let (mut data, groups, chain) = (Vec::new(), Groups::default(), Chain::default());
+        // The SOA record is there twice.
+        let size = builder.data.len() + 1024;
+        data.try_reserve_exact(size).map_err(|_| Problem::NoMemory)?;
+        // RRsets are still to come, at most one for each record.
+        let mut builder = builder;
+        builder.rrsets.try_reserve_exact(records.min(nodes * 2)).map_err(|_| Problem::NoMemory)?;
+        Ok(Self { builder, order, ends, groups, data, records: 0, chain, phase: 0, done: 0 })
     }
 
     /// Does a little; true when nothing is left to do but to [finish](Assembly::finish).
@@ -166,8 +172,10 @@ impl Assembly {
     }
 
     /// The zone; without one there are errors.
-    pub(crate) fn finish(mut self) -> Result<Zone, Vec<ZoneError>> {
-        let builder = &mut self.builder;
+    #[inline(never)]
+    pub(crate) fn finish(self: Box<Self>) -> Result<Zone, Vec<ZoneError>> {
+        let mut this = *self;
+        let builder = &mut this.builder;
         let (soa, ns) = (builder.apex_set(t::SOA), builder.apex_set(t::NS));
         let top = Place { file: 0, line: 1 };
         if soa.is_none() {
@@ -177,18 +185,18 @@ impl Assembly {
             builder.error(top, Problem::NoNs);
         }
         let (Some(soa), Some(ns), true) = (soa, ns, builder.errors.is_empty()) else {
-            return Err(self.builder.errors);
+            return Err(this.builder.errors);
         };
         let secure = builder.is_secure();
-        let mut data = self.data;
+        let mut data = this.data;
         let negative_soa = negative(&mut data, soa);
         // The SOA record ends with five numbers, of which the first is the serial.
         let serial = read_u32(&data[(soa.start + soa.length) as usize - 20..]);
-        let Builder { origin, mut tree, mut rrsets, warnings, .. } = self.builder;
+        let Builder { origin, mut tree, mut rrsets, warnings, .. } = this.builder;
         data.shrink_to_fit();
         rrsets.shrink_to_fit();
         tree.shrink();
-        let denial = if secure { self.chain.finish() } else { Denial::None };
+        let denial = if secure { this.chain.finish() } else { Denial::None };
         let mut zone = Zone {
             origin,
             tree,
@@ -202,7 +210,7 @@ impl Assembly {
             servers: Default::default(),
             nothing: Default::default(),
             serial,
-            records: self.records,
+            records: this.records,
             warnings,
             queries: Default::default(),
         };
@@ -210,10 +218,10 @@ impl Assembly {
         for server in servers {
             zone.tree.nodes[server as usize].flags |= Node::SERVER;
         }
-        let prepare = |set: &Rrset, dnssec| Tail::prepare(&zone, set, dnssec).unwrap_or_default();
-        let servers = [prepare(&ns, false), prepare(&ns, secure)];
-        let nothing = [prepare(&negative_soa, false), prepare(&negative_soa, secure)];
-        (zone.servers, zone.nothing) = (servers, nothing);
+        let tails = [(&ns, false), (&ns, secure), (&negative_soa, false), (&negative_soa, secure)]
+            .map(|(set, dnssec)| Tail::prepare(&zone, set, dnssec).unwrap_or_default());
+        let [plain, signed, nothing, signed_nothing] = tails;
+        (zone.servers, zone.nothing) = ([plain, signed], [nothing, signed_nothing]);
         Ok(zone)
     }
 }

@@ -43,6 +43,10 @@ pub(crate) struct Builder {
 /// More errors, or warnings, than this are not collected.
 pub(crate) const MOST_ERRORS: usize = 20;
 
+/// What is to stay free for others while a zone is read: this part of its data so far, but no more than this.
+const SPARE: usize = 4;
+const MOST_SPARE: usize = 2 << 20;
+
 impl Builder {
     pub(crate) fn new(origin: &Name, hash: NameHash) -> Result<Self, Problem> {
         Ok(Self {
@@ -55,6 +59,14 @@ impl Builder {
             errors: Vec::new(),
             warnings: Vec::new(),
         })
+    }
+
+    /// Makes sure that there is memory for what `text` octets of records may become, and some more for others.
+    pub(crate) fn reserve(&mut self, text: usize, records: usize) -> Result<(), Problem> {
+        // The data of a record takes at most about four times its text, and some octets are fixed.
+        let data = self.data.try_reserve(4 * text + 32 * records);
+        let spare = Vec::<u8>::new().try_reserve_exact((self.data.len() / SPARE).min(MOST_SPARE));
+        data.and(self.staged.try_reserve(records)).and(spare).map_err(|_| Problem::NoMemory)
     }
 
     fn located(&self, place: Place, problem: Problem) -> ZoneError {

@@ -6,7 +6,7 @@ use super::build::Place;
 use super::denial::{Denial, HASH, Nsec3, Spot, base32hex, first, unbase32hex};
 use super::read_u16;
 use super::rrset::{FIXED, Rrset};
-use super::tree::{NO_NODE, Node, NodeId, Tree};
+use super::tree::{NO_NODE, Node, NodeId, Tree, filled};
 use crate::answer::Path;
 use crate::name::MAX_NAME;
 use crate::rtype as t;
@@ -109,10 +109,13 @@ impl Assembly {
             let place = self.place_of(self.builder.tree.apex, t::NSEC3PARAM);
             return self.builder.error(place, Problem::TooManyIterations(iterations));
         }
-        let nothing = vec![NO_NODE; self.nodes()];
-        let (salt, matching) = (salt.into(), nothing.clone());
+        let salt = salt.into();
+        let (Ok(matching), Ok(wildcard)) = (filled(self.nodes(), NO_NODE), filled(self.nodes(), NO_NODE))
+        else {
+            return self.builder.error(Place { file: 0, line: 1 }, Problem::NoMemory);
+        };
         (self.chain.first, self.chain.next) = (NO_NODE, NO_NODE);
-        self.chain.nsec3 = Some(Nsec3 { iterations, salt, matching, wildcard: nothing, ..Nsec3::default() });
+        self.chain.nsec3 = Some(Nsec3 { iterations, salt, matching, wildcard, ..Nsec3::default() });
     }
 
     /// How many NSEC records there are.

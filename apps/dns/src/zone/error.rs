@@ -76,6 +76,8 @@ pub enum Problem {
     TooManyRecords(Box<str>),
     /// More data than a zone can hold.
     TooLarge,
+    /// The memory does not suffice for the zone, beside what is served.
+    NoMemory,
     /// A record, or a line, that is longer than any record can be.
     LineTooLong,
     /// An NSEC or NSEC3 record that the chain does not lead on from, or to.
@@ -132,6 +134,7 @@ impl fmt::Display for Problem {
             Unreadable(file, why) => write!(f, "cannot read {file}: {why}"),
             TooManyRecords(name) => write!(f, "{name} has more than 65535 records of one type"),
             TooLarge => f.write_str("the zone is too large"),
+            NoMemory => f.write_str("the zone does not fit into memory; give the instance more with -m"),
             LineTooLong => f.write_str("the line or record is longer than 1 MiB, which no record needs"),
             BrokenChain(name) => {
                 write!(f, "the chain of NSEC or NSEC3 records is broken at {name}; sign the zone again")

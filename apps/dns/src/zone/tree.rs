@@ -66,6 +66,14 @@ struct Slot {
 
 const EMPTY: Slot = Slot { tag: 0, node: NO_NODE };
 
+/// A list of equal elements, if there is memory for it.
+pub(super) fn filled<T: Clone>(count: usize, element: T) -> Result<Vec<T>, Problem> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count).map_err(|_| Problem::NoMemory)?;
+    list.resize(count, element);
+    Ok(list)
+}
+
 /// All names of a zone, with those that its records point at.
 pub(crate) struct Tree {
     pub(crate) hash: NameHash,
@@ -154,12 +162,14 @@ impl Tree {
             depth: above.depth + 1,
             wildcard: NO_NODE,
         };
+        // At most three quarters full.
+        if (self.nodes.len() + 1) * 4 > self.slots.len() * 3 {
+            self.grow()?;
+        }
+        self.labels.try_reserve(label.len()).map_err(|_| Problem::NoMemory)?;
+        self.nodes.try_reserve(1).map_err(|_| Problem::NoMemory)?;
         self.labels.extend_from_slice(label);
         self.nodes.push(node);
-        // At most three quarters full.
-        if self.nodes.len() * 4 > self.slots.len() * 3 {
-            self.grow();
-        }
         self.occupy(Slot { tag: hash as u32, node: id });
         Ok(id)
     }
@@ -173,14 +183,15 @@ impl Tree {
         self.slots[at] = slot;
     }
 
-    fn grow(&mut self) {
-        let size = self.slots.len() * 2;
-        let old = core::mem::replace(&mut self.slots, vec![EMPTY; size]);
+    fn grow(&mut self) -> Result<(), Problem> {
+        let larger = filled(self.slots.len() * 2, EMPTY)?;
+        let old = core::mem::replace(&mut self.slots, larger);
         for slot in old {
             if slot.node != NO_NODE {
                 self.occupy(slot);
             }
         }
+        Ok(())
     }
 
     /// Finds or makes the node whose name is `labels` (wire form, in lower case) in front of `parent`'s.
