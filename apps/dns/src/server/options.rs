@@ -4,6 +4,7 @@ use dns::{Any, Cookies, Network, Networks, Policy};
 use kernlet::alloc::boxed::Box;
 use kernlet::alloc::format;
 use kernlet::alloc::string::String;
+use kernlet::alloc::vec::Vec;
 
 /// What `--help` says.
 pub const USAGE: &str = "\
@@ -92,7 +93,7 @@ impl Options {
                 }
                 "--require-cookie" => options.policy.require_cookie = true,
                 "--no-cookies" => cookies = false,
-                _ if !USAGE.contains(&format!("  {name} ")) => {
+                _ if !name.starts_with("--") || !USAGE.split_ascii_whitespace().any(|word| word == name) => {
                     return Err(format!("unknown option `{name}`; --help lists all"));
                 }
                 _ => {
@@ -173,15 +174,26 @@ impl Options {
 
 /// 128 bits in hexadecimal.
 fn bits(text: &str) -> Option<[u8; 16]> {
-    let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    u128::from_str_radix(text, 16).ok().filter(|_| digits).map(u128::to_be_bytes)
+    let mut bits = [0; 16];
+    let digits = text.as_bytes();
+    if digits.len() != 32 {
+        return None;
+    }
+    for (n, &digit) in digits.iter().enumerate() {
+        bits[n / 2] = bits[n / 2] << 4 | (digit as char).to_digit(16)? as u8;
+    }
+    Some(bits)
 }
 
 const NETWORKS: &str = "a list of networks such as 10.0.0.0/8,2001:db8::/32,192.0.2.1";
 const TEXT: &str = "a text of 1 to 128 characters";
 
-fn networks(value: &str) -> Option<kernlet::alloc::vec::Vec<Network>> {
-    value.split(',').map(|part| part.trim().parse().ok()).collect()
+fn networks(value: &str) -> Option<Vec<Network>> {
+    let mut networks = Vec::new();
+    for part in value.split(',') {
+        networks.push(part.trim_ascii().parse().ok()?);
+    }
+    Some(networks)
 }
 
 fn text(value: &str) -> Option<Box<[u8]>> {
