@@ -5,9 +5,11 @@
 //! 3. *Hostile text and packets* cost time and memory in proportion to their length, and never panic.
 //! 4. *A zone is served whole or not at all*: what is wrong with it is said with file and line.
 //! 5. Where the standards leave room, answers are those of NSD 4; the tests compare the two.
+//! 6. *Nobody waits long*: zones are read in steps of microseconds, between which queries are answered.
 //!
-//! Start with [`Zones`]: it reads zones ([`Zones::load`]), replaces them one at a time ([`Zones::insert`]), and
-//! answers queries ([`Zones::answer`]). [`Frames`] cuts a TCP stream into queries.
+//! Start with [`Zones`]: it reads zones ([`Zones::load`], or piece by piece with [`Zones::reader`]), replaces them one at
+//! a time ([`Zones::insert`]), and answers queries ([`Zones::respond`]) as a [`Policy`] says. [`Transfer`] sends a whole
+//! zone, [`Limiter`] bounds replies, [`Counters`] count them, and [`Frames`] cuts a TCP stream into queries.
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]

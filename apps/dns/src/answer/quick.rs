@@ -64,7 +64,8 @@ pub(super) fn answer(zone: &Zone, query: &Query, out: &mut [u8]) -> Option<Quick
         return None;
     }
     let (stored, count) = match signed {
-        true => (zone.stored_with_signatures(set), set.count + set.signatures),
+        // Where the sum is too large the records are too long, too.
+        true => (zone.stored_with_signatures(set), set.count.wrapping_add(set.signatures)),
         false => (zone.stored(set), set.count),
     };
     let at = query.end + stored.len();
