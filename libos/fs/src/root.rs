@@ -15,7 +15,7 @@ pub(crate) fn root() -> Result<Erofs<'static>, Errno> {
     let place = manifest().and_then(|m| m.root).ok_or(Errno::ENOENT)?;
     let at = usize::try_from(place.offset).map_err(|_| Errno::EIO)?;
     let end = usize::try_from(place.len).ok().and_then(|n| at.checked_add(n)).ok_or(Errno::EIO)?;
-    Erofs::new(sealed::segment().get(at..end).ok_or(Errno::EIO)?)
+    Erofs::new(sealed::whole().get(at..end).ok_or(Errno::EIO)?)
 }
 
 /// What is known of a file of the root.

@@ -128,6 +128,16 @@ pub const PT_LOAD: u32 = 1;
 
 /// See [`crate::sealed::segment`].
 pub fn sealed_segment() -> &'static [u8] {
+    sealed(|_, _, _| false)
+}
+
+/// See [`crate::sealed::whole`].
+pub fn sealed_whole() -> &'static [u8] {
+    sealed(|start, end, offset| door() == Door::Vm && vm::root::attach(start, end, offset))
+}
+
+/// What is sealed: as much as was loaded, or all of it when `attach` gets the rest from its place in the image's file.
+fn sealed(attach: impl FnOnce(usize, usize, usize) -> bool) -> &'static [u8] {
     let headers = headers();
     let Some(manifest) = headers.iter().find(|h| h.kind == PT_KERNLET) else { return &[] };
     let holds =
@@ -137,8 +147,8 @@ pub fn sealed_segment() -> &'static [u8] {
     let start = base() + (manifest.address - LINKED_BASE as u64) as usize;
     // A monitor that keeps a large root on a disk says here how much belongs to the manifest.
     let whole = manifest.memory_size as usize;
-    let rest = || vm::root::attach(start + loaded, start + whole, manifest.offset as usize + loaded);
-    let length = if whole > loaded && door() == Door::Vm && rest() { whole } else { loaded };
+    let rest = || attach(start + loaded, start + whole, manifest.offset as usize + loaded);
+    let length = if whole > loaded && rest() { whole } else { loaded };
     // SAFETY: both doors map every PT_LOAD of the image, and nothing writes to this one; the rest comes when it is read.
     unsafe { core::slice::from_raw_parts(start as *const u8, length) }
 }

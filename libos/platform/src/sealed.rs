@@ -1,7 +1,7 @@
 //! What is sealed into this image beside its code: the manifest and the read-only root.
 
-/// The bytes of the sealed segment from the manifest on (manifest, then the root at the offset that it tells);
-/// empty in an image that was never sealed, and on a host build unless `set_segment` was called.
+/// The bytes of the sealed segment from the manifest on, as far as they were loaded: the manifest at least. Empty in an
+/// image that was never sealed, and on a host build unless `set_segment` was called.
 pub fn segment() -> &'static [u8] {
     #[cfg(kernlet_image)]
     {
@@ -10,6 +10,18 @@ pub fn segment() -> &'static [u8] {
     #[cfg(not(kernlet_image))]
     {
         SEGMENT.get().get()
+    }
+}
+
+/// All of it: the manifest, then the root at the offset that it tells, wherever that lies.
+pub fn whole() -> &'static [u8] {
+    #[cfg(kernlet_image)]
+    {
+        crate::entry::sealed_whole()
+    }
+    #[cfg(not(kernlet_image))]
+    {
+        segment()
     }
 }
 

@@ -11,6 +11,7 @@ use super::paging::{self, NO_EXECUTE};
 use super::single::{Later, Single};
 use super::trap;
 use super::virtio::{Device, Part, Queue, kind};
+use core::arch::global_asm;
 
 /// What is fetched at once.
 const CLUSTER: usize = 64 << 10;
@@ -56,7 +57,7 @@ pub fn attach(start: usize, end: usize, offset: usize) -> bool {
     }
     let Some(opened) = open(start, end, offset) else { return false };
     disk.set(opened);
-    trap::set_page_in(page_in);
+    trap::take_page_faults(&raw const kernlet_page_fault as usize);
     true
 }
 
@@ -77,8 +78,60 @@ fn open(start: usize, end: usize, offset: usize) -> Option<Disk> {
     Some(Disk { queue, request, start, end, offset, size, clusters, count: 0, limit, next: 0 })
 }
 
+// A page fault: an error code of 0 is a read of what is not mapped. Tells its address, and goes on if it is mapped now.
+global_asm!(
+    ".pushsection .text.kernlet_page_fault, \"ax\"",
+    ".globl kernlet_page_fault",
+    "kernlet_page_fault:",
+    "  cmp qword ptr [rsp], 0",
+    "  jne 7f",
+    "  push rax",
+    "  push rcx",
+    "  push rdx",
+    "  push rsi",
+    "  push rdi",
+    "  push r8",
+    "  push r9",
+    "  push r10",
+    "  push r11",
+    "  push rbp",
+    "  mov rbp, rsp",
+    "  sub rsp, 512",
+    "  and rsp, -16",
+    "  fxsave64 [rsp]",
+    "  cld",
+    "  mov rdi, cr2",
+    "  call kernlet_page_in",
+    "  fxrstor64 [rsp]",
+    "  test al, al",
+    "  mov rsp, rbp",
+    "  pop rbp",
+    "  pop r11",
+    "  pop r10",
+    "  pop r9",
+    "  pop r8",
+    "  pop rdi",
+    "  pop rsi",
+    "  pop rdx",
+    "  pop rcx",
+    "  pop rax",
+    "  jz 7f",
+    "  add rsp, 8",
+    "  iretq",
+    "7:",
+    "  push 14",
+    "  jmp kernlet_fault",
+    ".popsection",
+);
+
+// SAFETY: defined above; only its address is used.
+unsafe extern "C" {
+    static kernlet_page_fault: u8;
+}
+
 /// Fetches what a page fault asked for; `false` when nothing of the root is there.
-extern "C" fn page_in(address: usize) -> bool {
+#[unsafe(no_mangle)]
+extern "C" fn kernlet_page_in(address: usize) -> bool {
     // In use means that the fault struck in here.
     DISK.try_lock().is_some_and(|mut disk| disk.get_mut().is_some_and(|disk| disk.page_in(address)))
 }

@@ -24,10 +24,6 @@ static kernlet_pending: AtomicU32 = AtomicU32::new(0);
 #[unsafe(no_mangle)]
 static kernlet_end_of_interrupt: AtomicUsize = AtomicUsize::new(0);
 
-/// Whoever maps what is read, or 0.
-#[unsafe(no_mangle)]
-static kernlet_page_in: AtomicUsize = AtomicUsize::new(0);
-
 // A stub for each vector, 16 bytes apart: makes every frame carry an error code, then the vector.
 global_asm!(
     ".pushsection .text.kernlet_vectors, \"ax\"",
@@ -48,50 +44,10 @@ global_asm!(
     "  .endif",
     "  .set vector, vector + 1",
     ".endr",
-    // A read of what is not mapped, where somebody maps what is read (root.rs): tells it the address, and goes on if it
-    // did. The rest of an exception never returns.
-    "3:",
-    "  cmp qword ptr [rsp], {page_fault}",
-    "  jne 7f",
-    "  cmp qword ptr [rsp + 8], 0",
-    "  jne 7f",
-    "  cmp qword ptr [rip + kernlet_page_in], 0",
-    "  je 7f",
-    "  push rax",
-    "  push rcx",
-    "  push rdx",
-    "  push rsi",
-    "  push rdi",
-    "  push r8",
-    "  push r9",
-    "  push r10",
-    "  push r11",
-    "  push rbp",
-    "  mov rbp, rsp",
-    "  sub rsp, 512",
-    "  and rsp, -16",
-    "  fxsave64 [rsp]",
-    "  cld",
-    "  mov rdi, cr2",
-    "  call [rip + kernlet_page_in]",
-    "  fxrstor64 [rsp]",
-    "  test al, al",
-    "  mov rsp, rbp",
-    "  pop rbp",
-    "  pop r11",
-    "  pop r10",
-    "  pop r9",
-    "  pop r8",
-    "  pop rdi",
-    "  pop rsi",
-    "  pop rdx",
-    "  pop rcx",
-    "  pop rax",
-    "  jz 7f",
-    "  add rsp, 16",
-    "  iretq",
     // An exception: rdi = frame (vector, error, rip, cs, rflags, rsp, ss), rsi = frame pointer, rdx = cr2.
-    "7:",
+    ".globl kernlet_fault",
+    "3:",
+    "kernlet_fault:",
     "  cld",
     "  mov rdi, rsp",
     "  mov rsi, rbp",
@@ -128,7 +84,6 @@ global_asm!(
     ".popsection",
     vectors = const VECTORS,
     first_interrupt = const FIRST_INTERRUPT,
-    page_fault = const PAGE_FAULT,
 );
 
 // SAFETY: defined below in assembly; only their addresses are used.
@@ -236,9 +191,14 @@ pub fn set_end_of_interrupt(register: usize) {
     kernlet_end_of_interrupt.store(register, Ordering::Relaxed);
 }
 
-/// From now on a read of an address where nothing is mapped asks `handler`, which says whether it has mapped something.
-pub fn set_page_in(handler: extern "C" fn(usize) -> bool) {
-    kernlet_page_in.store(handler as usize, Ordering::Relaxed);
+/// From now on page faults go to `stub`, which finds the error code on top of the stack and goes on to `kernlet_fault`
+/// with 14 pushed on that when it can do nothing.
+pub fn take_page_faults(stub: usize) {
+    let stub = stub as u64;
+    if let Some(gate) = TABLES.lock().idt.get_mut(PAGE_FAULT as usize) {
+        gate[0] = gate[0] & 0x0000_ffff_ffff_0000 | stub & 0xffff | (stub >> 16 & 0xffff) << 48;
+        gate[1] = stub >> 32;
+    }
 }
 
 #[repr(C)]
