@@ -31,6 +31,11 @@ impl Place {
         Ok(place)
     }
 
+    /// From now on commands run as the caller.
+    pub fn as_caller(&mut self) {
+        self.root = false;
+    }
+
     /// A path in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
