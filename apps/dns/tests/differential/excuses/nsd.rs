@@ -77,6 +77,27 @@ pub const EXCUSES: &[Excuse] = &[
         }),
     },
     Excuse {
+        name: "proof of NXDOMAIN in another zone",
+        reason: "the same where a DNAME leads into another zone of the server's, in which Knot does not go on: NSD sends less \
+                 than RFC 4035 section 3.1.3.2 asks for",
+        erase: Erase::Part(|case, ours, theirs| {
+            let of = |it: &Message| {
+                it.sections[AUTHORITY].iter().filter(|it| is_proof(it)).cloned().collect::<BTreeSet<_>>()
+            };
+            let alias = ours.sections[ANSWER].iter().any(|it| it.rtype == DNAME);
+            let stays = case.shows(Whose::Knot, |it| it.rcode == NOERROR);
+            if alias
+                && stays
+                && ours.rcode == NXDOMAIN
+                && theirs.rcode == NXDOMAIN
+                && of(theirs).is_subset(&of(ours))
+            {
+                ours.sections[AUTHORITY].retain(|it| !is_proof(it));
+                theirs.sections[AUTHORITY].retain(|it| !is_proof(it));
+            }
+        }),
+    },
+    Excuse {
         name: "proof of NODATA",
         reason: "for a wildcard's own name NSD sends the proof of the closest encloser that RFC 5155 section 7.2.5 asks for with \
                  expanded wildcards only; ours is Knot's",
