@@ -35,6 +35,10 @@ const NULL_PAGES: usize = 0x1_0000;
 /// An access this close below the stack's end overflowed it.
 const GUARD: usize = 0x1_0000;
 
+/// So far above what is known as the stack's end it may end already: Linux counts its length from where arguments and
+/// environment end, and the first stack pointer lies a random distance below that.
+const SLACK: usize = 0x4000;
+
 /// Prints what and where with a backtrace, and ends the instance.
 pub fn report(fault: &Fault) -> ! {
     let mut out = Report::new();
@@ -73,6 +77,6 @@ fn stack_size() -> usize {
 
 fn overflowed(fault: &Fault, at: usize) -> bool {
     let stack = entry::stack();
-    let guard = stack.start.saturating_sub(GUARD)..stack.start + 4096;
+    let guard = stack.start.saturating_sub(GUARD)..stack.start + SLACK;
     guard.contains(&at) && fault.stack < stack.start + GUARD
 }
