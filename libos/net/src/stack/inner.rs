@@ -6,6 +6,7 @@ use super::fragments::Fragments;
 use super::link::Link;
 use super::neighbours::Neighbours;
 use super::{PATIENCE, instant, moment, slaac};
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -17,7 +18,7 @@ use smoltcp::wire::IpAddress;
 /// What one call into the stack borrows.
 pub struct Inner {
     pub link: Rc<dyn Link>,
-    pub iface: Interface,
+    pub iface: Box<Interface>,
     pub config: Config,
     pub neighbours: Neighbours,
     /// For frames that belong to no socket.

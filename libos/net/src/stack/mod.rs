@@ -33,6 +33,7 @@ mod tuple_map;
 pub mod udp;
 
 use crate::turn::Waiter;
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use config::Config;
@@ -142,7 +143,8 @@ impl Stack {
             settings.random_seed = 1;
         }
         let mut pass = Pass { link: &*link, frame: None };
-        let mut iface = Interface::new(settings, &mut pass, instant(now));
+        // It has 20 KB: it is moved no more often than it must be.
+        let mut iface = Box::new(Interface::new(settings, &mut pass, instant(now)));
         let config = Config::new(facts.mac, nic, hostname, now);
         config.apply(&mut iface);
         Rc::new(Self {

@@ -1,4 +1,4 @@
-//! Memory that devices read and write: contiguous, zeroed, never given back.
+//! Memory that devices read and write: contiguous, never given back.
 
 use super::frames::{PAGE, RAM};
 use super::paging::{self, NO_EXECUTE, WRITE};
@@ -10,16 +10,21 @@ pub struct Dma {
 }
 
 impl Dma {
-    /// At least `length` bytes, whole pages.
+    /// At least `length` zeroed bytes, whole pages.
     pub fn new(length: usize) -> Option<Self> {
+        let memory = Self::dirty(length)?;
+        // SAFETY: in bounds, and nobody else has seen it.
+        unsafe { (memory.address as *mut u8).write_bytes(0, memory.length) };
+        Some(memory)
+    }
+
+    /// The same with any content: for buffers of which nothing is read that was not written first. To zero those of a
+    /// network device would take most of the time of its start.
+    pub fn dirty(length: usize) -> Option<Self> {
         let pages = length.div_ceil(PAGE);
         let physical = RAM.lock().take_back(pages)?;
-        // SAFETY: the frames were just taken; they are zeroed before anybody sees them.
-        let address = unsafe {
-            let address = paging::window(physical, pages * PAGE, NO_EXECUTE | WRITE)?;
-            (address as *mut u8).write_bytes(0, pages * PAGE);
-            address
-        };
+        // SAFETY: the frames were just taken. They hold what the machine's memory held, which is no object of Rust's.
+        let address = unsafe { paging::window(physical, pages * PAGE, NO_EXECUTE | WRITE)? };
         Some(Self { address, length: pages * PAGE })
     }
 

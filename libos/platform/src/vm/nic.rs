@@ -95,12 +95,12 @@ impl Nic {
         let few = free < LITTLE_MEMORY;
         let count = if few { FEW_BUFFERS } else { BUFFERS };
         let (receive, transmit) = (device.queue(0, count)?, device.queue(1, count)?);
-        let input = Dma::new(stride * usize::from(receive.size()))?;
-        let output = Dma::new(stride * usize::from(transmit.size()))?;
+        let input = Dma::dirty(stride * usize::from(receive.size()))?;
+        let output = Dma::dirty(stride * usize::from(transmit.size()))?;
         let checksums = device.has(CSUM | GUEST_CSUM);
         let segments = checksums && device.has(LARGE_OUT) && usize::from(transmit.size()) >= LARGE_BUFFERS;
         let large = if segments || device.has(MERGED) {
-            Some((Dma::new(LARGE_STRIDE)?, Dma::new(LARGE_STRIDE * LARGE_BUFFERS)?))
+            Some((Dma::dirty(LARGE_STRIDE)?, Dma::dirty(LARGE_STRIDE * LARGE_BUFFERS)?))
         } else {
             None
         };

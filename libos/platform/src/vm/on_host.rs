@@ -30,6 +30,10 @@ mod dma {
             Some(Self { address: model::lend(length), length })
         }
 
+        pub fn dirty(length: usize) -> Option<Self> {
+            Self::new(length)
+        }
+
         pub fn len(&self) -> usize {
             self.length
         }

@@ -49,8 +49,8 @@ impl Trunk {
     fn open() -> Option<Self> {
         let few = super::frames::RAM.lock().free() < LITTLE_MEMORY;
         let (receive, transmit) = ports::trunk(if few { FEW_BUFFERS } else { BUFFERS })?;
-        let input = Dma::new(INPUT * usize::from(receive.size()))?;
-        let output = Dma::new(OUTPUT * usize::from(transmit.size()))?;
+        let input = Dma::dirty(INPUT * usize::from(receive.size()))?;
+        let output = Dma::dirty(OUTPUT * usize::from(transmit.size()))?;
         let free = (1 << transmit.size()) - 1;
         let mut trunk = Self { mux: Mux::default(), receive, transmit, input, output, free };
         for port in blob().published() {
