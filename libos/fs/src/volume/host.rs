@@ -62,7 +62,8 @@ impl HostVolume {
         let is_directory = FileType::of_mode(stat.mode).is_dir();
         let file = answer.maybe_granted().and_then(platform::Granted::into_file);
         if file.is_none() && handle.0 == 0 {
-            return Err(Errno::EIO);
+            // The host has no number left for it in this process.
+            return Err(Errno::EMFILE);
         }
         Ok(HostFile { file, handle, is_directory })
     }
