@@ -134,6 +134,22 @@ fn hashed_names_deny_by_encloser_and_wildcard() {
 }
 
 #[test]
+fn what_is_opted_out_encloses_nothing_that_could_be_proven() {
+    // A delegation that came after signing, as it may: the name that leads to it has no record, and the apex is the
+    // closest encloser with one (RFC 5155 sections 7.2.1 and 8.3).
+    let text = signed(&["-n", "-p"]) + "$ORIGIN sig.test.\n$TTL 600\ny.gone NS ns.elsewhere.\n";
+    let zones = server(&[("sig.test", &text)]);
+    let (apex, next) = (with_do(&zones, "", 43), with_do(&zones, "gone.", 1));
+    for n in 0..20 {
+        let reply = with_do(&zones, &format!("x{n}.gone."), 1);
+        assert_eq!(reply.rcode(), 3);
+        assert!(proofs(&reply).contains(&proofs(&apex)[0]), "the closest encloser: {reply:?}");
+        let denied = |owner: &&str| proofs(&reply).contains(owner);
+        assert!(proofs(&next).iter().all(denied), "the next closer name: {reply:?}");
+    }
+}
+
+#[test]
 fn aliases_are_signed_but_not_those_that_a_dname_means() {
     let zones = zones(&[]);
     assert_eq!(types(&with_do(&zones, "alias.", 1), 0), [-5, -1, 1, 5]);

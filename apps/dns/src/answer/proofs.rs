@@ -77,7 +77,9 @@ impl<'z> Resolver<'_, '_, 'z> {
                 }
             }
             Denial::Nsec3(hashes) => {
-                let (owner, exact) = hashes.find_name(&zone.tree, path.last(usize::from(node.depth) + 1));
+                let encloser = if wildcard { encloser } else { provable(zone, hashes, encloser) };
+                let depth = usize::from(zone.node(encloser).depth);
+                let (owner, exact) = hashes.find_name(&zone.tree, path.last(depth + 1));
                 if exact {
                     // Two names with one hash: this one cannot be denied (RFC 5155 section 7.2.9).
                     self.rcode = rcode::SERVFAIL;
@@ -126,18 +128,27 @@ impl<'z> Resolver<'_, '_, 'z> {
         if let Some(owner) = hashes.matching(id) {
             return self.proofs.add(zone, owner);
         }
+        let above = provable(zone, hashes, zone.node(id).parent);
         let mut below = id;
-        let mut above = zone.node(id).parent;
-        // The apex has one, which is checked when the zone is loaded.
-        while hashes.matching(above).is_none() && above != zone.tree.apex {
-            below = above;
-            above = zone.node(above).parent;
+        while zone.node(below).parent != above {
+            below = zone.node(below).parent;
         }
         self.deny_encloser(zone, hashes, above);
         let mut wire = [0; crate::name::MAX_NAME];
         let length = zone.tree.write_name(below, &mut wire);
         self.proofs.add(zone, hashes.find_name(&zone.tree, &wire[..length]).0);
     }
+}
+
+/// The next name, from this one up, that an NSEC3 record matches: one that is above nothing but delegations that are
+/// opted out has none (RFC 5155 section 7.1), and encloses nothing that could be proven.
+fn provable(zone: &Zone, hashes: &Nsec3, id: NodeId) -> NodeId {
+    let mut id = id;
+    // The apex has one, which is checked when the zone is loaded.
+    while hashes.matching(id).is_none() && id != zone.tree.apex {
+        id = zone.node(id).parent;
+    }
+    id
 }
 
 /// The owner of the NSEC record at a name, or before it.
