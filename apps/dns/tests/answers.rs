@@ -104,6 +104,21 @@ fn delegations_are_referred_with_their_glue() {
 }
 
 #[test]
+fn glue_that_a_delegation_needs_comes_before_other_addresses() {
+    let mut zone = String::from("$TTL 60\n@ SOA ns h 1 2 3 4 5\n NS ns\nns A 192.0.2.1\n");
+    for n in 0..8 {
+        zone += &format!("cut NS a{n}\na{n} A 192.0.2.{n}\na{n} AAAA 2001:db8::{n}\n");
+    }
+    zone += "cut NS z.cut\nz.cut A 198.51.100.1\nz.cut AAAA 2001:db8:100::1\n";
+    let reply = ask(&server(&[("g.test", &zone)]), &Ask::new("www.cut.g.test.", A));
+    assert!(!reply.truncated(), "what is required fits: {reply:?}");
+    let of = |owner: &str| owners(&reply, 2).iter().filter(|&&it| it == owner).count();
+    assert_eq!(of("z.cut.g.test."), 2, "RFC 9471 section 3: {reply:?}");
+    let all = (0..8).map(|n| of(&format!("a{n}.g.test."))).sum::<usize>();
+    assert!((1..16).contains(&all), "the rest is what fits, which is not all: {reply:?}");
+}
+
+#[test]
 fn the_longest_zone_answers_but_the_parent_has_its_ds() {
     let zones = traps();
     let child = ask(&zones, &Ask::new("www.child.traps.test.", A));
