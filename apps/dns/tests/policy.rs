@@ -156,6 +156,45 @@ fn notifications_are_taken_for_zones_that_are_served_from_who_may() {
 }
 
 #[test]
+fn notifications_are_answered_with_their_flags_and_options() {
+    let policy =
+        Policy { notify: Networks(vec!["192.0.2.0/24".parse().expect("a network")]), ..Policy::default() };
+    let respond = |packet: &[u8]| respond(&policy, packet, HERE, Transport::Udp);
+    // As a primary server sends them: authoritative, maybe with EDNS and the SOA record that is new (RFC 1996 section 3.7).
+    let notify = |ask: Ask| Ask { flags: [0x24, 0], ..ask }.packet();
+    let (reply, ..) = respond(&notify(Ask::new("p.test.", 6)));
+    assert_eq!(reply.flags, 0xa400, "an authoritative answer");
+    let (reply, ..) = respond(&notify(Ask::new("elsewhere.test.", 6)));
+    assert_eq!(reply.flags, 0xa009, "authoritative for nothing");
+    let (reply, told, _) = respond(&notify(Ask::new("p.test.", 6).edns(4096)));
+    assert_eq!(
+        (reply.flags, opt(&reply)),
+        (0xa400, (String::new(), 0)),
+        "OPT for OPT (RFC 6891 section 6.1.1)"
+    );
+    assert_eq!(told.kind, Kind::Notify);
+    let mut version = Ask::new("p.test.", 6);
+    version.edns = Some((1232, 1, false, vec![]));
+    let (reply, told, _) = respond(&notify(version));
+    assert_eq!((reply.flags, opt(&reply).1, told.kind), (0xa000, 1, Kind::Error), "BADVERS");
+
+    let with_answer = |data: &[u8]| {
+        let mut packet = notify(Ask::new("p.test.", 6));
+        packet[7] = 1;
+        packet.extend_from_slice(&[0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 1, 0, 22]);
+        packet.extend_from_slice(data);
+        respond(&packet).1
+    };
+    assert_eq!(with_answer(&[0; 22]).kind, Kind::Notify, "the new SOA record");
+    let cut = with_answer(&[0; 21]);
+    assert_eq!((cut.kind, cut.rcode), (Kind::Error, 1), "FORMERR for a part of one");
+    let mut none = notify(Ask::new("p.test.", 6));
+    none[5] = 0;
+    let (reply, ..) = respond(&none);
+    assert_eq!(reply.flags, 0xa001, "FORMERR, in a reply to a notification");
+}
+
+#[test]
 fn services_bring_what_their_targets_have() {
     let additional = |name: &str, rtype| {
         let packet = Ask::new(&format!("{name}.p.test."), rtype).edns(1232).packet();

@@ -141,30 +141,33 @@ impl Zones {
             subject: 0,
             proven: false,
         };
-        match parsed.read(query)? {
-            Read::Error { rcode, flags } => Some(error(rcode, refuse(query, out, rcode, flags))),
-            Read::Notify => {
-                let (zone, rcode) = self.notified(&parsed, asker, policy);
-                out[..parsed.end].copy_from_slice(&query[..parsed.end]);
-                header(query, out, true, false, rcode, [0; 3]);
-                // The opcode, which a reply has as well.
-                out[2] |= query[2] & 0x78;
-                out[10..12].fill(0);
-                let kind = if rcode == rcode::NOERROR { Kind::Notify } else { Kind::Error };
-                Some(Reply { kind, zone, qtype: parsed.qtype, ..error(rcode, parsed.end) })
-            }
-            read @ (Read::Query | Read::Options) => match Opt::new(query, &parsed, asker, policy) {
-                Some(opt) if matches!(read, Read::Options) => {
-                    let end = refuse(query, out, opt.rcode & 15, [query[2] & 1, 0]);
-                    Some(error(opt.rcode, opt.write(out, end, 0, None)))
-                }
-                Some(opt) => Some(self.reply(query, &parsed, asker, policy, &opt, out)),
-                None => {
-                    let length = refuse(query, out, rcode::FORMERR, [query[2] & 1, 0]);
-                    Some(error(rcode::FORMERR, length))
-                }
-            },
+        let read = match parsed.read(query)? {
+            Read::Error { rcode, flags } => return Some(error(rcode, refuse(query, out, rcode, flags))),
+            read => read,
+        };
+        let Some(opt) = Opt::new(query, &parsed, asker, policy) else {
+            let length = refuse(query, out, rcode::FORMERR, [query[2] & 0x79, 0]);
+            return Some(error(rcode::FORMERR, length));
+        };
+        if matches!(read, Read::Options) {
+            let end = refuse(query, out, opt.rcode & 15, [query[2] & 1, 0]);
+            return Some(error(opt.rcode, opt.write(out, end, 0, None)));
         }
+        let (mut rcode, mut zone) = (opt.rcode, None);
+        if rcode == rcode::NOERROR {
+            if matches!(read, Read::Query) {
+                return Some(self.reply(query, &parsed, asker, policy, &opt, out));
+            }
+            (zone, rcode) = self.notified(&parsed, asker, policy);
+        }
+        out[..parsed.end].copy_from_slice(&query[..parsed.end]);
+        let taken = rcode == rcode::NOERROR;
+        header(query, out, taken, false, rcode & 15, [0; 3]);
+        // The opcode, which a reply has as well.
+        out[2] |= query[2] & 0x78;
+        let length = opt.write(out, parsed.end, 0, None);
+        let kind = if taken { Kind::Notify } else { Kind::Error };
+        Some(Reply { kind, zone, qtype: parsed.qtype, question: parsed.end, ..error(rcode, length) })
     }
 
     /// Says that a reply from a zone was sent.
@@ -212,7 +215,7 @@ impl Zones {
             subject: 0,
             proven: opt.proven,
         };
-        if opt.rcode == rcode::NOERROR && query.qclass != t::CLASS_IN && query.qclass != t::CLASS_ANY {
+        if query.qclass != t::CLASS_IN && query.qclass != t::CLASS_ANY {
             if query.qclass == t::CLASS_CH
                 && let Some(end) = chaos::answer(packet, query, policy, &mut out[..limit])
             {
@@ -231,11 +234,6 @@ impl Zones {
             return Reply { length, kind: Kind::Error, rcode: rcode::REFUSED, ..reply };
         }
         out[..query.end].copy_from_slice(&packet[..query.end]);
-        if opt.rcode != rcode::NOERROR {
-            header(packet, out, false, false, opt.rcode & 15, [0; 3]);
-            let length = opt.write(out, query.end, 0, None);
-            return Reply { length, kind: Kind::Error, rcode: opt.rcode, ..reply };
-        }
         let found = self.find(&query.path);
         if matches!(query.qtype, t::AXFR | t::IXFR) {
             let whole = found.filter(|(_, zone)| zone.origin().labels() == query.path.labels());

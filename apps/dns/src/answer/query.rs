@@ -75,34 +75,31 @@ impl Query {
         if flags[0] & 0x80 != 0 {
             return None;
         }
-        if flags[0] >> 3 == OPCODE_NOTIFY && header[4..6] == [0, 1] && self.question(packet).is_some() {
-            return Some(Read::Notify);
-        }
-        if flags[0] >> 3 != 0 {
+        let opcode = flags[0] >> 3;
+        if opcode != 0 && opcode != OPCODE_NOTIFY {
             return Some(Read::Error { rcode: rcode::NOTIMP, flags: [flags[0], flags[1] & 0xd0] });
         }
-        if header[4..] == [0, 0, 0, 0, 0, 0, 0, 1] && flags[1] & 0x0f == 0 {
+        if header[4..] == [0, 0, 0, 0, 0, 0, 0, 1] && opcode == 0 && flags[1] & 0x0f == 0 {
             // Nothing is asked but what EDNS says (RFC 7873 section 5.4).
             self.end = HEADER;
             if self.records(packet, header).is_some() {
                 return Some(Read::Options);
             }
         }
-        let malformed = |kept| Some(Read::Error { rcode: rcode::FORMERR, flags: [kept, 0] });
-        let recursion_desired = flags[0] & 1;
+        // The opcode goes back, and whether recursion is desired.
+        let malformed = |kept| Some(Read::Error { rcode: rcode::FORMERR, flags: [flags[0] & kept, 0] });
         if flags[1] & 0x0f != 0 || self.question(packet).is_none() {
-            return malformed(recursion_desired);
+            return malformed(0x79);
         }
         if header[4..6] != [0, 1] {
             // Not one question: there is nothing to keep a flag of.
-            return malformed(0);
+            return malformed(0x78);
         }
         // Most queries have nothing after the question.
-        if header[6..] == [0; 6] || self.records(packet, header).is_some() {
-            Some(Read::Query)
-        } else {
-            malformed(recursion_desired)
+        if header[6..] != [0; 6] && self.records(packet, header).is_none() {
+            return malformed(0x79);
         }
+        Some(if opcode == 0 { Read::Query } else { Read::Notify })
     }
 
     /// Reads the first question.
@@ -116,15 +113,17 @@ impl Query {
         Some(())
     }
 
-    /// Reads what follows the question: at most an OPT record.
+    /// Reads what follows the question: at most an OPT record, and in a notification what is new.
     fn records(&mut self, packet: &[u8], header: &[u8; HEADER]) -> Option<()> {
         let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         let mut rest = &packet[self.end..];
         // No answers; authority only in IXFR (RFC 1995 section 3), which is refused all the same.
-        if count(6) != 0 || (count(8) != 0 && self.qtype != t::IXFR) {
+        let before = u32::from(count(6)) + u32::from(count(8));
+        let allowed = header[2] >> 3 == OPCODE_NOTIFY || (count(6) == 0 && self.qtype == t::IXFR);
+        if before != 0 && !allowed {
             return None;
         }
-        for _ in 0..count(8) {
+        for _ in 0..before {
             rest = skip_record(rest)?;
         }
         match count(10) {
