@@ -40,6 +40,7 @@ impl Case<'_> {
     /// Compares with both peers.
     pub fn judge(&self) -> Verdict {
         self.truncation()?;
+        self.proofs()?;
         let mut used = self.compare(Whose::Nsd)?;
         used.extend(self.compare(Whose::Knot)?);
         Ok(used)
@@ -115,10 +116,21 @@ impl Case<'_> {
             .map(String::as_str)
     }
 
-    /// How many zones the question's name is at or below.
-    pub fn zones_of_question(&self) -> usize {
-        let name = name_at(&self.question.ask.name, 0).map(|(name, _)| name);
-        name.map_or(0, |name| self.origins.iter().filter(|origin| is_at_or_below(&name, origin)).count())
+    /// The name that the aliases of a reply lead to.
+    pub fn end_of(&self, reply: &Message) -> Option<String> {
+        let mut name = name_at(&self.question.ask.name, 0)?.0;
+        // As many steps as any answer has.
+        for _ in 0..100 {
+            let alias = reply.sections[ANSWER].iter().find(|it| it.owner == name && it.rtype == CNAME);
+            let Some(alias) = alias else { return Some(name) };
+            name = alias.name().to_owned();
+        }
+        None
+    }
+
+    /// How many zones a name is at or below.
+    pub fn zones_above(&self, name: &str) -> usize {
+        self.origins.iter().filter(|origin| is_at_or_below(name, origin)).count()
     }
 
     /// Whether the question's name is at or below one that looks like the hash of an NSEC3 record.
@@ -130,15 +142,17 @@ impl Case<'_> {
         name.is_some_and(|name| name.split('.').any(hash))
     }
 
-    /// The hosts that a record names.
-    pub fn hosts<'r>(&self, record: &'r Record) -> Vec<&'r str> {
+    /// The host that a record names.
+    pub fn host(&self, record: &Record) -> Option<String> {
         let prefix = match record.rtype {
             2 | 7 => 0,
             15 | 21 | 36 => 2,
             33 => 6,
-            _ => return vec![],
+            // Their names are not compressed.
+            64 | 65 => return Some(name_at(&record.data, 2)?.0),
+            _ => return None,
         };
-        vec![std::str::from_utf8(&record.data[prefix..]).unwrap_or_default().trim_end_matches(' ')]
+        Some(std::str::from_utf8(&record.data[prefix..]).ok()?.trim_end_matches(' ').to_owned())
     }
 
     /// The part of an answer that is in the question's zone, if its aliases lead into another one that is served, and
@@ -213,6 +227,22 @@ impl Case<'_> {
             return Err(format!("ours: truncated, though what is required takes {end} of {limit} octets"));
         }
         Ok(())
+    }
+
+    /// What a signed reply promises: it proves itself, whatever the peers say.
+    fn proofs(&self) -> Result<(), String> {
+        let ours = self.full.as_ref().or(self.ours.as_ref());
+        ours.map_or(Ok(()), |ours| self.proves(ours)).map_err(|error| format!("ours: {error}"))
+    }
+
+    /// Whether a reply, if it is whole and was to be proven, proves what it says.
+    pub fn proves(&self, reply: &Message) -> Result<(), String> {
+        let Question { ask, malformed, .. } = self.question;
+        let wanted = !malformed && ask.class == 1 && ask.edns.as_ref().is_some_and(|edns| edns.2);
+        match name_at(&ask.name, 0) {
+            Some((name, _)) if wanted && !reply.has(TC) => crate::proof::check(reply, &name),
+            _ => Ok(()),
+        }
     }
 
     /// The records that a reply must not lack without saying so: all but the zone's own servers, and additional data

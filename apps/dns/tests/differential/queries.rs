@@ -1,8 +1,10 @@
 //! Questions at random around the names of the zones: as they are, and nearly as they are.
 
 use crate::common::{Ask, Random, wire_name};
+use crate::message::{ANSWER, decode};
 use crate::zones::Source;
-use dns::Transport;
+use dns::{Any, Asker, Policy, Transport, Zones};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// One packet to be sent to all servers.
 pub struct Question {
@@ -75,12 +77,14 @@ const RARE: [u16; 42] = [
 pub struct Questions {
     pub random: Random,
     names: Vec<Vec<u8>>,
+    /// The types that some name has, so that all of them are asked for often.
+    pairs: Vec<(usize, u16)>,
     signed: bool,
 }
 
 impl Questions {
-    /// Around these zones.
-    pub fn new(zones: &[Source], seed: u64) -> Self {
+    /// Around these zones, which `server` serves.
+    pub fn new(zones: &[Source], server: &Zones, seed: u64) -> Self {
         let mut names: Vec<Vec<u8>> = vec![];
         for zone in zones {
             let mut of_zone = zone.names();
@@ -96,14 +100,22 @@ impl Questions {
             names.push(wire_name(name));
         }
         let signed = zones.iter().any(|zone| zone.text.contains("RRSIG"));
-        Self { random: Random::new(seed), names, signed }
+        let types = |(n, name): (usize, &Vec<u8>)| {
+            types(server, name).into_iter().map(move |rtype| (n, rtype)).collect::<Vec<_>>()
+        };
+        let pairs = names.iter().enumerate().flat_map(types).collect();
+        Self { random: Random::new(seed), names, pairs, signed }
     }
 
     /// The next question that is well-formed.
     pub fn ask(&mut self) -> Ask {
         let random = &mut self.random;
-        let mut name = random.pick(&self.names).clone();
-        if random.chance(60) {
+        let pair = random.chance(20).then(|| *random.pick(&self.pairs));
+        let mut name = match pair {
+            Some((n, _)) => self.names[n].clone(),
+            None => random.pick(&self.names).clone(),
+        };
+        if pair.is_none() && random.chance(75) {
             name = near(random, name, &self.names);
         }
         if random.chance(25) {
@@ -116,6 +128,7 @@ impl Questions {
             85..98 => *random.pick(&RARE),
             _ => random.below(65536) as u16,
         };
+        let qtype = pair.map_or(qtype, |(_, rtype)| rtype);
         let likely = if self.signed { 80 } else { 60 };
         let edns = random.chance(likely).then(|| {
             let version = if random.chance(2) { 1 + random.below(255) as u8 } else { 0 };
@@ -150,6 +163,19 @@ impl Questions {
     pub fn transport(&mut self) -> Transport {
         if self.random.chance(25) { Transport::Tcp } else { Transport::Udp }
     }
+}
+
+/// The types of the records at a name.
+fn types(server: &Zones, name: &[u8]) -> Vec<u16> {
+    let ask = Ask { name: name.to_vec(), edns: Some((1232, 0, true, vec![])), ..Ask::new(".", 255) };
+    let asker = Asker { transport: Transport::Tcp, address: IpAddr::V4(Ipv4Addr::LOCALHOST), clock: || 0 };
+    let policy = Policy { any: Any::All, ..Policy::default() };
+    let mut out = vec![0; 65535];
+    let reply = server.respond(&ask.packet(), &asker, &policy, &mut out).expect("a reply");
+    let reply = decode(&out[..reply.length]).expect("our reply is well-formed");
+    let mut types: Vec<u16> = reply.sections[ANSWER].iter().map(|record| record.rtype).collect();
+    types.dedup();
+    types
 }
 
 fn mix_case(random: &mut Random, name: &mut [u8]) {

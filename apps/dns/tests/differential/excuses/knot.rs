@@ -13,6 +13,16 @@ pub const EXCUSES: &[Excuse] = &[
         }),
     },
     Excuse {
+        name: "NOTIFY from who may not",
+        reason: "RFC 1996 section 3.10 leaves open what is said to a NOTIFY from who may not: REFUSED here and by NSD, NOTAUTH by \
+                 Knot, as for zones that are not there",
+        erase: Erase::Part(|case, ours, theirs| {
+            if is_notify(case) && ours.rcode == REFUSED && theirs.rcode == NOTAUTH {
+                theirs.rcode = REFUSED;
+            }
+        }),
+    },
+    Excuse {
         name: "no TSIG",
         reason: "this server has no keys and does not implement TSIG, whose records are unknown data in a query to it; \
                  NSD and Knot say NOTAUTH with an error of RFC 8945",
@@ -86,8 +96,16 @@ pub const EXCUSES: &[Excuse] = &[
         name: "one RRset for ANY",
         reason: "RFC 8482 section 4.1 allows one RRset of all, of the server's choice; ours is NSD's choice",
         erase: Erase::Part(|case, ours, theirs| {
-            if case.question.qtype() == ANY && !has_alias(ours) && !has_alias(theirs) {
-                theirs.sections[ANSWER] = ours.sections[ANSWER].clone();
+            // What comes behind aliases, at the same name.
+            let end = |it: &Message| {
+                let records = it.sections[ANSWER].iter().filter(|it| !is_chain(it)).cloned();
+                records.collect::<BTreeSet<Record>>()
+            };
+            let (of_ours, of_theirs) = (end(ours), end(theirs));
+            let owner = |it: &BTreeSet<Record>| it.first().map(|it| it.owner.clone());
+            if case.question.qtype() == ANY && owner(&of_ours) == owner(&of_theirs) {
+                theirs.sections[ANSWER].retain(is_chain);
+                theirs.sections[ANSWER].extend(of_ours);
                 theirs.sections[ADDITIONAL] = ours.sections[ADDITIONAL].clone();
             }
         }),
@@ -183,18 +201,51 @@ pub const EXCUSES: &[Excuse] = &[
     },
     Excuse {
         name: "glue for hosts",
-        reason: "addresses below a delegation are not this zone's data: NSD gives them in referrals only, Knot for MX and \
-                 SRV too",
+        reason: "addresses below a delegation are not this zone's data: NSD gives them in referrals only, Knot for MX, SRV, \
+                 SVCB and HTTPS too",
         erase: Erase::Part(|case, ours, theirs| {
-            let answered = |host: &str| ours.sections[ANSWER].iter().any(|it| case.hosts(it).contains(&host));
+            let hosts: Vec<String> =
+                ours.sections[ANSWER].iter().filter_map(|record| case.host(record)).collect();
             let had = &ours.sections[ADDITIONAL];
             if case.explained(Whose::Nsd) {
                 theirs.sections[ADDITIONAL].retain(|it| {
                     had.contains(it)
                         || !matches!(it.rtype, A | AAAA)
-                        || !answered(&it.owner)
+                        || !hosts.contains(&it.owner)
                         || it.covers().is_some()
                 });
+            }
+        }),
+    },
+    Excuse {
+        name: "what comes along with services",
+        reason: "RFC 9460 section 4.1 has addresses and services of targets come along; for targets that a wildcard has Knot \
+                 gives them the wildcard's name, it repeats the record that is the answer, and proves that a target has no services",
+        erase: Erase::Part(|case, ours, theirs| {
+            let services = ours.sections[ANSWER].iter().filter(|it| matches!(it.rtype, 64 | 65));
+            let hosts: Vec<String> = services.filter_map(|record| case.host(record)).collect();
+            let of_ours = &ours.sections[ADDITIONAL];
+            let named = |record: Record| {
+                let same =
+                    |it: &&Record| (it.rtype, it.ttl, &it.data) == (record.rtype, record.ttl, &record.data);
+                let found = of_ours.iter().find(|it| same(it) && hosts.contains(&it.owner));
+                if record.owner.starts_with("*.") { found.cloned().unwrap_or(record) } else { record }
+            };
+            let extra = |it: &Record| ours.sections[ANSWER].contains(it) || is_proof(it);
+            if !hosts.is_empty() {
+                let all = std::mem::take(&mut theirs.sections[ADDITIONAL]).into_iter();
+                theirs.sections[ADDITIONAL] = all.filter(|it| !extra(it)).map(named).collect();
+            }
+        }),
+    },
+    Excuse {
+        name: "hosts of NAPTR",
+        reason: "RFC 3403 section 6 has services and hosts come along with NAPTR records; Knot looks for none",
+        erase: Erase::Part(|_, ours, theirs| {
+            if ours.sections[ANSWER].iter().any(|it| it.rtype == 35) {
+                let had = &theirs.sections[ADDITIONAL];
+                let host = |it: &Record| matches!(it.rtype, A | AAAA | 33 | 35 | 46);
+                ours.sections[ADDITIONAL].retain(|it| had.contains(it) || !host(it));
             }
         }),
     },
@@ -206,6 +257,21 @@ pub const EXCUSES: &[Excuse] = &[
                 && theirs.sections[ADDITIONAL].is_subset(&ours.sections[ADDITIONAL])
             {
                 ours.sections[ADDITIONAL] = theirs.sections[ADDITIONAL].clone();
+            }
+        }),
+    },
+    Excuse {
+        name: "one signature for RRSIG",
+        reason: "RFC 8482 section 7 has RRSIG answered like ANY, with one of all; NSD sends all",
+        erase: Erase::Part(|case, ours, theirs| {
+            let all = case.full.as_ref().map_or(&ours.sections[ANSWER], |full| &full.sections[ANSWER]);
+            let some = !theirs.sections[ANSWER].is_empty() && theirs.sections[ANSWER].is_subset(all);
+            if case.question.qtype() == 46 && some {
+                ours.sections[ANSWER] = theirs.sections[ANSWER].clone();
+                if ours.has(TC) {
+                    ours.sections = theirs.sections.clone();
+                }
+                ours.flags = ours.flags & !TC | theirs.flags & TC;
             }
         }),
     },
@@ -239,18 +305,6 @@ pub const EXCUSES: &[Excuse] = &[
         }),
     },
     Excuse {
-        name: "one signature for RRSIG",
-        reason: "RFC 8482 section 7 has RRSIG answered like ANY, with one of all; NSD sends all",
-        erase: Erase::Part(|case, ours, theirs| {
-            let all = case.full.as_ref().map_or(&ours.sections[ANSWER], |full| &full.sections[ANSWER]);
-            let some = !theirs.sections[ANSWER].is_empty() && theirs.sections[ANSWER].is_subset(all);
-            if case.question.qtype() == 46 && some {
-                ours.sections = theirs.sections.clone();
-                ours.flags = ours.flags & !TC | theirs.flags & TC;
-            }
-        }),
-    },
-    Excuse {
         name: "code of YXDOMAIN",
         reason: "RFC 6672 section 2.2 has YXDOMAIN for a name that a DNAME made too long; Knot has it for some, and NXDOMAIN for \
                  others",
@@ -273,6 +327,18 @@ pub const EXCUSES: &[Excuse] = &[
             let special = case.question.qtype() == 47 || case.question.ask.name.starts_with(b"\x01*");
             if special && of_theirs.is_subset(&of_ours) {
                 ours.sections[AUTHORITY].retain(|it| !is_proof(it) || of_theirs.contains(it));
+            }
+        }),
+    },
+    Excuse {
+        name: "proof that is none",
+        reason: "for names right behind a wildcard's own Knot takes the record before the one that covers them, which proves \
+                 nothing by RFC 4035 section 5.3.4. Ours is a proof, as is checked for every reply",
+        erase: Erase::Part(|case, ours, theirs| {
+            if proves_nothing(case, case.knot.as_ref()) && ours.rcode == theirs.rcode {
+                for reply in [ours, theirs] {
+                    reply.sections[AUTHORITY].retain(|it| !is_proof(it));
+                }
             }
         }),
     },

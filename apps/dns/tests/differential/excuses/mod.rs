@@ -63,16 +63,6 @@ const BADVERS: u16 = 16;
 /// Rules about both.
 const EITHER: &[Excuse] = &[
     Excuse {
-        name: "NOTIFY of what is not ours to know",
-        reason: "RFC 1996 section 3.10 leaves open what is said to a NOTIFY of a zone that is not there, or from who may not: \
-                 NOTAUTH (RFC 2136) or REFUSED here, NXDOMAIN or REFUSED from NSD, NOTAUTH from Knot",
-        erase: Erase::Whole(|case, theirs| {
-            let code = |it: &Message, codes: &[u16]| it.flags >> 11 & 15 == 4 && codes.contains(&it.rcode);
-            case.ours.as_ref().is_some_and(|it| code(it, &[NOTAUTH, REFUSED]))
-                && theirs.is_some_and(|it| code(it, &[FORMERR, NXDOMAIN, NOTIMP, REFUSED, NOTAUTH, BADVERS]))
-        }),
-    },
-    Excuse {
         name: "services at the owner itself",
         reason: "RFC 9460 sections 2.5.2 and 4.1: the target `.` is the owner, whose addresses come along; neither peer looks for them",
         erase: Erase::Part(|case, ours, theirs| {
@@ -140,6 +130,11 @@ const EITHER: &[Excuse] = &[
     },
 ];
 
+/// Ours is a reply to a NOTIFY that was not taken.
+fn is_notify(case: &Case<'_>) -> bool {
+    case.ours.as_ref().is_some_and(|it| it.flags >> 11 & 15 == 4 && it.rcode != NOERROR)
+}
+
 /// Ours says that the packet is malformed, or of a kind that is not implemented.
 fn is_error(case: &Case<'_>) -> bool {
     case.ours.as_ref().is_some_and(|it| matches!(it.rcode, FORMERR | NOTIMP))
@@ -152,7 +147,12 @@ fn is_own_server(case: &Case<'_>, record: &Record) -> bool {
 
 /// Whether a section is nothing but aliases.
 fn only_aliases(records: &BTreeSet<Record>) -> bool {
-    records.iter().all(|it| matches!(it.rtype, CNAME | DNAME) || matches!(it.covers(), Some(CNAME | DNAME)))
+    records.iter().all(is_chain)
+}
+
+/// Whether a record is an alias, or its signature.
+fn is_chain(record: &Record) -> bool {
+    matches!(record.rtype, CNAME | DNAME) || matches!(record.covers(), Some(CNAME | DNAME))
 }
 
 fn is_alias(record: &Record) -> bool {
@@ -191,6 +191,11 @@ fn proofs(
             reply.sections[AUTHORITY].retain(|it| !is_proof(it));
         }
     }
+}
+
+/// Whether a peer's reply, which is whole, should prove something and does not.
+fn proves_nothing(case: &Case<'_>, reply: Option<&Message>) -> bool {
+    reply.is_some_and(|it| case.proves(it).is_err())
 }
 
 /// Whether a reply refers to the servers of a wildcard.

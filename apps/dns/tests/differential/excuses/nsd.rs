@@ -23,12 +23,28 @@ pub const EXCUSES: &[Excuse] = &[
         }),
     },
     Excuse {
+        name: "NOTIFY that is not taken",
+        reason: "RFC 1996 section 3.10 leaves open what is said to a NOTIFY of a zone that is not there, or from who may not: \
+                 NSD sends a header only, with NXDOMAIN or REFUSED and the flags as they came, and no OPT for OPT",
+        erase: Erase::Part(|case, ours, theirs| {
+            let header = theirs.question.is_empty() && theirs.opt.is_none();
+            if is_notify(case) && header && matches!(theirs.rcode, NXDOMAIN | REFUSED) {
+                *theirs = ours.clone();
+            }
+        }),
+    },
+    Excuse {
         name: "names of another zone",
         reason: "NSD keeps the names of all zones in one tree, so glue of the zone above makes a name exist that is not \
                  there: it says NODATA where RFC 8020 and Knot have NXDOMAIN",
         erase: Erase::Part(|case, ours, theirs| {
-            let knot = case.shows(Whose::Knot, |it| it.rcode == NXDOMAIN);
-            if ours.rcode == NXDOMAIN && theirs.rcode == NOERROR && knot && case.zones_of_question() > 1 {
+            // For type 0 Knot does not look, nor where an alias leads into another zone.
+            let elsewhere = case.until_another_zone(ours).is_some();
+            let knot = |it: &Message| {
+                it.rcode == NXDOMAIN || elsewhere || (case.question.qtype() == 0 && it.rcode == NOTIMP)
+            };
+            let shared = case.end_of(ours).is_some_and(|name| case.zones_above(&name) > 1);
+            if ours.rcode == NXDOMAIN && theirs.rcode == NOERROR && shared && case.shows(Whose::Knot, knot) {
                 theirs.rcode = NXDOMAIN;
             }
         }),
@@ -52,48 +68,43 @@ pub const EXCUSES: &[Excuse] = &[
         }),
     },
     Excuse {
-        name: "hosts beside ANY",
-        reason: "RFC 9460 section 4.1 and RFC 3403 section 6 have hosts and services come along with SVCB, HTTPS and NAPTR records; \
-                 NSD looks for them where these types are asked for, not where they answer ANY",
+        name: "hosts of services",
+        reason: "RFC 9460 section 4.1 has hosts and services come along with SVCB and HTTPS records, RFC 3403 section 6 with \
+                 NAPTR; NSD 4.6 looks for none",
         erase: Erase::Part(|case, ours, theirs| {
-            let service =
-                |it: &Record| matches!(it.rtype, 35 | 64 | 65) || matches!(it.covers(), Some(35 | 64 | 65));
-            if case.question.qtype() == ANY
-                && ours.sections[ANSWER].iter().all(service)
-                && theirs.sections[ADDITIONAL].is_empty()
+            let service = |it: &Record| matches!(it.rtype, 35 | 64 | 65);
+            let host = |it: &Record| matches!(it.rtype, A | AAAA | 33 | 35 | 46 | 64 | 65);
+            if matches!(case.question.qtype(), 35 | 64 | 65 | ANY)
+                && ours.sections[ANSWER].iter().any(service)
             {
-                ours.sections[ADDITIONAL].clear();
+                let had = &theirs.sections[ADDITIONAL];
+                ours.sections[ADDITIONAL].retain(|it| had.contains(it) || !host(it));
             }
         }),
     },
     Excuse {
-        name: "proof of NXDOMAIN",
-        reason: "behind a DNAME NSD proves the lack of a wildcard by the record of another name, or not at all; ours is \
-                 Knot's proof (RFC 4035 section 3.1.3.2)",
+        name: "proof that is none",
+        reason: "behind a DNAME NSD proves the lack of a name or wildcard by the record of another, or not at all, and below names \
+                 that are opted out it has no closest encloser: by RFC 4035 section 5.4 and RFC 5155 section 8.4 that is no \
+                 proof. Ours is one, as is checked for every reply",
         erase: Erase::Part(|case, ours, theirs| {
-            if ours.sections[ANSWER].iter().any(|it| it.rtype == DNAME) {
-                proofs(case, Whose::Knot, ours, theirs, |_| true);
+            if case.question.malformed || case.tight() || case.question.qclass() == CLASS_ANY {
+                // Of these nothing can be told by itself: ours is Knot's.
+                let behind = ours.sections[ANSWER].iter().any(|it| it.rtype == DNAME);
+                if behind || ours.sections[AUTHORITY].iter().any(|it| it.rtype == 50) {
+                    proofs(case, Whose::Knot, ours, theirs, |it| it.rcode == NXDOMAIN);
+                }
             }
-        }),
-    },
-    Excuse {
-        name: "proof of NXDOMAIN in another zone",
-        reason: "the same where a DNAME leads into another zone of the server's, in which Knot does not go on: NSD sends less \
-                 than RFC 4035 section 3.1.3.2 asks for",
-        erase: Erase::Part(|case, ours, theirs| {
-            let of = |it: &Message| {
-                it.sections[AUTHORITY].iter().filter(|it| is_proof(it)).cloned().collect::<BTreeSet<_>>()
-            };
-            let alias = ours.sections[ANSWER].iter().any(|it| it.rtype == DNAME);
-            let stays = case.shows(Whose::Knot, |it| it.rcode == NOERROR);
-            if alias
-                && stays
-                && ours.rcode == NXDOMAIN
-                && theirs.rcode == NXDOMAIN
-                && of(theirs).is_subset(&of(ours))
-            {
-                ours.sections[AUTHORITY].retain(|it| !is_proof(it));
-                theirs.sections[AUTHORITY].retain(|it| !is_proof(it));
+            if !proves_nothing(case, case.nsd.as_ref()) || ours.rcode != theirs.rcode {
+                return;
+            }
+            if case.tight() && ours.has(TC) && !theirs.has(TC) {
+                // Less fits where more does not.
+                ours.flags &= !TC;
+                ours.sections[AUTHORITY].clone_from(&theirs.sections[AUTHORITY]);
+            }
+            for reply in [ours, theirs] {
+                reply.sections[AUTHORITY].retain(|it| !is_proof(it));
             }
         }),
     },
