@@ -238,7 +238,8 @@ impl Case<'_> {
     /// Whether a reply, if it is whole and was to be proven, proves what it says.
     pub fn proves(&self, reply: &Message) -> Result<(), String> {
         let Question { ask, malformed, .. } = self.question;
-        let wanted = !malformed && ask.class == 1 && ask.edns.as_ref().is_some_and(|edns| edns.2);
+        let wanted =
+            !malformed && matches!(ask.class, 1 | 255) && ask.edns.as_ref().is_some_and(|edns| edns.2);
         match name_at(&ask.name, 0) {
             Some((name, _)) if wanted && !reply.has(TC) => crate::proof::check(reply, &name),
             _ => Ok(()),

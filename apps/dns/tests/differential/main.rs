@@ -51,10 +51,14 @@ impl Servers<'_> {
     fn answer(&self, packet: &[u8], transport: Transport) -> Option<Message> {
         let mut out = vec![0; 65535];
         let length = self.ours.answer(packet, transport, &mut out)?;
-        Some(
-            decode(&out[..length])
-                .unwrap_or_else(|| panic!("our reply is malformed: {:02x?}", &out[..length])),
-        )
+        Some(decode(&out[..length]).unwrap_or_else(|| {
+            panic!(
+                "our reply to {} is malformed: {}; again: {}",
+                hex(packet),
+                hex(&out[..length]),
+                self.again
+            )
+        }))
     }
 
     /// Asks all servers, by the window, and judges. What did not fit over UDP is asked over TCP too.
@@ -93,9 +97,16 @@ impl Servers<'_> {
                 });
             for (((question, ours), nsd), knot) in mine.into_iter().zip(ours).zip(nsd).zip(knot) {
                 let theirs = |reply: Option<Vec<u8>>| {
-                    reply.map(|reply| {
-                        decode(&reply).unwrap_or_else(|| panic!("a peer's reply is malformed: {reply:02x?}"))
-                    })
+                    let message = decode(reply.as_ref()?);
+                    // NSD sends back some of a damaged packet as it was: then it has said nothing.
+                    assert!(
+                        message.is_some() || question.malformed,
+                        "a peer's reply to {} is malformed: {}; again: {}",
+                        hex(&question.packet),
+                        hex(&reply?),
+                        self.again
+                    );
+                    message
                 };
                 let full = if udp { self.answer(&question.packet, Transport::Tcp) } else { None };
                 let (nsd, knot) = (theirs(nsd), theirs(knot));
@@ -111,7 +122,7 @@ impl Servers<'_> {
                         let told = self.differences.entry(difference.kind).or_default();
                         told.0 += 1;
                         if told.0 == 1 {
-                            let hex: String = question.packet.iter().map(|it| format!("{it:02x}")).collect();
+                            let hex = hex(&question.packet);
                             told.1 = format!(
                                 "{} over {transport:?}: {:?}\n    packet: {hex}\n    again: {}\n    ours: {:?}\n    NSD: {:?}\n    \
                                  Knot: {:?}{}",
@@ -130,6 +141,10 @@ impl Servers<'_> {
         }
         again
     }
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|it| format!("{it:02x}")).collect()
 }
 
 /// Serves zones by all three, asks, and tells.
@@ -191,28 +206,29 @@ fn random(servers: &mut Servers<'_>, zones: &[Source], seed: u64, count: usize) 
     }
 }
 
-/// A fixed seed and a fresh one.
+/// A fixed seed, which every run must pass alike, and a fresh one for as long as that takes little time: what nobody has
+/// seen before fails too, and says how to see it again.
 fn known_and_fresh(zones: &[Source], count: usize) {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let count = number("DNS_COUNT").map_or(count, |count| count as usize);
-    with(zones, |servers| match number("DNS_SEED") {
-        Some(seed) => random(servers, zones, seed, count),
-        None => {
-            random(servers, zones, 1, count / 2);
+    with(zones, |servers| match (number("DNS_SEED"), number("DNS_COUNT")) {
+        (Some(seed), asked) => random(servers, zones, seed, asked.map_or(count, |count| count as usize)),
+        (None, asked) => {
+            random(servers, zones, 1, count);
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
-            random(servers, zones, now.as_nanos() as u64 >> 8, count / 2);
+            let fresh = asked.map_or(count / 8, |count| count as usize);
+            random(servers, zones, now.as_nanos() as u64 >> 8, fresh);
         }
     });
 }
 
 #[test]
 fn answers_of_handmade_zones_equal_those_of_nsd_and_knot() {
-    known_and_fresh(&zones::handmade(), 20_000);
+    known_and_fresh(&zones::handmade(), 16_000);
 }
 
 #[test]
 fn answers_of_signed_zones_equal_those_of_nsd_and_knot() {
-    known_and_fresh(&zones::signed(), 20_000);
+    known_and_fresh(&zones::signed(), 16_000);
 }
 
 #[test]

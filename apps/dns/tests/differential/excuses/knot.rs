@@ -97,16 +97,14 @@ pub const EXCUSES: &[Excuse] = &[
         reason: "RFC 8482 section 4.1 allows one RRset of all, of the server's choice; ours is NSD's choice",
         erase: Erase::Part(|case, ours, theirs| {
             // What comes behind aliases, at the same name.
-            let end = |it: &Message| {
-                let records = it.sections[ANSWER].iter().filter(|it| !is_chain(it)).cloned();
-                records.collect::<BTreeSet<Record>>()
-            };
-            let (of_ours, of_theirs) = (end(ours), end(theirs));
-            let owner = |it: &BTreeSet<Record>| it.first().map(|it| it.owner.clone());
-            if case.question.qtype() == ANY && owner(&of_ours) == owner(&of_theirs) {
-                theirs.sections[ANSWER].retain(is_chain);
-                theirs.sections[ANSWER].extend(of_ours);
-                theirs.sections[ADDITIONAL] = ours.sections[ADDITIONAL].clone();
+            let Some(name) = case.end_of(ours).filter(|_| case.question.qtype() == ANY) else { return };
+            if case.end_of(theirs).is_some_and(|it| it == name) {
+                let chosen = |it: &Message| it.sections[ANSWER].iter().any(|it| it.owner == name);
+                if chosen(ours) && chosen(theirs) {
+                    theirs.sections[ANSWER].retain(|it| it.owner != name);
+                    ours.sections[ANSWER].retain(|it| it.owner != name);
+                    theirs.sections[ADDITIONAL] = ours.sections[ADDITIONAL].clone();
+                }
             }
         }),
     },

@@ -135,9 +135,12 @@ fn is_notify(case: &Case<'_>) -> bool {
     case.ours.as_ref().is_some_and(|it| it.flags >> 11 & 15 == 4 && it.rcode != NOERROR)
 }
 
-/// Ours says that the packet is malformed, or of a kind that is not implemented.
+/// Ours says that the packet is malformed, or of a kind or, being damaged, of a version that is not implemented.
 fn is_error(case: &Case<'_>) -> bool {
-    case.ours.as_ref().is_some_and(|it| matches!(it.rcode, FORMERR | NOTIMP))
+    let damaged = case.question.malformed;
+    case.ours
+        .as_ref()
+        .is_some_and(|it| matches!(it.rcode, FORMERR | NOTIMP) || (damaged && it.rcode == BADVERS))
 }
 
 /// Whether a record is the NS RRset of a zone that is served, or its signature.
