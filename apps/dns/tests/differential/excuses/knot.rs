@@ -364,7 +364,9 @@ pub const EXCUSES: &[Excuse] = &[
                  expanded wildcards only; Knot does not",
         erase: Erase::Part(|case, ours, theirs| {
             proofs(case, Whose::Nsd, ours, theirs, |it| {
-                it.rcode == NOERROR && it.sections[AUTHORITY].iter().any(|it| it.rtype == SOA)
+                // For class ANY there is no SOA record.
+                let has = |rtype| it.sections[AUTHORITY].iter().any(|it| it.rtype == rtype);
+                it.rcode == NOERROR && (has(SOA) || (!it.has(AA) && !has(NS)))
             });
         }),
     },
