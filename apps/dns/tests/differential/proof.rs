@@ -165,8 +165,11 @@ pub fn check(reply: &Message, name: &str) -> Result<(), String> {
             return Err(format!("{} is from a wildcard, but not proven to be", signature.owner));
         }
     }
-    let soa = reply.sections[AUTHORITY].iter().find(|it| it.covers() == Some(SOA));
-    if reply.rcode != NXDOMAIN || soa.is_none() {
+    let authority = &reply.sections[AUTHORITY];
+    // For class ANY there is no SOA record; then an alias might have led into a zone that is not signed.
+    let plain = reply.sections[ANSWER].is_empty() && authority.iter().all(|it| it.rtype != SOA);
+    let signed = authority.iter().any(|it| it.covers() == Some(SOA) || (plain && it.covers().is_some()));
+    if reply.rcode != NXDOMAIN || !signed {
         return Ok(());
     }
     let mut name = name.to_owned();
