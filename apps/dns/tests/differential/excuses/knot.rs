@@ -33,6 +33,18 @@ pub const EXCUSES: &[Excuse] = &[
         }),
     },
     Excuse {
+        name: "zero octets in names",
+        reason: "Knot finds names by keys in which a zero octet ends each label, so that it takes names with such octets for \
+                 others, `x.\\000.a` for `\\000\\000x.a`; ours is NSD's reply",
+        erase: Erase::Whole(|case, theirs| {
+            let other = |it: &Message| case.ours.as_ref().is_some_and(|ours| ours.rcode != it.rcode);
+            let name = crate::message::name_at(&case.question.ask.name, 0);
+            name.is_some_and(|(name, _)| name.contains("\\000"))
+                && theirs.is_some_and(other)
+                && case.explained(Whose::Nsd)
+        }),
+    },
+    Excuse {
         name: "type 0",
         reason: "type 0 is reserved, and no rule says that it cannot be asked for; Knot says NOTIMP",
         erase: Erase::Whole(|case, theirs| {
