@@ -34,6 +34,16 @@ pub const EXCUSES: &[Excuse] = &[
         }),
     },
     Excuse {
+        name: "BADVERS without a question",
+        reason: "RFC 6891 section 6.1.3 has BADVERS for every version that is not known; where there is no question NSD says \
+                 FORMERR before it looks at the version",
+        erase: Erase::Part(|_, ours, theirs| {
+            if ours.rcode == BADVERS && ours.question.is_empty() && theirs.rcode == FORMERR {
+                *theirs = ours.clone();
+            }
+        }),
+    },
+    Excuse {
         name: "names of another zone",
         reason: "NSD keeps the names of all zones in one tree, so glue of the zone above makes a name exist that is not \
                  there: it says NODATA where RFC 8020 and Knot have NXDOMAIN",
