@@ -89,6 +89,19 @@ fn aliases_are_followed_within_and_across_zones() {
 }
 
 #[test]
+fn a_loop_that_a_dname_leads_into_is_said_once() {
+    let zone = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n NS ns\nns A 192.0.2.1\ndn DNAME to\nself.to CNAME self.to\n\
+                one.to CNAME two.to\ntwo.to CNAME one.to\n";
+    let zones = server(&[("l.test", zone)]);
+    for (name, records) in [("self", 3), ("one", 4), ("two", 4)] {
+        let packet = Ask::new(&format!("{name}.dn.l.test."), A).packet();
+        let mut out = [0; 512];
+        zones.answer(&packet, Transport::Udp, &mut out).expect("a reply");
+        assert_eq!(u16::from_be_bytes([out[6], out[7]]), records, "{name}");
+    }
+}
+
+#[test]
 fn delegations_are_referred_with_their_glue() {
     let zones = example();
     let reply = ask(&zones, &Ask::new("www.lab.example.com.", A));

@@ -144,6 +144,10 @@ impl<'q, 'o, 'z> Resolver<'q, 'o, 'z> {
         }
         let encloser = zone.existing(lowest);
         let exact = found && encloser == lowest;
+        if exact && !first && self.writer.offset(encloser).is_none() {
+            // A name that a DNAME made, which an alias may lead back to.
+            self.writer.remember(encloser, chain.owner.into());
+        }
         let node = zone.node(encloser);
         if node.is(Node::AT_OR_BELOW_CUT)
             && let Some(cut) = zone.cut_above(encloser)
