@@ -9,6 +9,7 @@ const CNAME: u16 = 5;
 const SOA: u16 = 6;
 const NSEC: u16 = 47;
 const NSEC3: u16 = 50;
+const NOERROR: u16 = 0;
 const NXDOMAIN: u16 = 3;
 
 /// The labels of a name from the root on, so that they compare in canonical order (RFC 4034 section 6.1).
@@ -153,8 +154,31 @@ impl Proofs {
     }
 }
 
+impl Proofs {
+    /// That a name, or the wildcard for it, is there without the type that was asked for, or that nothing needs to be there
+    /// for being opted out. Which types a record has is compared with peers.
+    fn no_type(&self, name: &Labels) -> Result<(), String> {
+        // A name that is only above others is denied by the record that leads to them.
+        let there = |name: &Labels| {
+            self.spans.iter().any(|it| it.from == *name || (it.covers(name) && it.to.starts_with(name)))
+        };
+        let wildcard = self.spans.iter().find(|it| it.covers(name)).map(|span| {
+            let common = |other: &Labels| name.iter().zip(other).take_while(|(a, b)| a == b).count();
+            below(&name[..common(&span.from).max(common(&span.to))].to_vec(), b"*")
+        });
+        let matched = |name: &Labels| self.hashes.iter().any(|it| it.matches(name));
+        let encloser = (0..name.len()).rev().find(|&count| matched(&name[..count].to_vec()));
+        let hashed = matched(name) || encloser.is_some_and(|count| self.covers(&name[..=count].to_vec()));
+        if there(name) || wildcard.is_some_and(|it| there(&it)) || hashed {
+            Ok(())
+        } else {
+            Err("no record is that of the name or of its wildcard".into())
+        }
+    }
+}
+
 /// Checks a whole reply to a question for `name`: where it is signed, what a wildcard answered has the proof that the name
-/// is not there (RFC 4035 section 5.3.4), and so has NXDOMAIN.
+/// is not there (RFC 4035 section 5.3.4), and so have NXDOMAIN and NODATA.
 pub fn check(reply: &Message, name: &str) -> Result<(), String> {
     let proofs = Proofs::of(reply);
     for signature in reply.sections[ANSWER].iter().filter(|it| it.covers().is_some()) {
@@ -169,7 +193,9 @@ pub fn check(reply: &Message, name: &str) -> Result<(), String> {
     // For class ANY there is no SOA record; then an alias might have led into a zone that is not signed.
     let plain = reply.sections[ANSWER].is_empty() && authority.iter().all(|it| it.rtype != SOA);
     let signed = authority.iter().any(|it| it.covers() == Some(SOA) || (plain && it.covers().is_some()));
-    if reply.rcode != NXDOMAIN || !signed {
+    let negative =
+        reply.rcode == NXDOMAIN || (reply.rcode == NOERROR && authority.iter().any(|it| it.rtype == SOA));
+    if !negative || !signed {
         return Ok(());
     }
     let mut name = name.to_owned();
@@ -181,7 +207,7 @@ pub fn check(reply: &Message, name: &str) -> Result<(), String> {
             return Err("a loop of aliases that ends".into());
         }
     }
-    proofs.no_name(&labels(&name))
+    if reply.rcode == NXDOMAIN { proofs.no_name(&labels(&name)) } else { proofs.no_type(&labels(&name)) }
 }
 
 #[test]
@@ -197,6 +223,11 @@ fn proofs_are_told_from_what_is_none() {
     let last = proofs(vec![span("d.z.", "z."), span("z.", "b.z.")]);
     assert!(last.no_name(&labels("e.z.")).is_ok(), "the end of the chain");
     assert!(last.no_name(&labels("e.zz.")).is_err(), "another zone");
+    let star = proofs(vec![span("z.", "*.z."), span("*.z.", "b.z."), span("b.z.", "x.d.z.")]);
+    for name in ["b.z.", "c.z.", "d.z."] {
+        assert!(star.no_type(&labels(name)).is_ok(), "{name}: the name, a wildcard, above others");
+    }
+    assert!(both.no_type(&labels("c.z.")).is_err(), "no wildcard");
     // RFC 5155 appendix B.1: a.c.x.w.example, with the closest encloser x.w.example.
     let hashes = |own: &str, next: &str| {
         let next = Hashes::read(&format!("{next}.example."), &[1, 1, 0, 12, 4, 0xaa, 0xbb, 0xcc, 0xdd, 0]);
