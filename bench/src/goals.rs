@@ -85,6 +85,17 @@ pub const VM_START: Goal = goal("VM: entry to main", Bound::AtMost(20_000.0), "i
 /// Guest instructions from the 32-bit entry to the first packet sent.
 pub const VM_NETWORK: Goal =
     goal("VM: entry to the first packet sent", Bound::AtMost(60_000.0), "instructions");
+/// Answers per second of a VM, against NSD in a guest with Debian's kernel.
+pub const GUEST_RATE: Goal =
+    goal("VM: DNS answers per second", Bound::AtLeast(2.0), "x NSD in Debian's guest");
+/// The same for each second of the monitor's processor time.
+pub const GUEST_CORE: Goal = goal("VM: DNS answers per core", Bound::Free, "x NSD in Debian's guest");
+/// Spawn to first answer.
+pub const GUEST_START: Goal =
+    goal("VM: start to first DNS answer, p50", Bound::AtMost(0.1), "x NSD in Debian's guest");
+/// The least memory in which each answers.
+pub const GUEST_MEMORY: Goal =
+    goal("VM: least memory for the zone", Bound::AtMost(0.125), "x NSD in Debian's guest");
 /// The least memory in which hello prints.
 pub const MEMORY_HELLO: Goal = goal("VM: least memory, hello", Bound::AtMost(2.0), "MB");
 /// The least memory in which the DNS server answers.

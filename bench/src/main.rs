@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod cpu;
+mod debian;
 mod density;
 mod dns;
 mod error;
@@ -21,6 +22,7 @@ mod peer;
 mod place;
 mod report;
 mod size;
+mod tap;
 mod vm;
 
 use clap::{Parser, Subcommand};
@@ -50,6 +52,8 @@ enum What {
     DnsVariants(dns::Options),
     /// DNS answers on a tap with the own stack, against NSD on sockets and a bare echo (root)
     DnsTap(dns::Options),
+    /// The DNS server in a VM, against NSD in a guest with Debian's kernel (root)
+    VmGuest(dns::guest::Options),
     /// A zone of a million names: load time and memory, against NSD
     DnsLarge {
         /// How often each is started
@@ -117,7 +121,7 @@ fn main() -> ExitCode {
 
 /// Each measurement, as it is without options.
 fn everything() -> Vec<What> {
-    let commands: [&[&'static str]; 14] = [
+    let commands: [&[&'static str]; 15] = [
         &["image-size"],
         &["vm-start"],
         &["vm-network"],
@@ -131,6 +135,7 @@ fn everything() -> Vec<What> {
         &["dns-variants"],
         &["dns-tap"],
         &["dns-large"],
+        &["vm-guest"],
         &["http"],
     ];
     let with_name = |command: &&[&'static str]| [&["bench"], *command].concat();
@@ -143,6 +148,7 @@ fn measure(what: &What, kernlet: Option<&Path>, report: &mut Report) -> Result<(
         What::Dns(options) => dns::measure(kernlet, options, report),
         What::DnsVariants(options) => dns::variants::measure(kernlet, options, report),
         What::DnsTap(options) => dns::tap::measure(kernlet, options, report),
+        What::VmGuest(options) => dns::guest::measure(kernlet, options, report),
         What::DnsLarge { rounds } => dns::large::measure(kernlet, *rounds, report),
         What::Http(options) => http::measure(kernlet, options, report),
         What::Start { rounds } => latency::start(kernlet, *rounds, report),
@@ -166,6 +172,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent_and_all_is_all() {
         Cli::command().debug_assert();
-        assert_eq!(everything().len(), 14);
+        assert_eq!(everything().len(), 15);
     }
 }

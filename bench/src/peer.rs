@@ -21,20 +21,28 @@ fn is_root() -> bool {
 pub fn nsd(place: &Place, zones: &str, port: u16) -> Result<Peer, BenchError> {
     let program = tool("nsd", "nsd")?.display().to_string();
     let folder = place.create_dir(&format!("nsd-{port}"))?;
-    let folder = folder.display();
     let user = if is_root() { "nobody" } else { "" };
-    let config = format!(
+    let folder = folder.display().to_string();
+    let more = format!("username: \"{user}\"\n    logfile: \"{folder}/log\"");
+    let config = nsd_config(&format!("127.0.0.1@{port}"), zones, &folder, &more);
+    let config = place.write(&format!("nsd-{port}.conf"), &config)?.display().to_string();
+    Ok(Peer { name: "NSD", arguments: vec![program, "-d".into(), "-c".into(), config] })
+}
+
+/// NSD's configuration: one process that answers, no rate limits, the zone in the folder `zones`, its own files in `folder`,
+/// and more lines.
+pub fn nsd_config(address: &str, zones: &str, folder: &str, more: &str) -> String {
+    format!(
         r#"server:
     server-count: 1
-    ip-address: 127.0.0.1@{port}
-    username: "{user}"
+    ip-address: {address}
     chroot: ""
     zonesdir: "{zones}"
     pidfile: "{folder}/pid"
     xfrdfile: "{folder}/xfrd.state"
     zonelistfile: "{folder}/zone.list"
     xfrdir: "{folder}"
-    logfile: "{folder}/log"
+    {more}
     database: ""
     rrl-ratelimit: 0
     rrl-whitelist-ratelimit: 0
@@ -44,9 +52,7 @@ zone:
     name: {ORIGIN}
     zonefile: {ORIGIN}.zone
 "#
-    );
-    let config = place.write(&format!("nsd-{port}.conf"), &config)?.display().to_string();
-    Ok(Peer { name: "NSD", arguments: vec![program, "-d".into(), "-c".into(), config] })
+    )
 }
 
 /// Knot on a loopback port, for the zone file in the folder `zones`.

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod control;
 pub mod first;
+pub mod guest;
 pub mod large;
 pub mod loader;
 pub mod socket;

@@ -7,21 +7,18 @@ use crate::error::BenchError;
 use crate::goals;
 use crate::kernlet::Kernlet;
 use crate::peer;
-use crate::place::{output, tool};
 use crate::report::Report;
+use crate::tap::Tap;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use zone::Mix;
 
-/// Devices, and the third octet of their networks (198.18.0.0/15 is for measurements: RFC 2544). The host is .1 in each.
-const DEVICES: [(&str, u8); 2] = [("kernletbench0", 70), ("kernletbench1", 71)];
 /// virtio-net's header, an Ethernet header, and where the parts of what is behind begin.
 const HEADER: usize = 10;
 const ETHERNET: usize = HEADER + 14;
@@ -29,14 +26,11 @@ const FRAME: usize = 2048;
 
 /// Alternates between the three. Makes two taps, which root may.
 pub fn measure(kernlet: Option<&Path>, options: &Options, report: &mut Report) -> Result<(), BenchError> {
-    if !nix::unistd::geteuid().is_root() {
-        return Err(BenchError::failed("dns-tap", "only root can make the taps"));
-    }
     let mut kernlet = Kernlet::find(kernlet)?;
     let image = kernlet.build("apps/dns")?.display().to_string();
     let zones = zone_folder(&kernlet.place)?;
     let queries = zone::queries(Mix::default());
-    let taps = [Tap::make(DEVICES[0])?, Tap::make(DEVICES[1])?];
+    let taps = [Tap::make(0)?, Tap::make(1)?];
     let port = super::free_port()?;
     let nsd = peer::nsd(&kernlet.place, &zones, port)?.start()?;
     // Whether users may open /dev/net/tun is up to the machine; an instance that root starts is nobody inside all the same.
@@ -62,33 +56,6 @@ pub fn measure(kernlet: Option<&Path>, options: &Options, report: &mut Report) -
     Ok(())
 }
 
-/// A tap, which goes with its owner.
-struct Tap {
-    name: &'static str,
-    guest: Ipv4Addr,
-}
-
-impl Tap {
-    fn make((name, network): (&'static str, u8)) -> Result<Self, BenchError> {
-        let tap = Self { name, guest: Ipv4Addr::new(198, 18, network, 2) };
-        let address = format!("198.18.{network}.1/24");
-        ip(&["tuntap", "add", "dev", name, "mode", "tap", "vnet_hdr"])?;
-        ip(&["address", "add", &address, "dev", name])?;
-        ip(&["link", "set", name, "up"])?;
-        Ok(tap)
-    }
-}
-
-impl Drop for Tap {
-    fn drop(&mut self) {
-        let _ = ip(&["link", "delete", self.name]);
-    }
-}
-
-fn ip(arguments: &[&str]) -> Result<(), BenchError> {
-    output("ip", Command::new(tool("ip", "iproute2")?).args(arguments)).map(drop)
-}
-
 /// A thread that answers ARP and sends every datagram back.
 struct Echo {
     tid: Arc<AtomicI32>,
@@ -98,7 +65,7 @@ struct Echo {
 
 impl Echo {
     fn start(tap: &Tap) -> Result<Self, BenchError> {
-        let device = kernlet_sandbox::open_tap(tap.name).map_err(BenchError::io(tap.name))?;
+        let device = kernlet_sandbox::open_tap(&tap.name).map_err(BenchError::io(&tap.name))?;
         let (tid, stop) = (Arc::new(AtomicI32::new(0)), Arc::new(AtomicBool::new(false)));
         let (told, asked) = (Arc::clone(&tid), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
