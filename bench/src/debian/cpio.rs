@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn entries_have_the_documented_layout_and_folders_come_before_their_files() {
         let mut archive = Archive::default();
-        archive.file("/a/b", b"12345");
+        archive.file("/a/b", b"five!");
         archive.file("a/c", b"");
         let bytes = archive.finish();
         let header = |inode: u32, mode: &str, size: u32, name: u32| {
@@ -89,7 +89,7 @@ mod tests {
         };
         let expected = [
             header(1, "000041ed", 0, 2) + "a\0",
-            header(2, "000081ed", 5, 4) + "a/b\0\0\012345\0\0\0",
+            header(2, "000081ed", 5, 4) + "a/b\0\0\0five!\0\0\0",
             header(3, "000081ed", 0, 4) + "a/c\0\0\0",
             header(4, "00000000", 0, 11) + "TRAILER!!!\0\0\0\0",
         ];

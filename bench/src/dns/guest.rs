@@ -28,6 +28,7 @@ const LINUX: &str = "console=ttyS0 quiet panic=-1";
 
 /// How to measure.
 #[derive(Clone, Debug, clap::Args)]
+#[group(id = "vm-guest")]
 pub struct Options {
     #[command(flatten)]
     load: super::Options,
