@@ -175,8 +175,8 @@ fn ours(kernlet: &Kernlet, image: &Path, tap: &Tap, memory: u32) -> Command {
     command
 }
 
-/// On q35: microvm has no timer by which this kernel could find out how fast the others run, so that about every second start
-/// hangs there; where it does not, it takes as long as on q35.
+/// On q35: in microvm this kernel finds no timer by which to measure the others, and some starts hang; those that do not take
+/// about as long as on q35.
 fn theirs(kernlet: &Kernlet, qemu: &PathBuf, guest: &Guest, tap: &Tap, memory: u32) -> Command {
     let mut command = kernlet.place.command(qemu);
     let net = format!("tap,id=net,ifname={},script=no,downscript=no,vnet_hdr=on,vhost=off", tap.name);
