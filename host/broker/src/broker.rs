@@ -82,7 +82,7 @@ pub struct Broker {
     volumes: Vec<Volume>,
     handles: Mutex<Handles>,
     grants: Mutex<Grants>,
-    relay: Relay,
+    relay: Arc<Relay>,
     keeps_files: bool,
 }
 
@@ -118,7 +118,7 @@ impl Broker {
             volumes,
             handles: Mutex::new(Handles::new()),
             grants: Mutex::new(Grants::new(allow_connect)),
-            relay: Relay::default(),
+            relay: Arc::default(),
             keeps_files: false,
         }
     }
@@ -128,6 +128,11 @@ impl Broker {
     #[must_use]
     pub fn keeping_files(self) -> Self {
         Self { keeps_files: true, ..self }
+    }
+
+    /// What carries the datagrams of connections.
+    pub(crate) fn relay(&self) -> Arc<Relay> {
+        self.relay.clone()
     }
 
     /// Answers a request, however long that takes.

@@ -19,6 +19,8 @@ use std::thread;
 const MOST: usize = 256;
 /// How many datagrams are carried one way before others have their turn.
 const TURN: usize = 32;
+/// How many turns carry all that a pair holds: its buffer has room for some 280 of the smallest datagrams.
+const TURNS: usize = 16;
 const STACK: usize = 128 << 10;
 
 /// What the thread is told by when the instance has ended.
@@ -39,7 +41,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Pairs {
-    open: HashMap<u64, Arc<Pair>>,
+    open: HashMap<u64, Pair>,
     next: u64,
 }
 
@@ -71,8 +73,20 @@ impl Relay {
         pairs.next += 2;
         watch(&shared.epoll, &outside, token)?;
         watch(&shared.epoll, &inside, token + 1)?;
-        pairs.open.insert(token, Arc::new(Pair { outside, inside }));
+        pairs.open.insert(token, Pair { outside, inside });
         Ok(theirs)
+    }
+
+    /// Carries what the instance has sent and is still on its way here: to be called when the instance has ended, before
+    /// this process does. Whoever sends a datagram and ends has sent it.
+    pub fn flush(&self) {
+        let Some(shared) = locked(&self.0).clone() else { return };
+        let mut buffer = vec![DATAGRAM; 1 + MAX_DATAGRAM];
+        // The relay's thread has the lock while it carries: nothing is in its hands now.
+        let pairs = locked(&shared.pairs);
+        for pair in pairs.open.values() {
+            let _ = (0..TURNS).all(|_| pair.outwards(&mut buffer));
+        }
     }
 
     fn started(&self) -> Result<Arc<Shared>, Errno> {
@@ -120,11 +134,13 @@ impl Shared {
                 if token == END {
                     return;
                 }
-                let Some(pair) = locked(&self.pairs).open.get(&(token & !1)).cloned() else { continue };
+                // Nothing below waits: the lock is held for as long as it takes to carry a few datagrams.
+                let mut pairs = locked(&self.pairs);
+                let Some(pair) = pairs.open.get(&(token & !1)) else { continue };
                 if token & 1 == 0 {
                     pair.inwards(&mut buffer);
                 } else if !pair.outwards(&mut buffer) {
-                    locked(&self.pairs).open.remove(&(token & !1));
+                    pairs.open.remove(&(token & !1));
                 }
             }
         }
@@ -210,6 +226,26 @@ mod tests {
             assert_eq!(received, length);
             peer.send_to(&buffer[..length], from).unwrap();
             assert_eq!(receive(&inside), message);
+        }
+    }
+
+    #[test]
+    fn what_was_sent_before_the_end_has_gone_out_after_a_flush() {
+        let relay = Relay::default();
+        for _ in 0..50 {
+            let (inside, peer) = relayed(&relay);
+            for number in 0..20 {
+                send(&inside, &[DATAGRAM, number], SendFlags::empty()).unwrap();
+            }
+            drop(inside);
+            relay.flush();
+            peer.set_nonblocking(true).unwrap();
+            let mut got = vec![];
+            let mut buffer = [0; 4];
+            while let Ok((1, _)) = peer.recv_from(&mut buffer) {
+                got.push(buffer[0]);
+            }
+            assert_eq!(got, (0..20).collect::<Vec<u8>>());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::broker::{Answer, Broker, Job};
 use crate::crew::{self, Plan, Work};
+use crate::relay::Relay;
 use kernlet_wire::broker::{MAX_MESSAGE, MAX_OUTSTANDING};
 use rustix::io::Errno;
 use rustix::net::{
@@ -19,10 +20,11 @@ const UNREAD: usize = 32 << 10;
 /// A broker at work on the monitor's end of the socket pair, on threads of its own; it ends when this is dropped, when
 /// the instance closes its end, and when that sends what is no message.
 ///
-/// Whoever drops it does not wait: a thread that hangs in a file system ends when that lets go of it.
+/// Datagrams that the instance has sent go out before it is dropped. Otherwise whoever drops it does not wait: a thread that hangs in a file system ends when that lets go of it.
 #[derive(Debug)]
 pub struct Service {
     socket: Arc<OwnedFd>,
+    relay: Arc<Relay>,
 }
 
 impl Service {
@@ -36,15 +38,16 @@ impl Service {
     pub fn new(broker: Broker, socket: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&socket, false)?;
         rustix::net::sockopt::set_socket_send_buffer_size(&socket, UNREAD)?;
-        let socket = Arc::new(socket);
+        let (socket, relay) = (Arc::new(socket), broker.relay());
         crew::start(Served { broker, socket: socket.clone() }, MAX_OUTSTANDING)?;
-        Ok(Self { socket })
+        Ok(Self { socket, relay })
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
         let _ = shutdown(&self.socket, Shutdown::Both);
+        self.relay.flush();
     }
 }
 
