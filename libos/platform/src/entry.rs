@@ -126,6 +126,11 @@ const PT_KERNLET: u32 = 0x6b6e_6c74;
 /// Program header type of a segment that is mapped.
 pub const PT_LOAD: u32 = 1;
 
+/// Where in the image's file the sealed part begins.
+pub fn sealed_offset() -> Option<usize> {
+    headers().iter().find(|h| h.kind == PT_KERNLET).map(|h| h.offset as usize)
+}
+
 /// See [`crate::sealed::segment`].
 pub fn sealed_segment() -> &'static [u8] {
     sealed(|_, _, _| false)

@@ -66,6 +66,7 @@ pub mod heap;
 pub mod nic;
 pub mod p9;
 pub mod power;
+pub mod program;
 pub mod sealed;
 pub mod socket;
 

@@ -12,12 +12,15 @@ pub mod number {
     pub const POLL: usize = 7;
     pub const MMAP: usize = 9;
     pub const MPROTECT: usize = 10;
+    pub const MUNMAP: usize = 11;
     #[cfg(kernlet_image)]
     pub const RT_SIGACTION: usize = 13;
     pub const PREAD64: usize = 17;
     pub const PWRITE64: usize = 18;
     pub const WRITEV: usize = 20;
     pub const MADVISE: usize = 28;
+    #[cfg(kernlet_image)]
+    pub const SETITIMER: usize = 38;
     pub const RECVMSG: usize = 47;
     pub const SHUTDOWN: usize = 48;
     pub const GETSOCKNAME: usize = 51;

@@ -61,7 +61,7 @@ pub fn install() {
 }
 
 /// Word offsets of registers in ucontext_t (struct sigcontext of x86-64).
-mod register {
+pub mod register {
     pub const RBP: usize = 15;
     pub const RSP: usize = 20;
     pub const RIP: usize = 21;
@@ -76,19 +76,24 @@ const PAGE_FAULT: usize = 14;
 extern "C" fn handle(signal: i32, _information: *const u8, context: *const [usize; register::WORDS]) -> ! {
     // SAFETY: the host hands a ucontext_t that lives as long as the handler runs.
     let context = unsafe { &*context };
+    reported(signal as usize, context)
+}
+
+/// Reports the fault that a signal brought, by the words of its ucontext_t.
+pub fn reported(signal: usize, context: &[usize; register::WORDS]) -> ! {
     let error = context[register::ERROR];
     let access = match error {
         _ if error & 16 != 0 => Access::Execute,
         _ if error & 2 != 0 => Access::Write,
         _ => Access::Read,
     };
-    let name = match (signal as usize, context[register::TRAP]) {
+    let name = match (signal, context[register::TRAP]) {
         (SIGFPE, _) => "division error",
         (SIGILL, _) => "invalid instruction",
         (SIGBUS, _) => "bus error (the image's file was cut short?)",
         _ => "general protection (an address that is not canonical?)",
     };
-    let memory = signal as usize == SIGSEGV && context[register::TRAP] == PAGE_FAULT;
+    let memory = signal == SIGSEGV && context[register::TRAP] == PAGE_FAULT;
     report(&Fault {
         memory: memory.then_some((access, context[register::CR2])),
         name,

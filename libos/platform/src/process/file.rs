@@ -14,6 +14,10 @@ impl HostFile {
         Self(descriptor)
     }
 
+    pub(crate) fn raw(&self) -> usize {
+        self.0.raw()
+    }
+
     /// pread(2).
     ///
     /// # Errors

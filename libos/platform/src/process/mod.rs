@@ -18,6 +18,7 @@ pub mod inject;
 pub mod nic;
 pub mod p9;
 pub mod power;
+pub mod program;
 pub mod socket;
 #[cfg(kernlet_image)]
 pub mod start;

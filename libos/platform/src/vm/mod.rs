@@ -22,6 +22,7 @@ mod paging;
 mod port;
 mod ports;
 pub mod power;
+pub mod program;
 mod pvh;
 mod random;
 pub mod root;

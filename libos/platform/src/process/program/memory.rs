@@ -1,0 +1,69 @@
+//! The program's memory is mappings of the host.
+
+use super::super::call::{call, number};
+use crate::Errno;
+use crate::program::{Backing, Protection};
+use core::ops::Range;
+
+const MAP_SHARED: usize = 0x01;
+const MAP_PRIVATE: usize = 0x02;
+const MAP_FIXED: usize = 0x10;
+const MAP_ANONYMOUS: usize = 0x20;
+const MAP_NORESERVE: usize = 0x4000;
+const MADV_DONTNEED: usize = 4;
+
+/// See [`crate::program::map`].
+pub fn map(pages: Range<usize>, protection: Protection, backing: Backing<'_>) -> Result<(), Errno> {
+    let (flags, descriptor, offset) = match backing {
+        Backing::Anonymous => (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, usize::MAX, 0),
+        Backing::Sealed(offset) => {
+            let (descriptor, start) = sealed()?;
+            (MAP_PRIVATE, descriptor, start + offset)
+        }
+        Backing::File { file, offset, shared } => {
+            (if shared { MAP_SHARED } else { MAP_PRIVATE }, file.raw(), offset as usize)
+        }
+    };
+    let length = pages.end - pages.start;
+    let arguments = [pages.start, length, protection.bits() as usize, flags | MAP_FIXED, descriptor, offset];
+    // SAFETY: the range was checked to be where only the program's memory lies, on which nothing of Rust's relies.
+    unsafe { call(number::MMAP, arguments).map(drop) }
+}
+
+/// The image's descriptor, and where in it lies what is sealed.
+fn sealed() -> Result<(usize, usize), Errno> {
+    #[cfg(kernlet_image)]
+    {
+        let descriptor = crate::boot::blob().descriptors().image;
+        let offset = crate::entry::sealed_offset().ok_or(Errno::ENODEV)?;
+        usize::try_from(descriptor).map(|d| (d, offset)).map_err(|_| Errno::ENODEV)
+    }
+    #[cfg(not(kernlet_image))]
+    {
+        Err(Errno::ENODEV)
+    }
+}
+
+/// See [`crate::program::unmap`].
+pub fn unmap(pages: Range<usize>) -> Result<(), Errno> {
+    // SAFETY: as for `map`.
+    unsafe { call(number::MUNMAP, [pages.start, pages.end - pages.start, 0, 0, 0, 0]).map(drop) }
+}
+
+/// See [`crate::program::protect`].
+pub fn protect(pages: Range<usize>, protection: Protection) -> Result<(), Errno> {
+    let arguments = [pages.start, pages.end - pages.start, protection.bits() as usize, 0, 0, 0];
+    // SAFETY: as for `map`.
+    unsafe { call(number::MPROTECT, arguments).map(drop) }
+}
+
+/// See [`crate::program::discard`].
+pub fn discard(pages: Range<usize>) -> Result<(), Errno> {
+    // SAFETY: as for `map`.
+    unsafe { call(number::MADVISE, [pages.start, pages.end - pages.start, MADV_DONTNEED, 0, 0, 0]).map(drop) }
+}
+
+/// See [`crate::program::resident`].
+pub fn resident() -> usize {
+    0
+}

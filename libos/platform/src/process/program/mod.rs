@@ -1,0 +1,38 @@
+//! The process door's half of [`crate::program`].
+//!
+//! The program runs in the same host thread as the library OS, on stacks of its own. It comes back by a call of the
+//! entry (from rewritten code) or by a host signal: SIGSYS, when the filter traps a system call that was made anywhere but
+//! in the library OS's text; SIGSEGV and its like for faults; SIGPROF when the turn is over. The handlers run on an
+//! alternate stack, copy the interrupted registers to the thread's context, and go on behind `enter`, never to
+//! return to the signal frame. So the stack is free again, and no signal is ever blocked.
+
+#[cfg(kernlet_image)]
+mod enter;
+mod memory;
+#[cfg(kernlet_image)]
+mod signal;
+mod state;
+
+#[cfg(kernlet_image)]
+pub use enter::{enter, forget};
+pub use memory::{discard, map, protect, resident, unmap};
+pub use state::{extended_features, extended_length, save};
+
+/// A host build runs no program.
+#[cfg(not(kernlet_image))]
+pub fn forget(_: &mut crate::program::Context) {}
+
+/// See [`crate::program::prepare`].
+pub fn prepare() -> Result<(), &'static str> {
+    #[cfg(kernlet_image)]
+    {
+        enter::prepare()?;
+        signal::install();
+    }
+    Ok(())
+}
+
+/// The host's own: its clocks are those of the library OS, and where it has to ask the host, that call traps.
+pub fn vdso() -> usize {
+    super::clock::VDSO.load(core::sync::atomic::Ordering::Relaxed)
+}

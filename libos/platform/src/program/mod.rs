@@ -1,0 +1,37 @@
+//! Running a Linux program: a thread's registers, the way in and out, the program's memory.
+//!
+//! 1. A thread of the program is a [`Context`]. [`Context::enter`] runs it until it needs the library OS and tells why;
+//!    the library OS is never entered in any other way, so nothing of it is re-entered or preempted.
+//! 2. All of the program's memory lies in [`range`]; nothing of the library OS does. What is done with addresses is
+//!    checked against it, so a wrong address harms nobody but the program, and the functions here are safe.
+//! 3. An access to the program's memory that faults is an error value, never a fault of the library OS.
+//!
+//! On a host build there is no program: `enter` does not exist, and memory is the test's own.
+
+mod context;
+mod copy;
+mod memory;
+
+pub use context::{Context, EXTENDED_MOST, Exit, Registers, Trap};
+#[cfg(kernlet_image)]
+pub(crate) use context::{Held, initial};
+#[cfg(kernlet_image)]
+pub(crate) use copy::fixup;
+pub use copy::{
+    add_u32, and_u32, compare_exchange_u32, exchange_u32, load_u32, or_u32, read, string, write, xor_u32,
+    zero,
+};
+pub use memory::{Backing, Protection, discard, map, protect, range, resident, unmap};
+
+/// Gets this vCPU ready to run a program's threads: once, before the first [`Context::enter`].
+///
+/// # Errors
+/// What the CPU or the host lacks for it, in words.
+pub fn prepare() -> Result<(), &'static str> {
+    at_door!(program::prepare())
+}
+
+/// The vDSO that the program is to see (vdso(7)), as the address of its ELF header; 0: none.
+pub fn vdso() -> usize {
+    at_door!(program::vdso())
+}
