@@ -35,3 +35,16 @@ pub fn prepare() -> Result<(), &'static str> {
 pub fn vdso() -> usize {
     at_door!(program::vdso())
 }
+
+/// Bytes of the extended state in a signal frame; see [`Context::extended`].
+pub fn extended_length() -> usize {
+    at_door!(program::extended_length())
+}
+
+/// What AT_HWCAP and AT_HWCAP2 tell (arch/x86/include/uapi/asm/hwcap2.h): the CPU's feature word, and whether a program may use
+/// the instructions for FS and GS.
+pub fn capabilities() -> [u64; 2] {
+    let features = core::arch::x86_64::__cpuid(1);
+    let more = core::arch::x86_64::__cpuid_count(7, 0);
+    [features.edx.into(), u64::from(more.ebx & 1) << 1]
+}

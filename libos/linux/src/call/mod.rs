@@ -1,0 +1,76 @@
+//! System calls: from numbers to the modules that handle them.
+
+pub mod number;
+
+use crate::thread::Thread;
+use crate::{Errno, files, memory, signal, sockets, system, task, time, wait};
+use alloc::rc::Rc;
+use kernlet_platform::program::{Context, Registers};
+use number::Subject;
+
+/// The result of a call: what goes into rax, or an error number.
+pub type Outcome = Result<u64, Errno>;
+
+/// Error numbers of the kernel's own that say how an interrupted call goes on (include/linux/errno.h). They never reach
+/// the program.
+pub mod restart {
+    use crate::Errno;
+    /// Again when the handler has SA_RESTART or there is none, else EINTR.
+    pub const SYS: Errno = Errno(512);
+    /// Always again.
+    pub const NO_INTERRUPT: Errno = Errno(513);
+    /// Again when there is no handler, else EINTR.
+    pub const NO_HANDLER: Errno = Errno(514);
+}
+
+/// One system call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Its number; see [`number`].
+    pub number: u64,
+    /// Its arguments.
+    pub arguments: [u64; 6],
+}
+
+impl Call {
+    /// The call that a thread's registers ask for.
+    pub fn of(r: &Registers) -> Self {
+        Self { number: r.rax, arguments: [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9] }
+    }
+
+    /// Argument `index` as an address or a length.
+    pub fn size(&self, index: usize) -> usize {
+        self.arguments[index] as usize
+    }
+
+    /// Argument `index` as an int, of which the upper half of the register says nothing.
+    pub fn int(&self, index: usize) -> i32 {
+        self.arguments[index] as i32
+    }
+
+    /// Argument `index` as an unsigned int.
+    pub fn word(&self, index: usize) -> u32 {
+        self.arguments[index] as u32
+    }
+}
+
+/// Handles a call. Its context is the calling thread's, for those calls that change registers.
+pub async fn handle(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome {
+    match number::subject(call.number) {
+        Some(Subject::Memory) => memory::call(thread, call).await,
+        Some(Subject::Files) => files::call(thread, call).await,
+        Some(Subject::Wait) => wait::call(thread, call).await,
+        Some(Subject::Sockets) => sockets::call(thread, call).await,
+        Some(Subject::Time) => time::call(thread, call).await,
+        Some(Subject::Signal) => signal::call(thread, context, call).await,
+        Some(Subject::Task) => task::call(thread, context, call).await,
+        Some(Subject::System) => system::call(thread, call).await,
+        None => unknown(thread, call),
+    }
+}
+
+/// A call that is not implemented: ENOSYS, told once for each number.
+pub fn unknown(thread: &Rc<Thread>, call: Call) -> Outcome {
+    thread.process.missing(thread, call);
+    Err(Errno::ENOSYS)
+}

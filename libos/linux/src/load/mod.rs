@@ -1,0 +1,213 @@
+//! Loading a program (execve(2)): its segments, its interpreter, its stack.
+
+mod elf;
+mod stack;
+
+pub use elf::{Elf, Segment};
+
+use crate::memory::{Area, Mapped, Object, Space};
+use crate::system::Credentials;
+use crate::{Errno, PAGE};
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::ops::Range;
+use kernlet_fs::File;
+use kernlet_platform::program::{self, Backing, Context, Protection};
+
+/// The longest path of an interpreter.
+const INTERPRETER_MOST: u64 = 4096;
+/// How far the first thread's stack may grow: RLIMIT_STACK.
+pub const STACK: usize = 8 << 20;
+/// Random bits of addresses, in pages: as Linux (mmap_rnd_bits, and 32 MiB for the heap).
+const RANDOM_PAGES: usize = 1 << 28;
+const HEAP_RANDOM_PAGES: usize = 1 << 13;
+/// Where programs go that run anywhere: two thirds up the addresses of Linux (ELF_ET_DYN_BASE).
+const PROGRAM_BASE: usize = 0x5555_5555_4000;
+
+/// What is executed.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its path.
+    pub path: Vec<u8>,
+    /// Its arguments; the first is the name that it is called by.
+    pub arguments: Vec<Vec<u8>>,
+    /// Its environment.
+    pub environment: Vec<Vec<u8>>,
+}
+
+/// Where things go, chosen anew for each start.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// Where a program goes that runs anywhere.
+    pub program: usize,
+    /// The end of the stack.
+    pub stack: usize,
+    /// Below this address go mappings.
+    pub top: usize,
+}
+
+impl Places {
+    /// Random ones.
+    pub fn random() -> Self {
+        let pages = |most: usize| (kernlet_entropy::u64() as usize & (most - 1)) * PAGE;
+        let stack = program::range().end - PAGE - pages(RANDOM_PAGES / 4);
+        let top = stack - STACK - PAGE - pages(RANDOM_PAGES / 4);
+        Self { program: PROGRAM_BASE + pages(RANDOM_PAGES), stack, top }
+    }
+}
+
+/// A file that is to be executed.
+pub struct Image {
+    file: File,
+    mapped: Rc<Mapped>,
+    /// Its headers.
+    pub elf: Elf,
+}
+
+impl Image {
+    /// Opens a file and reads its headers.
+    ///
+    /// # Errors
+    /// ENOENT and the others of open(2); ENOEXEC.
+    pub async fn open(path: &[u8]) -> Result<Self, Errno> {
+        let file = File::open(path).await?;
+        let metadata = file.metadata().await?;
+        if !metadata.is_file() {
+            return Err(Errno::EACCES);
+        }
+        let mut header = [0; 64];
+        let length = file.read_at(&mut header, 0).await?;
+        let place = Elf::headers_at(&header[..length])?;
+        let mut table = alloc::vec![0; (place.end - place.start) as usize];
+        let length = file.read_at(&mut table, place.start).await?;
+        let elf = Elf::parse(&header, &table[..length])?;
+        let mapped = Mapped {
+            path: path.to_vec(),
+            device: metadata.device,
+            inode: metadata.inode,
+            sealed: file.sealed(),
+        };
+        Ok(Self { file, mapped: Rc::new(mapped), elf })
+    }
+
+    async fn interpreter(&self) -> Result<Option<Vec<u8>>, Errno> {
+        let Some(place) = &self.elf.interpreter else { return Ok(None) };
+        let length = place.end - place.start;
+        if !(2..=INTERPRETER_MOST).contains(&length) {
+            return Err(Errno::ENOEXEC);
+        }
+        let mut path = alloc::vec![0; length as usize];
+        let read = self.file.read_at(&mut path, place.start).await?;
+        if read < path.len() || path.pop() != Some(0) || path.contains(&0) {
+            return Err(Errno::ENOEXEC);
+        }
+        Ok(Some(path))
+    }
+
+    /// Maps all segments, `bias` above where they were linked.
+    async fn map(&self, space: &mut Space, bias: usize) -> Result<(), Errno> {
+        for segment in &self.elf.segments {
+            let start = bias.wrapping_add(segment.address);
+            let (file_end, end) = (start + segment.file_length, start + segment.memory_length);
+            let first = start & !(PAGE - 1);
+            let mapped_end = if segment.file_length > 0 { file_end.next_multiple_of(PAGE) } else { first };
+            let area = |pages: Range<usize>, object, offset| Area {
+                pages,
+                protection: segment.protection,
+                shared: false,
+                object,
+                offset,
+            };
+            if mapped_end > first {
+                let offset = segment.offset & !(PAGE as u64 - 1);
+                self.map_part(space, area(first..mapped_end, Object::File(self.mapped.clone()), offset))
+                    .await?;
+                if end > file_end && segment.protection.write {
+                    program::zero(file_end, mapped_end.min(end) - file_end)?;
+                }
+            }
+            let end = end.next_multiple_of(PAGE);
+            if end > mapped_end {
+                space.map(area(mapped_end..end, Object::Anonymous, 0), Backing::Anonymous)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn map_part(&self, space: &mut Space, area: Area) -> Result<(), Errno> {
+        if let Some(sealed) = self.mapped.sealed.clone().filter(|s| s.start.is_multiple_of(PAGE)) {
+            return space.map_sealed(area, sealed);
+        }
+        // Anything else is copied.
+        let (pages, protection, offset) = (area.pages.clone(), area.protection, area.offset);
+        space.map(Area { protection: Protection::READ_WRITE, ..area }, Backing::Anonymous)?;
+        let mut chunk = alloc::vec![0; 64 << 10];
+        let mut at = pages.start;
+        while at < pages.end {
+            let most = chunk.len().min(pages.end - at);
+            let length = self.file.read_at(&mut chunk[..most], offset + (at - pages.start) as u64).await?;
+            if length == 0 {
+                break;
+            }
+            program::write(at, &chunk[..length])?;
+            at += length;
+        }
+        space.protect(pages, protection)
+    }
+}
+
+/// Loads a program into an empty space, and sets a context to its first instruction.
+///
+/// # Errors
+/// ENOENT, EACCES, ENOEXEC, ENOMEM, E2BIG as for execve(2); ELIBBAD (80) for an interpreter that is no program.
+pub async fn load(
+    program: &Program,
+    places: &Places,
+    space: &mut Space,
+    context: &mut Context,
+    credentials: &Credentials,
+) -> Result<(), Errno> {
+    let main = Image::open(&program.path).await?;
+    let span = main.elf.span();
+    let bias = if main.elf.relocatable { places.program.wrapping_sub(span.start) } else { 0 };
+    if span.start.wrapping_add(bias) < program::range().start {
+        return Err(Errno::EPERM);
+    }
+    main.map(space, bias).await?;
+    let heap =
+        span.end.wrapping_add(bias) + (kernlet_entropy::u64() as usize & (HEAP_RANDOM_PAGES - 1)) * PAGE;
+    space.set_heap(heap);
+    let (mut entry, mut base) = (main.elf.entry.wrapping_add(bias), 0);
+    if let Some(path) = main.interpreter().await? {
+        let interpreter = Image::open(&path).await.map_err(|error| {
+            crate::report!(
+                "the interpreter {} cannot be loaded: {error}",
+                alloc::string::String::from_utf8_lossy(&path)
+            );
+            error
+        })?;
+        let span = interpreter.elf.span();
+        if interpreter.elf.relocatable {
+            base = space.place(0, span.end - span.start)?.wrapping_sub(span.start);
+        }
+        interpreter.map(space, base).await?;
+        entry = interpreter.elf.entry.wrapping_add(base);
+    }
+    let stack = Area {
+        pages: places.stack - STACK..places.stack,
+        protection: Protection { execute: main.elf.executable_stack, ..Protection::READ_WRITE },
+        shared: false,
+        object: Object::Stack,
+        offset: 0,
+    };
+    space.map(stack, Backing::Anonymous)?;
+    let facts = stack::Facts {
+        headers: main.elf.headers.0.wrapping_add(bias),
+        header_count: main.elf.headers.1,
+        base,
+        entry: main.elf.entry.wrapping_add(bias),
+    };
+    context.registers.rsp = stack::fill(places.stack, program, &facts, credentials)? as u64;
+    context.registers.rip = entry as u64;
+    Ok(())
+}

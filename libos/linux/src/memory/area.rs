@@ -1,0 +1,86 @@
+//! An area: neighbouring pages that are alike.
+
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::ops::Range;
+use kernlet_platform::program::Protection;
+
+/// A file that is mapped, as far as the mapping has to know it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// Its path, for /proc/self/maps.
+    pub path: Vec<u8>,
+    /// Its file system and number.
+    pub device: u64,
+    /// See `device`.
+    pub inode: u64,
+    /// Where it lies in what is sealed into the image, when it is a file of the root.
+    pub sealed: Option<Range<usize>>,
+}
+
+/// What an area shows.
+#[derive(Clone, Debug)]
+pub enum Object {
+    /// Memory of its own.
+    Anonymous,
+    /// The heap that brk(2) grows.
+    Heap,
+    /// The first thread's stack.
+    Stack,
+    /// The library OS's code that the program may call.
+    Vdso,
+    /// A file, from the area's offset on.
+    File(Rc<Mapped>),
+}
+
+impl Object {
+    /// Whether two neighbouring areas show the same thing.
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Anonymous, Self::Anonymous) | (Self::Heap, Self::Heap) | (Self::Stack, Self::Stack) => {
+                true
+            }
+            (Self::File(one), Self::File(other)) => Rc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+/// An area.
+#[derive(Clone, Debug)]
+pub struct Area {
+    /// Its addresses, whole pages.
+    pub pages: Range<usize>,
+    /// What may be done with it.
+    pub protection: Protection,
+    /// MAP_SHARED.
+    pub shared: bool,
+    /// What it shows.
+    pub object: Object,
+    /// Where in the file it begins, bytes.
+    pub offset: u64,
+}
+
+impl Area {
+    /// Bytes.
+    pub fn length(&self) -> usize {
+        self.pages.end - self.pages.start
+    }
+
+    /// The part of it in `pages`, which must meet it.
+    pub fn part(&self, pages: &Range<usize>) -> Self {
+        let start = pages.start.max(self.pages.start);
+        let end = pages.end.min(self.pages.end);
+        let offset = self.offset + (start - self.pages.start) as u64;
+        Self { pages: start..end, offset, ..self.clone() }
+    }
+
+    /// Whether `next`, which lies right behind, can be part of it.
+    pub fn joins(&self, next: &Self) -> bool {
+        self.pages.end == next.pages.start
+            && self.protection == next.protection
+            && self.shared == next.shared
+            && self.object.same(&next.object)
+            && (!matches!(self.object, Object::File(_)) || self.offset + self.length() as u64 == next.offset)
+    }
+}

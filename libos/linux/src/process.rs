@@ -1,0 +1,92 @@
+//! A process: what its threads share.
+
+use crate::call::{Call, number};
+use crate::files::Files;
+use crate::memory::Space;
+use crate::signal::ProcessSignals;
+use crate::system::Credentials;
+use crate::thread::Thread;
+use alloc::collections::BTreeSet;
+use alloc::rc::{Rc, Weak};
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use kernlet_sync::SmallMap;
+
+/// A process.
+pub struct Process {
+    /// Its number.
+    pub id: u32,
+    /// Its memory.
+    pub space: RefCell<Space>,
+    /// Descriptors, working directory, umask.
+    pub files: Files,
+    /// Actions and what is pending for the process as a whole.
+    pub signals: ProcessSignals,
+    /// Who it is.
+    pub credentials: RefCell<Credentials>,
+    /// Its threads by number.
+    pub threads: RefCell<SmallMap<u32, Weak<Thread>>>,
+    /// The absolute path of what it executes.
+    pub executable: Vec<u8>,
+    /// The number that the next thread gets.
+    pub(crate) next_thread: Cell<u32>,
+    /// A call that is not implemented ends it (`--strict`).
+    pub strict: bool,
+    /// Calls of which it was said that they are not implemented.
+    told: RefCell<BTreeSet<u64>>,
+}
+
+impl Process {
+    /// A process without threads.
+    pub fn new(executable: Vec<u8>, space: Space, credentials: Credentials, strict: bool) -> Rc<Self> {
+        Rc::new(Self {
+            id: 1,
+            space: RefCell::new(space),
+            files: Files::new(),
+            signals: ProcessSignals::default(),
+            credentials: RefCell::new(credentials),
+            threads: RefCell::default(),
+            executable,
+            next_thread: Cell::new(1),
+            strict,
+            told: RefCell::default(),
+        })
+    }
+
+    /// Ends it, and with it the instance, with an exit status.
+    pub fn exit(&self, status: u8) -> ! {
+        kernlet_platform::power::exit(status)
+    }
+
+    /// Says once for each number that a call is not implemented.
+    pub fn missing(&self, thread: &Thread, call: Call) {
+        let name = number::name(call.number);
+        if self.told.borrow_mut().insert(call.number) {
+            match name {
+                Some(name) => crate::report!(
+                    "system call {} ({}) is not implemented; thread {} was told ENOSYS",
+                    Lower(name),
+                    call.number,
+                    thread.id
+                ),
+                None => crate::report!(
+                    "there is no system call {}; thread {} was told ENOSYS",
+                    call.number,
+                    thread.id
+                ),
+            }
+        }
+        if self.strict {
+            self.exit(128 + crate::signal::SIGSYS);
+        }
+    }
+}
+
+/// A name in lower case.
+struct Lower(&'static str);
+
+impl core::fmt::Display for Lower {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.chars().try_for_each(|c| core::fmt::Write::write_char(f, c.to_ascii_lowercase()))
+    }
+}

@@ -1,0 +1,84 @@
+//! From the library OS's entry to the program's first instruction.
+
+use crate::load;
+use crate::memory::Space;
+use crate::process::Process;
+use crate::system::Credentials;
+use crate::thread::{self, Thread};
+use crate::{Errno, PAGE};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt::{Arguments, Write};
+use kernlet_platform::console::{self, Stream};
+use kernlet_platform::control::{Message, send};
+use kernlet_platform::program::{self, Context};
+use kernlet_platform::{boot, power, sealed};
+use kernlet_wire::manifest::Manifest;
+
+/// The exit status of a program that cannot be executed, and of one that is not there (as a shell has them).
+const NOT_EXECUTABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+struct Line(Vec<u8>);
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Writes a line to standard error; see [`crate::report!`].
+pub fn report(text: Arguments<'_>) {
+    let mut line = Line(Vec::new());
+    let _ = writeln!(line, "kernlet: {text}");
+    console::write(Stream::Err, &line.0);
+}
+
+/// Runs the image's program. Does not return: the instance ends with the program.
+pub fn run() -> ! {
+    if let Err(lack) = program::prepare() {
+        report(format_args!("{lack}"));
+        power::exit(NOT_EXECUTABLE);
+    }
+    kernlet_exec::block_on(async {
+        if let Err((path, error)) = start().await {
+            report(format_args!(
+                "{} cannot be executed: {error}",
+                alloc::string::String::from_utf8_lossy(&path)
+            ));
+            power::exit(if error == Errno::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE });
+        }
+        core::future::pending::<()>().await;
+    });
+    power::exit(0)
+}
+
+async fn start() -> Result<(), (Vec<u8>, Errno)> {
+    let manifest = Manifest::parse(sealed::segment()).ok();
+    let blob = boot::blob();
+    let mut arguments: Vec<Vec<u8>> = blob.arguments().map(<[u8]>::to_vec).collect();
+    if arguments.is_empty() {
+        arguments = manifest.iter().flat_map(|m| m.args()).map(<[u8]>::to_vec).collect();
+    }
+    let environment: Vec<Vec<u8>> = blob.environment().map(<[u8]>::to_vec).collect();
+    let path = arguments.first().cloned().unwrap_or_default();
+    let program = load::Program { path: path.clone(), arguments, environment };
+    let failed = |error| (path.clone(), error);
+    let places = load::Places::random();
+    let mut space = Space::new(places.top);
+    let mut context = Box::new(Context::new());
+    let credentials = Credentials::of(0, 0);
+    load::load(&program, &places, &mut space, &mut context, &credentials).await.map_err(failed)?;
+    let process = Process::new(path.clone(), space, credentials, false);
+    let thread = Thread::new(&process);
+    let mut name = [0; 16];
+    let last = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    let length = last.len().min(15);
+    name[..length].copy_from_slice(&last[..length]);
+    thread.name.set(name);
+    send(Message::Entered);
+    thread::spawn(thread, context);
+    let _ = PAGE;
+    Ok(())
+}

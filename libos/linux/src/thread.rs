@@ -1,0 +1,127 @@
+//! A thread: a task whose future runs the program's text and handles what that asks for.
+
+use crate::call::{self, Call, restart};
+use crate::process::Process;
+use crate::signal::{self, Next, ThreadSignals};
+use crate::{Errno, task};
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Poll, Waker};
+use kernlet_platform::program::{Context, Exit};
+
+/// So many calls a thread makes that never wait before others have their turn.
+const CALLS: u32 = 512;
+
+/// A thread.
+pub struct Thread {
+    /// Its number; the first has the process's.
+    pub id: u32,
+    /// What it belongs to.
+    pub process: Rc<Process>,
+    /// Its mask, what is pending for it, its alternate stack.
+    pub signals: ThreadSignals,
+    /// Where 0 is written and a futex woken at its end (set_tid_address(2)); 0: nowhere.
+    pub clear_child_tid: Cell<usize>,
+    /// The head of its robust futexes (set_robust_list(2)); 0: none.
+    pub robust_list: Cell<usize>,
+    /// Its name (PR_SET_NAME), filled up with 0.
+    pub name: Cell<[u8; 16]>,
+    /// It ends before it runs any more of the program.
+    pub ending: Cell<bool>,
+    /// Wakes it where it waits interruptibly.
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Thread {
+    /// A new thread of `process`, under the next number. It runs when [`spawn`] is told so.
+    pub fn new(process: &Rc<Process>) -> Rc<Self> {
+        let id = process.next_thread.get();
+        process.next_thread.set(id + 1);
+        let thread = Rc::new(Self {
+            id,
+            process: process.clone(),
+            signals: ThreadSignals::default(),
+            clear_child_tid: Cell::new(0),
+            robust_list: Cell::new(0),
+            name: Cell::default(),
+            ending: Cell::new(false),
+            waker: RefCell::default(),
+        });
+        process.threads.borrow_mut().insert(id, Rc::downgrade(&thread));
+        thread
+    }
+
+    /// Has it look at what is pending, where it waits interruptibly. One that runs looks before it goes on.
+    pub fn interrupt(&self) {
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// Waits for `future`, but no longer than until a signal is to be delivered to this thread, or the thread is to end.
+    ///
+    /// # Errors
+    /// `ERESTARTSYS` ([`restart::SYS`]) when that came first; calls that are never restarted make EINTR of it.
+    pub async fn interruptible<F: Future>(&self, future: F) -> Result<F::Output, Errno> {
+        let mut future = pin!(future);
+        core::future::poll_fn(|context| {
+            if let Poll::Ready(value) = future.as_mut().poll(context) {
+                return Poll::Ready(Ok(value));
+            }
+            if self.ending.get() || signal::is_pending(self) {
+                return Poll::Ready(Err(restart::SYS));
+            }
+            *self.waker.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Starts a thread's task. Its context is what it runs with.
+pub fn spawn(thread: Rc<Thread>, context: Box<Context>) {
+    kernlet_exec::spawn("thread", run(thread, context));
+}
+
+async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
+    let mut calls = 0;
+    while !thread.ending.get() {
+        if signal::is_pending(&thread) && signal::deliver(&thread, &mut context, None).await == Next::End {
+            break;
+        }
+        match context.enter() {
+            Exit::Call => {
+                let call = Call::of(&context.registers);
+                let outcome = call::handle(&thread, &mut context, call).await;
+                finish(&thread, &mut context, call, outcome).await;
+                calls += 1;
+                if calls == CALLS {
+                    calls = 0;
+                    kernlet_exec::yield_now().await;
+                }
+            }
+            Exit::Trap(trap) => signal::trap(&thread, &mut context, trap).await,
+            Exit::Preempted => {
+                calls = 0;
+                kernlet_exec::yield_now().await;
+            }
+        }
+    }
+    task::end(&thread).await;
+}
+
+/// Gives a call's result to the program; a call that was interrupted is made again or fails, as its signal's action says.
+async fn finish(thread: &Rc<Thread>, context: &mut Context, call: Call, outcome: call::Outcome) {
+    match outcome {
+        Ok(value) => context.registers.rax = value,
+        Err(error @ (restart::SYS | restart::NO_INTERRUPT | restart::NO_HANDLER)) => {
+            if signal::deliver(thread, context, Some((call, error))).await == Next::End {
+                thread.ending.set(true);
+            }
+        }
+        Err(error) => context.registers.rax = -i64::from(error.0) as u64,
+    }
+}

@@ -1,0 +1,226 @@
+//! The program's memory, as calls see it.
+
+use crate::Errno;
+use alloc::vec::Vec;
+use kernlet_platform::program;
+
+/// PATH_MAX, with the 0.
+const PATH_MOST: usize = 4096;
+/// The most pieces of one vectored call (IOV_MAX).
+const PIECES_MOST: usize = 1024;
+/// The most bytes that one call moves (MAX_RW_COUNT).
+pub const MOVED_MOST: usize = 0x7fff_f000;
+
+/// Reads `N` bytes.
+///
+/// # Errors
+/// EFAULT.
+pub fn read<const N: usize>(from: usize) -> Result<[u8; N], Errno> {
+    let mut bytes = [0; N];
+    program::read(from, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads `N` words of 8 bytes.
+///
+/// # Errors
+/// EFAULT.
+pub fn read_words<const N: usize>(from: usize) -> Result<[u64; N], Errno> {
+    let mut words = [0; N];
+    for (i, word) in words.iter_mut().enumerate() {
+        *word = u64::from_le_bytes(read(from.wrapping_add(8 * i))?);
+    }
+    Ok(words)
+}
+
+/// Reads a word of 4 bytes.
+///
+/// # Errors
+/// EFAULT.
+pub fn read_u32(from: usize) -> Result<u32, Errno> {
+    read(from).map(u32::from_le_bytes)
+}
+
+/// Reads a word of 8 bytes.
+///
+/// # Errors
+/// EFAULT.
+pub fn read_u64(from: usize) -> Result<u64, Errno> {
+    read(from).map(u64::from_le_bytes)
+}
+
+/// Writes bytes.
+///
+/// # Errors
+/// EFAULT.
+pub fn write(to: usize, bytes: &[u8]) -> Result<(), Errno> {
+    program::write(to, bytes)
+}
+
+/// Writes words of 8 bytes.
+///
+/// # Errors
+/// EFAULT.
+pub fn write_words(to: usize, words: &[u64]) -> Result<(), Errno> {
+    for (i, word) in words.iter().enumerate() {
+        program::write(to.wrapping_add(8 * i), &word.to_le_bytes())?;
+    }
+    Ok(())
+}
+
+/// Reads a path.
+///
+/// # Errors
+/// EFAULT, ENAMETOOLONG.
+pub fn path(from: usize) -> Result<Vec<u8>, Errno> {
+    string(from, PATH_MOST)
+}
+
+/// Reads a string of fewer than `most` bytes.
+///
+/// # Errors
+/// EFAULT, ENAMETOOLONG.
+pub fn string(from: usize, most: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = alloc::vec![0; 256.min(most)];
+    loop {
+        match program::string(from, &mut bytes) {
+            Ok(length) => {
+                bytes.truncate(length);
+                return Ok(bytes);
+            }
+            Err(Errno::ENAMETOOLONG) if bytes.len() < most => bytes.resize((bytes.len() * 4).min(most), 0),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Memory of the program that a call fills or takes from, in one or several pieces, front to back.
+#[derive(Clone, Debug)]
+pub struct Buffers {
+    /// The piece in use: address and length.
+    first: (usize, usize),
+    rest: Vec<(usize, usize)>,
+    /// Which of `rest` comes next.
+    next: usize,
+    remaining: usize,
+}
+
+impl Buffers {
+    /// One piece.
+    pub fn one(address: usize, length: usize) -> Self {
+        let length = length.min(MOVED_MOST);
+        Self { first: (address, length), rest: Vec::new(), next: 0, remaining: length }
+    }
+
+    /// The pieces that an array of `struct iovec` names.
+    ///
+    /// # Errors
+    /// EFAULT; EINVAL for too many or too long ones.
+    pub fn vector(address: usize, count: usize) -> Result<Self, Errno> {
+        if count > PIECES_MOST {
+            return Err(Errno::EINVAL);
+        }
+        let mut rest = Vec::with_capacity(count);
+        let mut remaining = 0usize;
+        for i in 0..count {
+            let [base, length] = read_words(address.wrapping_add(16 * i))?;
+            if length > isize::MAX as u64 {
+                return Err(Errno::EINVAL);
+            }
+            let length = (length as usize).min(MOVED_MOST - remaining);
+            remaining += length;
+            rest.push((base as usize, length));
+        }
+        Ok(Self { first: (0, 0), rest, next: 0, remaining })
+    }
+
+    /// Bytes that are left.
+    pub fn remaining(&self) -> usize {
+        self.remaining
+    }
+
+    /// The next piece that is not empty: address and length; `None` when nothing is left.
+    pub fn piece(&mut self) -> Option<(usize, usize)> {
+        while self.first.1 == 0 {
+            self.first = *self.rest.get(self.next)?;
+            self.next += 1;
+        }
+        Some(self.first)
+    }
+
+    /// Leaves out `length` bytes, which are at most those of the next piece.
+    pub fn advance(&mut self, length: usize) {
+        let length = length.min(self.first.1);
+        self.first = (self.first.0 + length, self.first.1 - length);
+        self.remaining -= length;
+    }
+
+    /// Fills from `bytes`, as far as there is room; tells how much was.
+    ///
+    /// # Errors
+    /// EFAULT when not even the first byte could be written.
+    pub fn fill(&mut self, mut bytes: &[u8]) -> Result<usize, Errno> {
+        let mut done = 0;
+        while let (false, Some((address, length))) = (bytes.is_empty(), self.piece()) {
+            let length = length.min(bytes.len());
+            match program::write(address, &bytes[..length]) {
+                Ok(()) => {}
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            }
+            self.advance(length);
+            bytes = &bytes[length..];
+            done += length;
+        }
+        Ok(done)
+    }
+
+    /// Takes as much as `bytes` has room for; tells how much it was.
+    ///
+    /// # Errors
+    /// EFAULT when not even the first byte could be read.
+    pub fn take(&mut self, bytes: &mut [u8]) -> Result<usize, Errno> {
+        let mut done = 0;
+        while let (true, Some((address, length))) = (done < bytes.len(), self.piece()) {
+            let length = length.min(bytes.len() - done);
+            match program::read(address, &mut bytes[done..done + length]) {
+                Ok(()) => {}
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            }
+            self.advance(length);
+            done += length;
+        }
+        Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn pieces_are_filled_and_taken_front_to_back() {
+        let (a, b) = ([0u8; 3], [0u8; 4]);
+        let vector: [u64; 6] = [a.as_ptr() as u64, 3, 0, 0, b.as_ptr() as u64, 4];
+        let mut buffers = Buffers::vector(vector.as_ptr() as usize, 3).unwrap();
+        assert_eq!(buffers.remaining(), 7);
+        assert_eq!(buffers.fill(b"abcde").unwrap(), 5);
+        assert_eq!(buffers.remaining(), 2);
+        assert_eq!(buffers.fill(b"fgh").unwrap(), 2);
+        let mut buffers = Buffers::vector(vector.as_ptr() as usize, 3).unwrap();
+        let mut taken = Vec::from([0; 9]);
+        assert_eq!(buffers.take(&mut taken).unwrap(), 7);
+        assert_eq!(&taken[..7], b"abcdefg");
+        core::hint::black_box((a, b));
+    }
+
+    #[test]
+    fn a_string_longer_than_the_first_guess_is_read_whole() {
+        let mut long = std::vec![b'x'; 3000];
+        long.push(0);
+        assert_eq!(path(long.as_ptr() as usize).unwrap().len(), 3000);
+        assert_eq!(string(long.as_ptr() as usize, 100), Err(Errno::ENAMETOOLONG));
+    }
+}
