@@ -40,6 +40,8 @@ pub struct Config {
     pub segments: [Segment; SEGMENTS],
     /// Linked address of the entry.
     pub entry: u64,
+    /// Where the image goes, for an image whose filter knows the place of its text; 0: anywhere.
+    pub base: u64,
     /// The process that this one may not outlive.
     pub parent: u32,
     /// How many of `limits` are used.

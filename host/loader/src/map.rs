@@ -11,10 +11,11 @@ const MAP_FIXED: usize = 0x10;
 const MAP_ANONYMOUS: usize = 0x20;
 const MAP_NORESERVE: usize = 0x4000;
 const MAP_POPULATE: usize = 0x8000;
+const MAP_FIXED_NOREPLACE: usize = 0x10_0000;
 /// Segments up to this size are mapped whole at once: one call instead of a fault a page.
 const EAGER: u64 = 256 << 10;
 
-/// Maps every segment at one random distance from its linked address, and returns that distance. Around the image
+/// Maps every segment at one random distance (or that which the launcher chose) from its linked address, and returns that distance. Around the image
 /// lies a guard page on each side.
 pub fn image(config: &Config) -> usize {
     let segments = config.segments.get(..config.segment_count as usize).unwrap_or(&[]);
@@ -24,7 +25,17 @@ pub fn image(config: &Config) -> usize {
     }
     let length = (end - LINKED_BASE + 2 * PAGE) as usize;
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    let start = map(0, length, 0, flags, usize::MAX, 0) + PAGE as usize;
+    let start = if config.base == 0 {
+        map(0, length, 0, flags, usize::MAX, 0) + PAGE as usize
+    } else {
+        let wanted = config.base as usize;
+        let place = map(wanted - PAGE as usize, length, 0, flags | MAP_FIXED_NOREPLACE, usize::MAX, 0);
+        // A kernel that does not know the flag chooses a place of its own when this one is taken.
+        if place != wanted - PAGE as usize {
+            die(status::MAP);
+        }
+        wanted
+    };
     let bias = start.wrapping_sub(LINKED_BASE as usize);
     for segment in segments {
         let protection = ((segment.flags >> 2 & 1) | (segment.flags & 2) | (segment.flags & 1) << 2) as usize;

@@ -1,6 +1,7 @@
 //! The seccomp filter as classic BPF (seccomp(2), Documentation/userspace-api/seccomp_filter.rst).
 
 use crate::table::{Check, HostCall};
+use std::ops::Range;
 
 const RET_ALLOW: u32 = 0x7fff_0000;
 const RET_KILL_PROCESS: u32 = 0x8000_0000;
@@ -15,6 +16,7 @@ const X32_BIT: u32 = 0x4000_0000;
 /// Offsets in struct seccomp_data.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
+const INSTRUCTION: u32 = 8;
 const ARGUMENTS: u32 = 16;
 
 /// BPF operation codes: load a word, compare (equal, greater or equal), and with a constant, return.
@@ -53,9 +55,14 @@ const ENDS: [(u8, u32); 4] =
 /// installed, which with a list of comparisons takes most of the time that an instance needs to start. To translate the
 /// program takes the rest, so it is short: its ends are shared.
 ///
+/// With `text`, calls from outside of these addresses trap, whatever they are: that is how the calls of a program come in that
+/// were not rewritten. (Only the clocks that the vDSO tells as well may be asked from anywhere, since the host's vDSO may
+/// have to ask the host.)
+///
 /// # Panics
-/// With more calls than a conditional jump can pass over. A test compiles the list that is used.
-pub fn compile(calls: &[HostCall]) -> Vec<Instruction> {
+/// With more calls than a conditional jump can pass over, or a text that crosses a multiple of 4 GiB. A test compiles the
+/// lists that are used.
+pub fn compile(calls: &[HostCall], text: Option<Range<u64>>) -> Vec<Instruction> {
     let mut sorted: Vec<&HostCall> = calls.iter().collect();
     sorted.sort_by_key(|call| call.number);
     let mut program = Vec::with_capacity(8 * calls.len());
@@ -66,6 +73,9 @@ pub fn compile(calls: &[HostCall]) -> Vec<Instruction> {
         // x32 numbers are above all others, and so are not found either; this says it.
         Instruction(JUMP_AT_LEAST, TO_KILL, 0, X32_BIT),
     ]);
+    if let Some(text) = text {
+        origin(&text, &mut program);
+    }
     search(&sorted, &mut program);
     let length = program.len();
     for (at, Instruction(operation, yes, no, _)) in program.iter_mut().enumerate() {
@@ -79,6 +89,26 @@ pub fn compile(calls: &[HostCall]) -> Vec<Instruction> {
     }
     program.extend(ENDS.map(|(_, value)| Instruction(RETURN, 0, 0, value)));
     program
+}
+
+/// Appends the test of where the call comes from.
+fn origin(text: &Range<u64>, code: &mut Vec<Instruction>) {
+    const CLOCK_GETTIME: u32 = 228;
+    const CLOCKS: [u32; 3] = [0, 1, 7];
+    let half = (text.start >> 32) as u32;
+    assert_eq!(half, ((text.end - 1) >> 32) as u32, "the text crosses a multiple of 4 GiB");
+    code.push(Instruction(JUMP_EQUAL, 0, CLOCKS.len() as u8 + 1, CLOCK_GETTIME));
+    code.push(Instruction(LOAD, 0, 0, ARGUMENTS));
+    code.extend(CLOCKS.map(|clock| Instruction(JUMP_EQUAL, TO_ALLOW, 0, clock)));
+    code.extend([
+        Instruction(LOAD, 0, 0, INSTRUCTION + 4),
+        Instruction(JUMP_EQUAL, 0, TO_TRAP, half),
+        Instruction(LOAD, 0, 0, INSTRUCTION),
+        Instruction(JUMP_AT_LEAST, 0, TO_TRAP, text.start as u32),
+        // The instruction pointer is behind the instruction, which may be the text's last.
+        Instruction(JUMP_AT_LEAST, TO_TRAP, 0, (text.end as u32).wrapping_add(1)),
+        Instruction(LOAD, 0, 0, NUMBER),
+    ]);
 }
 
 fn distance(instructions: usize) -> u8 {
@@ -124,6 +154,15 @@ fn checks(checks: &[Check], code: &mut Vec<Instruction>) {
                     }
                 }
             }
+            Check::NotAll(argument, bits) => {
+                code.push(Instruction(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(argument)));
+                code.push(Instruction(AND, 0, 0, bits as u32));
+                let no = if last { TO_ALLOW } else { 0 };
+                code.push(Instruction(JUMP_EQUAL, TO_REFUSE, no, bits as u32));
+                if last {
+                    return;
+                }
+            }
             // The kernel reads the low half of these arguments, which are ints.
             Check::OneOf(argument, values) => {
                 code.push(Instruction(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(argument)));
@@ -144,13 +183,21 @@ fn checks(checks: &[Check], code: &mut Vec<Instruction>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::HOST_CALLS;
+    use crate::table::{HOST_CALLS, Kind, calls};
 
     /// Runs a program on one call, as the kernel would.
-    fn run(program: &[Instruction], architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
+    fn run(
+        program: &[Instruction],
+        architecture: u32,
+        number: u32,
+        arguments: [u64; 6],
+        instruction: u64,
+    ) -> u32 {
         let word = |offset: u32| match offset {
             NUMBER => number,
             ARCHITECTURE => architecture,
+            INSTRUCTION => instruction as u32,
+            12 => (instruction >> 32) as u32,
             _ => {
                 let at = (offset - ARGUMENTS) as usize;
                 (arguments[at / 8] >> (8 * (at % 8))) as u32
@@ -172,7 +219,44 @@ mod tests {
     }
 
     fn native(number: u32, arguments: [u64; 6]) -> u32 {
-        run(&compile(HOST_CALLS), AUDIT_ARCH_X86_64, number, arguments)
+        run(&compile(HOST_CALLS, None), AUDIT_ARCH_X86_64, number, arguments, 0)
+    }
+
+    const TEXT: Range<u64> = 0x6800_0010_1000..0x6800_0018_0000;
+
+    fn linux(number: u32, arguments: [u64; 6], instruction: u64) -> u32 {
+        run(&compile(&calls(Kind::Linux), Some(TEXT)), AUDIT_ARCH_X86_64, number, arguments, instruction)
+    }
+
+    #[test]
+    fn calls_from_outside_of_the_library_os_trap() {
+        for (instruction, expected) in [
+            (TEXT.start + 2, RET_ALLOW),
+            (TEXT.end, RET_ALLOW),
+            (TEXT.start - 1, RET_TRAP),
+            (TEXT.end + 1, RET_TRAP),
+            (0x40_1000, RET_TRAP),
+            (TEXT.start + 2 + (1 << 32), RET_TRAP),
+        ] {
+            assert_eq!(linux(1, [0; 6], instruction), expected, "{instruction:#x}");
+            assert_eq!(linux(9, [0, 4096, 7, 0x22, 0, 0], instruction), expected, "{instruction:#x}");
+            assert_eq!(linux(59, [0; 6], instruction), RET_TRAP);
+            assert_eq!(linux(228, [1, 0, 0, 0, 0, 0], instruction), RET_ALLOW);
+        }
+        assert_eq!(linux(228, [2, 0, 0, 0, 0, 0], 0x40_1000), RET_TRAP);
+    }
+
+    #[test]
+    fn a_linux_program_shares_files_but_no_memory_that_nobody_counts() {
+        let inside = TEXT.start + 2;
+        for flags in [0x01, 0x11, 0x02, 0x12, 0x22, 0x4022] {
+            assert_eq!(linux(9, [0, 4096, 7, flags, 5, 0], inside), RET_ALLOW, "{flags:#x}");
+        }
+        for flags in [0x21, 0x31, 0x23, 0x122, 0x2022, 0x4_0022, 0x22 | 1 << 40] {
+            assert_eq!(linux(9, [0, 4096, 3, flags, 5, 0], inside), RET_EPERM, "{flags:#x}");
+        }
+        assert_eq!(linux(38, [0; 6], inside), RET_EPERM);
+        assert_eq!(linux(38, [2, 0, 0, 0, 0, 0], inside), RET_ALLOW);
     }
 
     #[test]
@@ -196,6 +280,7 @@ mod tests {
                 match *check {
                     Check::Masked(argument, _, value) => good[usize::from(argument)] = value,
                     Check::OneOf(argument, values) => good[usize::from(argument)] = values[0],
+                    Check::NotAll(..) => {}
                 }
             }
             assert_eq!(native(call.number, good), RET_ALLOW, "{}", call.name);
@@ -205,6 +290,7 @@ mod tests {
                         let flipped = (0..64).map(|bit| (value ^ 1 << bit, mask >> bit & 1 == 0));
                         (argument, flipped.collect())
                     }
+                    Check::NotAll(argument, bits) => (argument, vec![(bits, false)]),
                     Check::OneOf(argument, values) => {
                         (argument, (0..300).map(|value| (value, values.contains(&value))).collect())
                     }
@@ -221,10 +307,10 @@ mod tests {
 
     #[test]
     fn x32_and_32_bit_calls_end_the_instance() {
-        let program = compile(HOST_CALLS);
+        let program = compile(HOST_CALLS, None);
         assert_eq!(native(X32_BIT, [0; 6]), RET_KILL_PROCESS);
         assert_eq!(native(X32_BIT | 1, [0; 6]), RET_KILL_PROCESS);
-        assert_eq!(run(&program, 0x4000_0003, 1, [0; 6]), RET_KILL_PROCESS);
+        assert_eq!(run(&program, 0x4000_0003, 1, [0; 6], 0), RET_KILL_PROCESS);
     }
 
     #[test]
@@ -272,10 +358,11 @@ mod tests {
 
     #[test]
     fn every_jump_lands_inside_the_program() {
-        let program = compile(HOST_CALLS);
-        for (at, Instruction(operation, yes, no, _)) in program.iter().enumerate() {
-            if matches!(*operation, JUMP_EQUAL | JUMP_AT_LEAST) {
-                assert!(at + 1 + usize::from(*yes.max(no)) < program.len());
+        for program in [compile(HOST_CALLS, None), compile(&calls(Kind::Linux), Some(TEXT))] {
+            for (at, Instruction(operation, yes, no, _)) in program.iter().enumerate() {
+                if matches!(*operation, JUMP_EQUAL | JUMP_AT_LEAST) {
+                    assert!(at + 1 + usize::from(*yes.max(no)) < program.len());
+                }
             }
         }
     }

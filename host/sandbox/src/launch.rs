@@ -1,9 +1,9 @@
 //! Launching: fills in the loader's configuration, executes it with exactly the granted descriptors.
 
-use crate::config::{Config, LIMITS, MAGIC, SEGMENTS, Segment};
+use crate::config::{Config, LIMITS, LINKED_BASE, MAGIC, SEGMENTS, Segment};
 use crate::filter;
 use crate::spawn::spawn;
-use crate::table::HOST_CALLS;
+use crate::table::{self, Kind};
 use kernlet_wire::boot::{BlobWriter, Descriptors, NicConfig, Protocol, Published};
 use rustix::event::epoll;
 use rustix::fs::{MemfdFlags, Mode, OFlags};
@@ -11,6 +11,7 @@ use rustix::io::{Errno, FdFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Pid;
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The loader's file up to its configuration.
@@ -22,6 +23,10 @@ const SLACK: u64 = 4 << 20;
 /// Addresses beside twice the memory, which a heap reserves before it uses them: the kernel's own tables for what is
 /// merely looked at are in no limit but this, 2 MB of them for each GB.
 const ADDRESSES: u64 = 16 << 30;
+/// Where images of Linux programs are placed.
+const IMAGES: u64 = 0x6800_0000_0000;
+const IMAGES_LENGTH: u64 = 1 << 42;
+const LARGE_PAGE: u64 = 2 << 20;
 /// Identities of instances that root started begin here: far from users, and one for each monitor.
 const FIRST_IDENTITY: u32 = 0x7000_0000;
 /// Connections and files that one instance may have open.
@@ -47,6 +52,8 @@ pub struct Launch<'a> {
     pub broker: Option<OwnedFd>,
     /// The memory limit in bytes.
     pub memory: u64,
+    /// What kind of program it has, which decides about the host calls.
+    pub kind: Kind,
 }
 
 /// A started instance.
@@ -93,7 +100,7 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
         .map_err(host("socketpair"))?;
     rustix::io::ioctl_fionbio(&control, true).map_err(host("FIONBIO"))?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(host("epoll_create"))?;
-    let Launch { image, segments, entry, mut blob, stdio, published, nic, broker, memory } = launch;
+    let Launch { image, segments, entry, mut blob, stdio, published, nic, broker, memory, kind } = launch;
 
     let number = |fd: &Option<OwnedFd>| fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
     blob.memory(memory).descriptors(Descriptors {
@@ -101,6 +108,7 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
         control: inside.as_raw_fd(),
         broker: number(&broker),
         epoll: epoll.as_raw_fd(),
+        image: if kind == Kind::Linux { image.as_raw_fd() } else { -1 },
     });
     for (protocol, port, socket) in &published {
         blob.published(Published { protocol: *protocol, port: *port, descriptor: socket.as_raw_fd() });
@@ -113,12 +121,15 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
     granted.extend(stdio.iter().flatten().chain(&broker).map(AsFd::as_fd));
     granted.extend(published.iter().map(|(.., socket)| socket.as_fd()));
     granted.extend(nic.iter().map(|(_, tap)| tap.as_fd()));
+    if kind == Kind::Linux {
+        granted.push(image.as_fd());
+    }
     granted.sort_by_key(|fd| fd.as_raw_fd());
 
-    let mut config = configuration(segments, entry, memory)?;
+    let mut config = configuration(segments, entry, memory, kind)?;
     config.image = image.as_raw_fd();
     config.stderr = number(&stdio[2]).into();
-    let program = loader(config, &granted, &blob.finish())?;
+    let program = loader(config, kind, &granted, &blob.finish())?;
     for fd in granted.iter().copied().chain([image.as_fd()]) {
         rustix::io::fcntl_setfd(fd, FdFlags::empty()).map_err(host("F_SETFD"))?;
     }
@@ -130,7 +141,7 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
     Ok(Instance { pid, pidfd, control })
 }
 
-fn configuration(segments: &[Segment], entry: u64, memory: u64) -> Result<Config, LaunchError> {
+fn configuration(segments: &[Segment], entry: u64, memory: u64, kind: Kind) -> Result<Config, LaunchError> {
     let mut table = [Segment::default(); SEGMENTS];
     table
         .get_mut(..segments.len())
@@ -141,15 +152,26 @@ fn configuration(segments: &[Segment], entry: u64, memory: u64) -> Result<Config
         return Err(LaunchError::TooLarge(data, memory));
     }
     let image = segments.last().map_or(0, |s| s.address.saturating_add(s.memory_size));
-    // RLIMIT_DATA counts private writable memory, RLIMIT_AS all addresses; the numbers are those of getrlimit(2).
+    let code =
+        segments.iter().find(|s| s.flags & 1 != 0).map_or(0, |s| s.address.saturating_add(s.memory_size));
+    // RLIMIT_DATA counts private writable memory, RLIMIT_AS all addresses; the numbers are those of getrlimit(2). Programs for
+    // Linux reserve much that they never touch, so that both would be wrong for them: what they touch is counted inside,
+    // and by the monitor.
+    let (private, addresses) = match kind {
+        Kind::Native => (
+            memory.saturating_add(data).saturating_add(SLACK),
+            memory.saturating_mul(2).saturating_add(image).saturating_add(ADDRESSES),
+        ),
+        Kind::Linux => (u64::MAX, u64::MAX),
+    };
     let list = [
-        [2, memory.saturating_add(data).saturating_add(SLACK)],
+        [2, private],
         [3, STACK],
         [4, 0], // RLIMIT_CORE
         [6, 0], // RLIMIT_NPROC
         [7, descriptor_limit()],
         [8, 0], // RLIMIT_MEMLOCK
-        [9, memory.saturating_mul(2).saturating_add(image).saturating_add(ADDRESSES)],
+        [9, addresses],
         [10, 0], // RLIMIT_LOCKS
         [12, 0], // RLIMIT_MSGQUEUE
     ];
@@ -162,6 +184,7 @@ fn configuration(segments: &[Segment], entry: u64, memory: u64) -> Result<Config
         segment_count: segments.len() as u32,
         segments: table,
         entry,
+        base: if kind == Kind::Linux { place(code)? } else { 0 },
         parent: std::process::id(),
         limit_count: list.len() as u32,
         limits,
@@ -178,6 +201,24 @@ fn configuration(segments: &[Segment], entry: u64, memory: u64) -> Result<Config
     })
 }
 
+/// A random place for an image whose code ends at linked address `end`, above all of a Linux program's memory and below what the kernel
+/// places itself; the code does not cross a multiple of 4 GiB.
+fn place(end: u64) -> Result<u64, LaunchError> {
+    let mut random = [0; 8];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).map_err(host("getrandom"))?;
+    let place = IMAGES + (u64::from_le_bytes(random) & (IMAGES_LENGTH - 1)) / LARGE_PAGE * LARGE_PAGE;
+    let crosses = place >> 32 != (place + end) >> 32;
+    Ok(if crosses { (place + end) >> 32 << 32 } else { place })
+}
+
+/// Where the code of an image lies whose place was chosen.
+fn text(config: &Config) -> Option<Range<u64>> {
+    let bias = config.base.checked_sub(LINKED_BASE)?;
+    let mut segments = config.segments.iter().take(config.segment_count as usize);
+    let code = segments.find(|s| s.flags & 1 != 0)?;
+    Some(bias + code.address..bias + code.address + code.memory_size)
+}
+
 /// As much as this user may have: the soft limit is for programs that use select(2), and often 1024, which a server of
 /// thousands of connections would meet.
 fn descriptor_limit() -> u64 {
@@ -186,8 +227,13 @@ fn descriptor_limit() -> u64 {
 }
 
 /// The loader as an executable file of its own in memory, its configuration filled in.
-fn loader(mut config: Config, granted: &[BorrowedFd<'_>], blob: &[u8]) -> Result<OwnedFd, LaunchError> {
-    let filter = filter::compile(HOST_CALLS);
+fn loader(
+    mut config: Config,
+    kind: Kind,
+    granted: &[BorrowedFd<'_>],
+    blob: &[u8],
+) -> Result<OwnedFd, LaunchError> {
+    let filter = filter::compile(&table::calls(kind), text(&config));
     let align = |n: usize| n.next_multiple_of(8);
     let head = align(size_of::<Config>());
     config.filter_count = filter.len() as u64;
@@ -248,6 +294,7 @@ fn encode(config: &Config, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&c.entry.to_le_bytes());
+    out.extend_from_slice(&c.base.to_le_bytes());
     out.extend_from_slice(&c.parent.to_le_bytes());
     out.extend_from_slice(&c.limit_count.to_le_bytes());
     for field in c.limits.iter().flatten() {
@@ -291,10 +338,10 @@ mod tests {
         let limits = |config: &Config| {
             config.limits.iter().map(|[number, value]| (*number, *value)).collect::<Vec<_>>()
         };
-        let config = configuration(&data(1 << 20), 0, 32 << 20).unwrap();
+        let config = configuration(&data(1 << 20), 0, 32 << 20, Kind::Native).unwrap();
         assert!(limits(&config).contains(&(2, (33 << 20) + SLACK)));
         assert!(limits(&config).iter().any(|&(number, value)| number == 9 && value < 17 << 30));
-        let error = configuration(&data(1 << 30), 0, 32 << 20).map(drop).unwrap_err();
+        let error = configuration(&data(1 << 30), 0, 32 << 20, Kind::Native).map(drop).unwrap_err();
         assert!(matches!(error, LaunchError::TooLarge(..)) && error.to_string().contains("-m"), "{error}");
     }
 }

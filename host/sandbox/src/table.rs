@@ -11,6 +11,17 @@ pub enum Check {
     Masked(u8, u64, u64),
     /// Argument `.0` must be one of these.
     OneOf(u8, &'static [u64]),
+    /// Argument `.0` must not have all of these bits, which lie in its lower half.
+    NotAll(u8, u64),
+}
+
+/// Which calls an instance may make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A native program: its code is all in the image.
+    Native,
+    /// An unmodified program: its calls trap wherever they are made, and it may make memory executable.
+    Linux,
 }
 
 /// One call that passes.
@@ -80,3 +91,27 @@ pub const HOST_CALLS: &[HostCall] = &[
     call(15, "rt_sigreturn", &[], "return from a signal"),
     call(231, "exit_group", &[], "the end"),
 ];
+
+/// MAP_SHARED beside [`COUNTED`]'s, for files.
+const LINUX_FLAGS: u64 = COUNTED & !0x3;
+/// Files of volumes may be shared; shared memory that no file backs (MAP_SHARED with MAP_ANONYMOUS) is in no limit.
+const LINUX_MAPPINGS: &[Check] = &[Check::Masked(3, LINUX_FLAGS, 0), Check::NotAll(3, 0x21)];
+/// As [`FAULTS`], with SIGTRAP, SIGPROF, which ends a thread's turn, and SIGSYS, by which its calls come in.
+const LINUX_SIGNALS: &[Check] = &[Check::OneOf(0, &[4, 5, 7, 8, 11, 27, 31])];
+/// ITIMER_PROF.
+const TURNS: &[Check] = &[Check::OneOf(0, &[2])];
+
+/// What an instance with a Linux program may do beside and instead of [`HOST_CALLS`].
+pub const LINUX_CALLS: &[HostCall] = &[
+    call(9, "mmap", LINUX_MAPPINGS, "the program's memory and code"),
+    call(10, "mprotect", &[], "the program's memory and code"),
+    call(13, "rt_sigaction", LINUX_SIGNALS, "the program's faults and calls come in by signals"),
+    call(38, "setitimer", TURNS, "threads take turns"),
+];
+
+/// The whole list for a kind of instance.
+pub fn calls(kind: Kind) -> Vec<HostCall> {
+    let own = if kind == Kind::Linux { LINUX_CALLS } else { &[] };
+    let rest = HOST_CALLS.iter().filter(|call| own.iter().all(|other| other.number != call.number));
+    own.iter().chain(rest).copied().collect()
+}

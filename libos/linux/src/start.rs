@@ -62,6 +62,7 @@ async fn start() -> Result<(), (Vec<u8>, Errno)> {
         arguments = manifest.iter().flat_map(|m| m.args()).map(<[u8]>::to_vec).collect();
     }
     let environment: Vec<Vec<u8>> = blob.environment().map(<[u8]>::to_vec).collect();
+    arguments.remove(0);
     let path = arguments.first().cloned().unwrap_or_default();
     let program = load::Program { path: path.clone(), arguments, environment };
     let failed = |error| (path.clone(), error);

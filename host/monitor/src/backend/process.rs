@@ -3,6 +3,7 @@
 use super::{Channel, Guest, Start, StartError, blob, host};
 use crate::options::{Net, Restart};
 use kernlet_image::{Access, Segment};
+use kernlet_sandbox::table::Kind;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::OwnedFd;
@@ -69,6 +70,10 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         nic,
         broker: inside,
         memory: plan.options.memory,
+        kind: match plan.image.manifest().kind {
+            kernlet_image::manifest::Kind::Native => Kind::Native,
+            kernlet_image::manifest::Kind::Linux => Kind::Linux,
+        },
     })
     .map_err(StartError::Launch)?;
     let kernlet_sandbox::Instance { pid, pidfd, control } = instance;
