@@ -204,7 +204,7 @@ fn draft(package: &Package, options: &BuildOptions) -> Draft {
         workdir: options.workdir.clone().or_else(|| workdir.clone()).unwrap_or_else(|| "/".into()),
         identity: options.identity,
         policy: Policy { start_without_entropy: options.start_without_entropy },
-        ..Draft::new(&package.bin, if package.name == "kernlet-program" { Kind::Linux } else { Kind::Native })
+        ..Draft::new(&package.bin, Kind::Native)
     }
 }
 
