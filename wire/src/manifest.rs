@@ -70,6 +70,8 @@ mod tag {
     pub const SECTIONS: u16 = 12;
     pub const CRATES: u16 = 13;
     pub const SIGNATURE: u16 = 14;
+    pub const PROGRAM: u16 = MANDATORY | 15;
+    pub const LEAD: u16 = MANDATORY | 16;
 }
 
 /// What is wrong with a manifest.
@@ -233,6 +235,8 @@ pub struct Manifest<'a> {
     pub name: &'a str,
     /// The kind of program.
     pub kind: Kind,
+    /// Of a Linux program, and of no other: the executable's absolute path in the root.
+    pub program: Option<&'a [u8]>,
     /// The program's working directory: an absolute path.
     pub workdir: &'a str,
     /// The program's identity.
@@ -282,6 +286,13 @@ impl<'a> Manifest<'a> {
     #[must_use]
     pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+
+    /// What stands before the arguments: the program's name for itself (`argv[0]`), then, for a script, what execve(2)
+    /// puts before the arguments that it is given.
+    pub fn lead(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        let name = self.values(tag::LEAD).next().is_none().then_some(self.name.as_bytes());
+        name.into_iter().chain(self.values(tag::LEAD))
     }
 
     /// The default arguments, without the program's own name.
@@ -339,6 +350,7 @@ impl<'a> Manifest<'a> {
 pub fn exercise(bytes: &[u8]) -> usize {
     let Ok(manifest) = Manifest::parse(bytes) else { return 0 };
     manifest.args().count()
+        + manifest.lead().count()
         + manifest.env().count()
         + manifest.segments().count()
         + manifest.sections.iter().chain(manifest.crates.iter()).count()

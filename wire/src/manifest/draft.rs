@@ -14,6 +14,9 @@ use alloc::vec::Vec;
 pub struct Draft {
     pub name: String,
     pub kind: Kind,
+    pub program: Option<Vec<u8>>,
+    /// Nothing stands for the name alone.
+    pub lead: Vec<Vec<u8>>,
     pub args: Vec<Vec<u8>>,
     /// Each `NAME=VALUE`.
     pub env: Vec<Vec<u8>>,
@@ -34,6 +37,8 @@ impl Draft {
         Self {
             name: name.into(),
             kind,
+            program: None,
+            lead: Vec::new(),
             args: Vec::new(),
             env: Vec::new(),
             workdir: "/".into(),
@@ -59,6 +64,12 @@ impl Draft {
         w.put(tag::WORKDIR, self.workdir.as_bytes());
         w.put(tag::IDENTITY, &[self.identity.uid.to_le_bytes(), self.identity.gid.to_le_bytes()].concat());
         w.put(tag::POLICY, &self.policy.bits().to_le_bytes());
+        if let Some(program) = &self.program {
+            w.put(tag::PROGRAM, program);
+        }
+        for lead in &self.lead {
+            w.put(tag::LEAD, lead);
+        }
         for arg in &self.args {
             w.put(tag::ARG, arg);
         }

@@ -12,6 +12,7 @@ pub(super) struct Fields<'a> {
     build_id: Option<(BuildId, usize)>,
     name: Option<&'a str>,
     kind: Option<Kind>,
+    program: Option<&'a [u8]>,
     workdir: Option<&'a str>,
     identity: Option<Identity>,
     policy: Option<Policy>,
@@ -29,6 +30,8 @@ impl<'a> Fields<'a> {
             tag::BUILD_ID => once(&mut self.build_id, "build id", digest(value).map(|id| (id, at))),
             tag::NAME => once(&mut self.name, "name", text(value)),
             tag::KIND => once(&mut self.kind, "kind", kind(value)),
+            tag::PROGRAM => once(&mut self.program, "program", program(value)),
+            tag::LEAD => require("argument", no_nul(value)),
             tag::ARG => require("argument", no_nul(value)),
             tag::ENV => require("environment variable", no_nul(value).filter(|v| is_variable(v))),
             tag::WORKDIR => {
@@ -52,12 +55,17 @@ impl<'a> Fields<'a> {
     pub(super) fn finish(self, bytes: &'a [u8], minor: u16) -> Result<Manifest<'a>, ManifestError> {
         let missing = ManifestError::Missing;
         let (build_id, build_id_at) = self.build_id.ok_or(missing("build id"))?;
+        let kind = self.kind.ok_or(missing("kind"))?;
+        if (kind == Kind::Linux) != self.program.is_some() {
+            return Err(missing("kind that fits its program"));
+        }
         Ok(Manifest {
             bytes,
             minor,
             build_id,
             name: self.name.ok_or(missing("name"))?,
-            kind: self.kind.ok_or(missing("kind"))?,
+            kind,
+            program: self.program,
             workdir: self.workdir.ok_or(missing("working directory"))?,
             identity: self.identity.ok_or(missing("identity"))?,
             policy: self.policy.ok_or(missing("policy"))?,
@@ -142,6 +150,11 @@ pub(super) fn is_shown(text: &str) -> bool {
 
 fn no_nul(value: &[u8]) -> Option<&[u8]> {
     (!value.contains(&0)).then_some(value)
+}
+
+/// An absolute path, no longer than Linux takes one (`PATH_MAX`, its NUL included).
+fn program(value: &[u8]) -> Option<&[u8]> {
+    no_nul(value).filter(|path| path.starts_with(b"/") && path.len() < 4096)
 }
 
 /// `NAME=VALUE`, the value perhaps empty.

@@ -101,6 +101,26 @@ fn malformed_fields_are_refused_when_written() {
 }
 
 #[test]
+fn a_linux_program_has_a_path_and_a_lead() {
+    let linux = Draft { kind: Kind::Linux, program: Some(b"/usr/bin/python3".to_vec()), ..draft() };
+    let bytes = linux.encode().unwrap();
+    let m = Manifest::parse(&bytes).unwrap();
+    assert_eq!((m.kind, m.program), (Kind::Linux, Some(&b"/usr/bin/python3"[..])));
+    assert_eq!(m.lead().collect::<Vec<_>>(), [b"dns"]);
+    let lead = vec![b"python3".to_vec(), b"-u".to_vec(), b"/srv/app.py".to_vec()];
+    let bytes = Draft { lead: lead.clone(), ..linux.clone() }.encode().unwrap();
+    assert!(Manifest::parse(&bytes).unwrap().lead().eq(lead.iter().map(Vec::as_slice)));
+
+    let missing = ManifestError::Missing("kind that fits its program");
+    assert_eq!(Draft { program: None, ..linux.clone() }.encode().unwrap_err(), missing);
+    assert_eq!(Draft { kind: Kind::Native, ..linux.clone() }.encode().unwrap_err(), missing);
+    for path in [&b"bin/x"[..], b"", b"/a\0b", &[b'/'; 4096]] {
+        let wrong = Draft { program: Some(path.to_vec()), ..linux.clone() };
+        assert_eq!(wrong.encode().unwrap_err(), ManifestError::Malformed("program"));
+    }
+}
+
+#[test]
 fn names_that_would_command_a_terminal_are_refused() {
     for name in ["\u{1b}[2J", "a\nb", "a\u{9b}31m", "a\u{7f}"] {
         let named = Draft { name: name.into(), ..draft() };
@@ -154,6 +174,7 @@ proptest! {
         let draft = Draft {
             args: args.iter().map(|a| a.clone().into_bytes()).collect(),
             crates: crates.iter().map(|(n, s)| (n.clone(), u64::from(*s))).collect(),
+            program: Some(b"/bin/x".to_vec()),
             ..Draft::new(&name, Kind::Linux)
         };
         let bytes = draft.encode().unwrap();

@@ -131,7 +131,9 @@ fn blob(plan: &Start<'_>) -> Result<BlobWriter, StartError> {
     let Start { image, options, grants, name, terminal, .. } = plan;
     let manifest = image.manifest();
     let mut blob = BlobWriter::new();
-    blob.argument(manifest.name.as_bytes());
+    manifest.lead().for_each(|argument| {
+        blob.argument(argument);
+    });
     if options.args.is_empty() {
         manifest.args().for_each(|argument| {
             blob.argument(argument);
