@@ -1,8 +1,14 @@
-//! Packs the sources of the native API, so that `kernlet` can build native crates anywhere on the disk.
+//! Puts into the crate what kernlet carries: the sources of the native API, so that it can build native crates anywhere
+//! on the disk, and the library OS for Linux programs, built ([`program`]).
 //!
-//! The pack is a list of files: path and contents, each with its length before it (`u32`, little-endian). It
+//! The pack of sources is a list of files: path and contents, each with its length before it (`u32`, little-endian). It
 //! holds the workspace's manifest with nothing but the packed members, and of each member what building it
 //! needs. `src/sdk.rs` unpacks it.
+
+#[path = "src/native/flags.rs"]
+mod flags;
+#[path = "build/program.rs"]
+mod program;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,6 +45,12 @@ fn main() -> Result<()> {
     }
     let out = PathBuf::from(std::env::var("OUT_DIR").map_err(Error::other)?);
     fs::write(out.join("sdk.pack"), pack)?;
+
+    let linked = program::build(&root, &out)?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&fs::read(&linked)?);
+    println!("cargo::rustc-env=KERNLET_PROGRAM={}", linked.display());
+    println!("cargo::rustc-env=KERNLET_PROGRAM_REVISION={:016x}", hasher.finish());
 
     // What this crate makes of the same input may change with its code: its caches ask for the revision.
     let mut own = BTreeMap::new();

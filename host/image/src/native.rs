@@ -11,6 +11,7 @@
 
 mod cargo;
 mod error;
+mod flags;
 mod package;
 mod run;
 mod sources;

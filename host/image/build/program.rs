@@ -1,0 +1,90 @@
+//! Builds the library OS for Linux programs, which is sealed around them as it is.
+
+use crate::flags::{CRATES_IO, LINK_FLAGS, PROFILE, RUST_FLAGS, TARGET, cargo_home, remapped, undisturbed};
+use std::ffi::OsString;
+use std::fs;
+use std::io::{Error, Result};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The crate, in the repository.
+const CRATE: &str = "apps/hello";
+/// Its name and its program's.
+const NAME: &str = "hello";
+
+/// Builds it and gives the path of the linked file, in `out`.
+///
+/// It has a target folder of its own, since the flags differ, and one for all profiles of this crate. Cargo sees what
+/// has changed; without a change this takes as long as cargo needs to see that.
+pub fn build(root: &Path, out: &Path) -> Result<PathBuf> {
+    let root = fs::canonicalize(root)?;
+    println!("cargo::rerun-if-changed={}", root.join(CRATE).display());
+    // The target folder of the outer build is marked by cargo.
+    let outer = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).unwrap_or(out);
+    let target = outer.join("kernlet-program");
+    let wrapper = wrapper(&root, &target)?;
+    let mut command = undisturbed(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), &root);
+    command
+        .args([
+            "rustc",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--target",
+            TARGET,
+            "--package",
+            NAME,
+            "--bin",
+            NAME,
+        ])
+        .arg("--target-dir")
+        .arg(&target)
+        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(&root, &target))
+        .env("RUSTC_WRAPPER", wrapper)
+        .env("KERNLET_RUSTC_WRAPPER", std::env::var_os("RUSTC_WRAPPER").unwrap_or_default())
+        .env("KERNLET_CARGO_HOME", cargo_home().unwrap_or_else(|| "/nonexistent".into()));
+    for setting in PROFILE {
+        command.args(["--config", setting]);
+    }
+    command.arg("--").args(LINK_FLAGS.iter().map(|flag| format!("-Clink-arg={flag}")));
+    let mut script = OsString::from("-Clink-arg=-T");
+    script.push(root.join("libos/platform/image.ld"));
+    let status = command.arg(script).status()?;
+    if !status.success() {
+        return Err(Error::other(format!(
+            "the library OS for Linux programs ({CRATE}) does not build: see above"
+        )));
+    }
+    // Another build, with another toolchain perhaps, may replace the file in the target folder at any time.
+    let linked = out.join("program.elf");
+    fs::copy(target.join(TARGET).join("release").join(NAME), &linked)?;
+    Ok(linked)
+}
+
+/// What cargo runs in place of rustc. Not every checkout makes it executable.
+fn wrapper(root: &Path, target: &Path) -> Result<PathBuf> {
+    let source = fs::read(root.join("host/image/src/rustc-wrapper.sh"))?;
+    let path = target.join("rustc-wrapper.sh");
+    if fs::read(&path).is_ok_and(|existing| existing == source) {
+        return Ok(path);
+    }
+    fs::create_dir_all(target)?;
+    let scratch = target.join(format!(".rustc-wrapper-{}", std::process::id()));
+    fs::write(&scratch, source)?;
+    fs::set_permissions(&scratch, fs::Permissions::from_mode(0o755))?;
+    fs::rename(&scratch, &path)?;
+    Ok(path)
+}
+
+/// The same as for a native crate (`native::cargo`): no path of this machine stays in the program.
+fn rust_flags(root: &Path, target: &Path) -> OsString {
+    let mut flags: Vec<OsString> = RUST_FLAGS.iter().map(OsString::from).collect();
+    if let Some(home) = cargo_home() {
+        flags.push(remapped(&home.join("registry/src"), "/cargo"));
+        flags.push(remapped(&home.join("registry/src").join(CRATES_IO), "/crates.io"));
+    }
+    // Of prefixes that fit the last counts.
+    flags.push(remapped(root, "/kernlet"));
+    flags.push(remapped(target, "/target"));
+    flags.join(&OsString::from("\x1f"))
+}
