@@ -97,7 +97,7 @@ fn build() -> Command {
         Command::new("build")
             .about("Seal a program into one image file")
             .override_usage("kernlet build [OPTIONS] WHAT -o IMAGE [-- ARG...]")
-            .after_help("Example:\n  kernlet build apps/dns -o dns.img"),
+            .after_help("Examples:\n  kernlet build apps/dns -o dns.img\n  kernlet build redis-server -o redis.img -- --port 6379"),
     )
     .arg(
         Arg::new("what")
@@ -105,7 +105,7 @@ fn build() -> Command {
             .required(true)
             .value_parser(path())
             .value_hint(ValueHint::AnyPath)
-            .help("The directory of a native crate"),
+            .help("A Linux program, or the directory of a native crate"),
     )
     .arg(option("output", "IMAGE", "Where to write the image").short('o').required(true).value_parser(path()))
     .arg(list("root", "DIR", "Add a directory to the image's read-only root").value_parser(path()))
@@ -161,7 +161,7 @@ pub fn run() -> Command {
                 .trailing_var_arg(true)
                 .value_parser(OsStringValueParser::new())
                 .value_hint(ValueHint::AnyPath)
-                .help("An image or the directory of a native crate, and the program's arguments"),
+                .help("An image, a Linux program or the directory of a native crate, and the program's arguments"),
         )
 }
 

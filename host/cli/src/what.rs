@@ -3,6 +3,7 @@
 use crate::arguments::Common;
 use crate::progress::Shown;
 use crate::report::{Failure, NOT_EXECUTABLE, NOT_FOUND, colored};
+use kernlet_image::linux::{ProgramError, ProgramOptions, build_program};
 use kernlet_image::native::{BuildOptions, Built, build_crate};
 use kernlet_image::{Image, ImageError};
 use kernlet_monitor::Home;
@@ -11,6 +12,8 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// An image that is open, and what it was made from.
@@ -18,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub struct Found {
     /// The image.
     pub image: Image,
-    /// What the user named, as an absolute path: the image, or the directory that it was built from.
+    /// What the user named, as an absolute path: the image, or what it was built from.
     pub path: PathBuf,
 }
 
@@ -34,12 +37,17 @@ pub fn open(what: &OsStr, home: &Home, common: &Common) -> Result<Found, Failure
                     Image::open(&built.image).map_err(|error| Failure::from(Of(path.into(), error)))?;
                 Ok(Found { image, path: absolute(path) })
             }
-            Err(error @ ImageError::LinuxElf) => {
-                Err(Failure::from(Of(path.into(), error)).with_status(NOT_EXECUTABLE))
-            }
+            Err(error) if is_program(path, &error) => seal(path, what, home, common),
             Err(error) => Err(Of(path.into(), error).into()),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing(what)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let program = in_path(what).ok_or_else(|| missing(what))?;
+            // An image in PATH is an image.
+            match Image::open(&program) {
+                Ok(image) => Ok(Found { image, path: program }),
+                Err(_) => seal(&program, what, home, common),
+            }
+        }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let help = format!("you must be able to read it: chmod +r {}", path.display());
             Err(Failure::new(format!("{} cannot be opened: permission denied", path.display()), help)
@@ -58,18 +66,63 @@ pub fn build(dir: &Path, options: &BuildOptions, home: &Home, common: &Common) -
     Ok(built?)
 }
 
-/// Nothing is at the path: a program in PATH, perhaps.
-fn missing(what: &OsStr) -> Failure {
-    let name = what.to_string_lossy();
-    let bare = !what.is_empty() && !name.contains('/');
-    let paths = std::env::var_os("PATH").filter(|_| bare).unwrap_or_default();
-    match std::env::split_paths(&paths).map(|folder| folder.join(what)).find(|path| path.is_file()) {
-        Some(program) => Failure::from(Of(program, ImageError::LinuxElf)).with_status(NOT_EXECUTABLE),
-        None => {
-            let help = "name an image (`kernlet build` makes one) or the directory of a native crate";
-            Failure::new(format!("{name} does not exist"), help).with_status(NOT_FOUND)
+/// Seals the Linux program at `path`, called `name`.
+pub fn build_linux(
+    path: &Path,
+    options: &ProgramOptions,
+    home: &Home,
+    common: &Common,
+) -> Result<Built, Failure> {
+    let mut progress = Shown::new(common);
+    let built = build_program(path, options, home.path(), &mut progress);
+    progress.finish();
+    built.map_err(|error: ProgramError| {
+        let status = error.status();
+        let failure = Failure::from(error);
+        match status {
+            Some(status) => failure.with_status(status),
+            None => failure,
         }
+    })
+}
+
+fn seal(path: &Path, name: &OsStr, home: &Home, common: &Common) -> Result<Found, Failure> {
+    let options = ProgramOptions { name: Some(name.into()), ..ProgramOptions::default() };
+    let built = build_linux(path, &options, home, common)?;
+    let image = Image::open(&built.image).map_err(|error| Failure::from(Of(path.into(), error)))?;
+    Ok(Found { image, path: absolute(path) })
+}
+
+/// Whether a file that is no image is to be run as a program: for those that cannot be, too, there are better words than
+/// that they are no image. Whatever is executable counts, but for what is called an image: that is a damaged one.
+pub fn is_program(path: &Path, error: &ImageError) -> bool {
+    match error {
+        ImageError::LinuxElf | ImageError::NotAnImage("a script") | ImageError::WrongMachine(_) => true,
+        ImageError::NotAnImage(_) | ImageError::Truncated { .. } | ImageError::Malformed(_) => {
+            !path.extension().is_some_and(|extension| extension == "img") && is_executable(path)
+        }
+        _ => false,
     }
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+}
+
+/// The program of this name, as execvp(3) finds it.
+pub fn in_path(what: &OsStr) -> Option<PathBuf> {
+    if what.is_empty() || what.as_bytes().contains(&b'/') {
+        return None;
+    }
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).map(|folder| folder.join(what)).find(|path| is_executable(path))
+}
+
+/// Nothing is at the path, nor in PATH.
+pub fn missing(what: &OsStr) -> Failure {
+    let help =
+        "name an image (`kernlet build` makes one), a Linux program, or the directory of a native crate";
+    Failure::new(format!("{} does not exist", what.to_string_lossy()), help).with_status(NOT_FOUND)
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -94,12 +147,7 @@ impl std::error::Error for Of {
 
 impl Diagnostic for Of {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        match self.1 {
-            ImageError::LinuxElf => Some(Box::new(
-                "this kernlet runs images and native crates; programs for Linux come with a later one",
-            )),
-            _ => self.1.help(),
-        }
+        self.1.help()
     }
 }
 
@@ -116,11 +164,15 @@ mod tests {
     fn what_cannot_be_run_has_a_status_of_its_own() {
         assert!(fails(Path::new("/no/such/file")).contains("status: 127"));
         assert!(fails(Path::new("no-such-program-anywhere")).contains("status: 127"));
-        assert!(fails(Path::new("/bin/sh")).contains("status: 126"));
-        assert!(fails(Path::new("sh")).contains("status: 126"));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.img");
         std::fs::write(&path, "random bytes").unwrap();
         assert!(fails(&path).contains("status: 125"));
+        let path = folder.path().join("program");
+        std::fs::write(&path, "random bytes").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        assert!(fails(&path).contains("status: 126"));
+        std::fs::write(&path, "#!/no/such/interpreter\n").unwrap();
+        assert!(fails(&path).contains("status: 127"));
     }
 }

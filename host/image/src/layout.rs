@@ -190,7 +190,8 @@ fn identify(head: &[u8], file_len: u64) -> Result<&Header, ImageError> {
     }
 }
 
-fn machine_name(machine: elf::Machine) -> String {
+/// What people call a machine.
+pub(crate) fn machine_name(machine: elf::Machine) -> String {
     match machine {
         elf::EM_AARCH64 => "AArch64".into(),
         elf::EM_RISCV => "RISC-V".into(),

@@ -55,6 +55,13 @@ pub(crate) fn write_atomically<T, E: From<StoreError>>(
     Ok(result)
 }
 
+/// Says that a file was used now, without a change to when it was written.
+pub(crate) fn used(path: &Path) {
+    // Only the order of removal depends on it.
+    let _ = File::open(path)
+        .and_then(|file| file.set_times(fs::FileTimes::new().set_accessed(SystemTime::now())));
+}
+
 /// Says that a file was used now: [`prune`] removes what was not used for longest.
 pub(crate) fn touch(path: &Path) {
     // Only the order of removal depends on it.
@@ -68,12 +75,17 @@ pub(crate) fn prune(folder: &Path, keep: usize) {
     let mut aged: Vec<(SystemTime, PathBuf)> = entries
         .filter_map(Result::ok)
         .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .filter_map(|entry| Some((last_use(&entry.metadata().ok()?)?, entry.path())))
         .collect();
     aged.sort_by(|a, b| b.cmp(a));
     for (_, path) in aged.into_iter().skip(keep) {
         let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
     }
+}
+
+fn last_use(about: &fs::Metadata) -> Option<SystemTime> {
+    let modified = about.modified().ok()?;
+    Some(about.accessed().map_or(modified, |accessed| accessed.max(modified)))
 }
 
 /// Takes the lock on a file, until the result is dropped. Calls `waiting` when somebody else holds it.

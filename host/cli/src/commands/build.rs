@@ -2,13 +2,15 @@
 
 use super::run::environment;
 use crate::arguments::Common;
-use crate::report::{Failure, NOT_EXECUTABLE, NOT_FOUND, say};
+use crate::report::{Failure, say};
 use crate::{show, what};
 use clap::ArgMatches;
+use kernlet_image::Image;
+use kernlet_image::linux::ProgramOptions;
 use kernlet_image::manifest::Identity;
 use kernlet_image::native::{BuildOptions, RootSource};
 use kernlet_monitor::{Home, options};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -16,31 +18,48 @@ use std::path::{Path, PathBuf};
 pub fn execute(matches: &ArgMatches, common: &Common) -> Result<u8, Failure> {
     let path = |name| matches.get_one::<PathBuf>(name).map(PathBuf::as_path).unwrap_or(Path::new(""));
     let (what, output) = (path("what"), path("output"));
-    for name in ["libs-only", "trace"] {
-        if matches.get_flag(name) {
-            return Err(Failure::new(
-                format!("--{name} means nothing for a native crate"),
-                "it is for Linux programs, which come with a later kernlet",
-            ));
+    let home = Home::from_environment()?;
+    let options = build_options(matches)?;
+    let program = if what.exists() { (!what.is_dir()).then(|| what.to_path_buf()) } else { found(what)? };
+    let built = match program {
+        Some(program) => {
+            if Image::open(&program).is_ok() {
+                let help = "`kernlet run` runs it as it is";
+                return Err(Failure::new(format!("{} is an image already", program.display()), help));
+            }
+            let options = program_options(matches, options, what.as_os_str());
+            what::build_linux(&program, &options, &home, common)?
         }
-    }
-    if !what.exists() {
-        let help = "name the directory of a native crate; `kernlet new NAME` makes one";
-        return Err(Failure::new(format!("{} does not exist", what.display()), help).with_status(NOT_FOUND));
-    }
-    if !what.is_dir() {
-        let help = "name the directory with its Cargo.toml; programs for Linux come with a later kernlet";
-        let failure =
-            Failure::new(format!("{} is not the directory of a native crate", what.display()), help);
-        return Err(failure.with_status(NOT_EXECUTABLE));
-    }
-    let built = what::build(what, &build_options(matches)?, &Home::from_environment()?, common)?;
+        None => {
+            for name in ["libs-only", "trace"] {
+                if matches.get_flag(name) {
+                    return Err(Failure::new(
+                        format!("--{name} means nothing for a native crate"),
+                        "it is for Linux programs: what a crate needs is linked into it",
+                    ));
+                }
+            }
+            what::build(what, &options, &home, common)?
+        }
+    };
     built.save(output)?;
     if common.verbose {
         let size = std::fs::metadata(output).map(|about| about.len()).unwrap_or_default();
         say(&format!("{}: {} in {}\n", built.name, show::size(size), output.display()));
     }
     Ok(0)
+}
+
+/// The program of this name in PATH.
+fn found(what: &Path) -> Result<Option<PathBuf>, Failure> {
+    what::in_path(what.as_os_str()).map(Some).ok_or_else(|| what::missing(what.as_os_str()))
+}
+
+fn program_options(matches: &ArgMatches, options: BuildOptions, name: &OsStr) -> ProgramOptions {
+    let BuildOptions { args, env, workdir, identity, root, .. } = options;
+    let libs_only = matches.get_flag("libs-only");
+    let name = Some(name.into());
+    ProgramOptions { name, args, env, workdir, identity, root, libs_only, ..ProgramOptions::default() }
 }
 
 fn build_options(matches: &ArgMatches) -> Result<BuildOptions, Failure> {

@@ -10,6 +10,7 @@ use std::io::Write;
 ///
 /// First come the superblock and all inodes, those of less than a block with their data behind them, then larger
 /// directories, then larger files, on blocks of their own; each group in the order of a walk through the sorted tree.
+/// ELF files are on blocks of their own however small they are: programs are mapped.
 #[derive(Debug)]
 pub struct Plan<'a> {
     inodes: Vec<Planned<'a>>,
@@ -31,6 +32,16 @@ enum Content<'a> {
     Symlink(&'a [u8]),
 }
 
+impl Content<'_> {
+    /// Whether it has to lie on a page boundary.
+    fn is_mapped(&self) -> Result<bool, TreeError> {
+        match self {
+            Self::File(file) => Ok(file.begins_with(b"\x7fELF")?),
+            Self::Dir(_) | Self::Symlink(_) => Ok(false),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Dirent<'a> {
     name: &'a [u8],
@@ -42,14 +53,14 @@ impl<'a> Plan<'a> {
     /// Lays out `tree`.
     ///
     /// # Errors
-    /// [`TreeError::TooLarge`].
+    /// [`TreeError::TooLarge`], or a small host file cannot be read.
     pub fn new(tree: &'a Tree) -> Result<Self, TreeError> {
         let mut plan = Self { inodes: Vec::new(), blocks: 0 };
         plan.walk(&tree.root, 0, tree);
         let mut at = (SUPER_OFFSET + SUPER_LEN) as u64;
         for planned in &mut plan.inodes {
             let whole = planned.inode.disk_len() + planned.inode.len;
-            planned.inode.inline = planned.inode.len > 0 && whole <= BLOCK;
+            planned.inode.inline = planned.inode.len > 0 && whole <= BLOCK && !planned.content.is_mapped()?;
             let len = if planned.inode.inline { whole } else { planned.inode.disk_len() };
             // Neither an inode nor its data may cross into another block.
             if at / BLOCK != (at + len - 1) / BLOCK {

@@ -4,7 +4,7 @@ use crate::hash::Hasher;
 use miette::Diagnostic;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -168,6 +168,36 @@ impl Tree {
         self.insert(path, node)
     }
 
+    /// Adds a host file at a path in which no link is left.
+    pub(crate) fn put_file(
+        &mut self,
+        path: &Path,
+        host: &Path,
+        about: &fs::Metadata,
+    ) -> Result<(), TreeError> {
+        if !about.is_file() {
+            return Err(TreeError::Special(host.into()));
+        }
+        let source = Source::Host(host.into());
+        self.insert(parts(path)?, Node::File(FileNode { mode: mode_of(about), len: about.len(), source }))
+    }
+
+    /// Adds a symbolic link at a path in which no link is left.
+    pub(crate) fn put_symlink(&mut self, path: &Path, target: &[u8]) -> Result<(), TreeError> {
+        let node = symlink(target.to_vec(), path)?;
+        self.insert(parts(path)?, node)
+    }
+
+    /// Adds a directory at a path in which no link is left.
+    pub(crate) fn put_dir(&mut self, path: &Path, about: &fs::Metadata) -> Result<(), TreeError> {
+        self.make_dir(&parts(path)?, Some(mode_of(about))).map(|_| ())
+    }
+
+    /// Whether there is a directory at a path in which no link is left.
+    pub(crate) fn has_dir(&self, path: &Path) -> bool {
+        parts(path).is_ok_and(|parts| matches!(self.node(&parts), Some(Node::Dir(_))))
+    }
+
     /// Adds everything that decides the bytes of the file system to a hash.
     pub(crate) fn fingerprint(&self, hasher: &mut Hasher) -> Result<(), TreeError> {
         hasher.field(&self.uid.to_le_bytes());
@@ -300,6 +330,18 @@ impl Tree {
 }
 
 impl FileNode {
+    /// Whether these are its first bytes.
+    pub(crate) fn begins_with(&self, magic: &[u8]) -> Result<bool, TreeError> {
+        let path = match &self.source {
+            Source::Bytes(bytes) => return Ok(bytes.starts_with(magic)),
+            Source::Host(path) => path,
+        };
+        let mut head = Vec::new();
+        let file = File::open(path).map_err(read_error(path))?;
+        io::Read::take(file, magic.len() as u64).read_to_end(&mut head).map_err(read_error(path))?;
+        Ok(head == magic)
+    }
+
     /// Opens the file's contents and hands each piece to `take`; there are exactly `len` bytes of them.
     pub(crate) fn read(&self, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), TreeError> {
         let path = match &self.source {
@@ -357,6 +399,19 @@ fn symlink(target: Vec<u8>, path: &Path) -> Result<Node, TreeError> {
         return Err(TreeError::BadPath(path, "its target is empty or longer than a path can be"));
     }
     Ok(Node::Symlink(target))
+}
+
+/// The names in a path.
+fn parts(path: &Path) -> Result<Vec<Name>, TreeError> {
+    let parts: Vec<Name> = split(path.as_os_str().as_bytes()).collect();
+    let bad = |why| Err(TreeError::BadPath(path.display().to_string(), why));
+    if parts.iter().any(|part| part == b"..") {
+        return bad("it contains `..`");
+    }
+    if parts.iter().any(|part| part.len() > NAME_MAX) || parts.len() > MAX_DEPTH {
+        return bad("it is too long");
+    }
+    Ok(parts)
 }
 
 fn split(path: &[u8]) -> impl Iterator<Item = Name> {

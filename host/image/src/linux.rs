@@ -1,0 +1,190 @@
+//! Sealing unmodified Linux programs: an executable becomes an image together with all that it is loaded with.
+//!
+//! 1. The program is found as the kernel would find it: through links, which stay links, and through the first lines of
+//!    scripts. Then its dynamic linker and its libraries, as that would find them ([`libraries`]).
+//! 2. All of it goes into the root under the paths that it has here, byte for byte. No compiler and no linker is needed:
+//!    the library OS is part of kernlet, built when kernlet was.
+//! 3. Everything that was looked at is remembered with its fingerprint ([`inputs`]): as long as nothing of it has
+//!    changed, the image is the one in the cache, which takes milliseconds to know.
+//! 4. Files are not trusted. What is wrong with one is an error that names it.
+
+pub mod elf;
+mod error;
+mod host;
+mod inputs;
+mod ld_cache;
+mod libraries;
+mod program;
+mod record;
+mod script;
+
+pub use error::ProgramError;
+
+use crate::hash::{Hasher, digest};
+use crate::image::Image;
+use crate::native::{Built, Progress, RootSource};
+use crate::seal::seal;
+use crate::store;
+use crate::symbols;
+use host::Host;
+use kernlet_wire::manifest::{BuildId, Draft, Identity, Kind};
+use program::Program;
+use record::Record;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The library OS for Linux programs, as the linker left it.
+static LIBRARY_OS: &[u8] = include_bytes!(env!("KERNLET_PROGRAM"));
+/// How many images the cache keeps: those that were not used for longest go first.
+const KEEP_IMAGES: usize = 64;
+/// The search path for programs inside, as Docker has it.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What an image is to be, beyond the program.
+#[derive(Debug, Clone, Default)]
+pub struct ProgramOptions {
+    /// What the program is called: its `argv[0]`. The path unless given.
+    pub name: Option<OsString>,
+    /// The image's default arguments.
+    pub args: Vec<Vec<u8>>,
+    /// Additions to the default environment, each `NAME=VALUE`; a later one wins.
+    pub env: Vec<Vec<u8>>,
+    /// The program's working directory; `/` unless given.
+    pub workdir: Option<String>,
+    /// The program's identity.
+    pub identity: Identity,
+    /// Files for the root, laid over what the program brings in this order.
+    pub root: Vec<RootSource>,
+    /// Nothing but the program and its libraries.
+    pub libs_only: bool,
+    /// Where the program's system begins; `/` unless given.
+    pub sysroot: Option<PathBuf>,
+}
+
+/// Seals the program at `path` (in the system root, which is `/` as a rule), with all caches under `home`.
+///
+/// # Errors
+/// See [`ProgramError`].
+pub fn build_program(
+    path: &Path,
+    options: &ProgramOptions,
+    home: &Path,
+    progress: &mut dyn Progress,
+) -> Result<Built, ProgramError> {
+    let path = absolute(path)?;
+    let record = Record::of(home, &key(&path, options));
+    if let Some(built) = record.find(home) {
+        return Ok(built);
+    }
+    progress.step(&format!("gathering the files of {}", path.display()));
+    let mut host = Host::new(options.sysroot.as_deref().unwrap_or(Path::new("/")));
+    let program = Program::find(&path, options.name.as_deref(), &mut host)?;
+    add_sources(&options.root, &mut host)?;
+    // The one place for files that are made from the others: rewritten code goes here.
+    progress.step("sealing");
+    let draft = draft(&program, options);
+    let (image, build_id, cached) = finish(&draft, &host, home)?;
+    record.remember(&image, &host.inputs)?;
+    Ok(Built { image, name: draft.name, build_id, cached })
+}
+
+/// Seals, unless the cache has the image.
+fn finish(draft: &Draft, host: &Host, home: &Path) -> Result<(PathBuf, BuildId, bool), ProgramError> {
+    let mut hasher = Hasher::new();
+    hasher.field(env!("KERNLET_IMAGE_REVISION").as_bytes());
+    hasher.field(&digest(LIBRARY_OS).0);
+    hasher.field(&draft.encode().map_err(crate::SealError::from)?);
+    host.tree.fingerprint(&mut hasher)?;
+    let image = home.join("cache/images").join(format!("{}.img", hasher.finish()));
+    // What the cache holds may have been cut off or changed since.
+    if let Ok(found) = Image::open(&image)
+        && found.verify().is_ok()
+    {
+        store::used(&image);
+        return Ok((image, found.build_id(), true));
+    }
+    let build_id = store::write_atomically(&image, 0o755, |file| -> Result<BuildId, ProgramError> {
+        Ok(seal(LIBRARY_OS, draft.clone(), &host.tree, file)?)
+    })?;
+    symbols::keep(home, build_id, LIBRARY_OS)?;
+    if let Some(folder) = image.parent() {
+        store::prune(folder, KEEP_IMAGES);
+    }
+    Ok((image, build_id, false))
+}
+
+fn draft(program: &Program, options: &ProgramOptions) -> Draft {
+    let home = if options.identity.uid == 0 { "HOME=/root" } else { "HOME=/" };
+    let mut env: Vec<Vec<u8>> = vec![PATH.into(), home.into()];
+    for variable in &options.env {
+        let name = |v: &[u8]| v.split(|&b| b == b'=').next().map(<[u8]>::to_vec);
+        env.retain(|old| name(old) != name(variable));
+        env.push(variable.clone());
+    }
+    Draft {
+        program: Some(program.path.as_os_str().as_bytes().to_vec()),
+        lead: program.lead.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
+        args: options.args.clone(),
+        env,
+        workdir: options.workdir.clone().unwrap_or_else(|| "/".into()),
+        identity: options.identity,
+        ..Draft::new(&shown_name(&program.name), Kind::Linux)
+    }
+}
+
+/// The program's name as people may see it: without control characters.
+fn shown_name(name: &OsStr) -> String {
+    let name = Path::new(name).file_name().unwrap_or(name).to_string_lossy();
+    let shown: String = name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if shown.is_empty() { "program".into() } else { shown }
+}
+
+fn add_sources(sources: &[RootSource], host: &mut Host) -> Result<(), ProgramError> {
+    for source in sources {
+        match source {
+            RootSource::Dir(dir) => {
+                host.saw_all(dir);
+                host.tree.add_root(dir)?;
+            }
+            RootSource::File { host: file, guest } => {
+                host.saw_all(file);
+                host.tree.add_file(file, guest)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The path from the root on, without `.` and `..`; links stay, but for those before a `..`.
+fn absolute(path: &Path) -> Result<PathBuf, ProgramError> {
+    let read = |source| ProgramError::Read { path: path.into(), source };
+    let whole = std::path::absolute(path).map_err(read)?;
+    let is_parent = |part| part == std::path::Component::ParentDir;
+    match (whole.parent(), whole.file_name()) {
+        (Some(parent), Some(name)) if whole.components().any(is_parent) => {
+            let missing = |error: std::io::Error| match error.kind() {
+                std::io::ErrorKind::NotFound => ProgramError::NotFound(path.into()),
+                _ => read(error),
+            };
+            Ok(fs::canonicalize(parent).map_err(missing)?.join(name))
+        }
+        _ => Ok(whole),
+    }
+}
+
+/// The hash of all that decides the image but for the contents of files.
+fn key(path: &Path, options: &ProgramOptions) -> String {
+    let ProgramOptions { name, args, env, workdir, identity, root, libs_only, sysroot } = options;
+    let mut hasher = Hasher::new();
+    hasher.field(env!("KERNLET_IMAGE_REVISION").as_bytes());
+    hasher.field(env!("KERNLET_PROGRAM_REVISION").as_bytes());
+    hasher.field(env!("CARGO_PKG_VERSION").as_bytes());
+    hasher.field(path.as_os_str().as_bytes());
+    // Paths of sources may be relative.
+    let folder = root.iter().any(|_| true).then(std::env::current_dir);
+    let rest = (name, args, env, workdir, identity, root, libs_only, sysroot, folder);
+    hasher.field(format!("{rest:?}").as_bytes());
+    hasher.finish().to_string()
+}
