@@ -99,7 +99,7 @@ pub fn is_program(path: &Path, error: &ImageError) -> bool {
     match error {
         ImageError::LinuxElf | ImageError::NotAnImage("a script") | ImageError::WrongMachine(_) => true,
         ImageError::NotAnImage(_) | ImageError::Truncated { .. } | ImageError::Malformed(_) => {
-            !path.extension().is_some_and(|extension| extension == "img") && is_executable(path)
+            path.extension().is_none_or(|extension| extension != "img") && is_executable(path)
         }
         _ => false,
     }
