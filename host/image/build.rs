@@ -16,6 +16,9 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
 
+/// What only Linux programs run on.
+const LINUX: [&str; 2] = ["linux", "program"];
+
 fn main() -> Result<()> {
     let here = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").map_err(Error::other)?);
     let root = here.join("../..");
@@ -23,7 +26,11 @@ fn main() -> Result<()> {
     let mut members = vec![root.join("wire")];
     println!("cargo::rerun-if-changed={}", root.join("libos").display());
     for entry in fs::read_dir(root.join("libos"))? {
-        members.push(entry?.path());
+        let path = entry?.path();
+        // The Linux layer is no part of native programs.
+        if !LINUX.iter().any(|name| path.ends_with(name)) {
+            members.push(path);
+        }
     }
     for member in members.iter().filter(|member| member.join("Cargo.toml").is_file()) {
         let manifest = member_manifest(&member.join("Cargo.toml"))?;

@@ -8,9 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The crate, in the repository.
-const CRATE: &str = "apps/hello";
+const CRATE: &str = "libos/program";
 /// Its name and its program's.
-const NAME: &str = "hello";
+const NAME: &str = "kernlet-program";
 
 /// Builds it and gives the path of the linked file, in `out`.
 ///
@@ -18,7 +18,6 @@ const NAME: &str = "hello";
 /// has changed; without a change this takes as long as cargo needs to see that.
 pub fn build(root: &Path, out: &Path) -> Result<PathBuf> {
     let root = fs::canonicalize(root)?;
-    println!("cargo::rerun-if-changed={}", root.join(CRATE).display());
     // The target folder of the outer build is marked by cargo.
     let outer = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).unwrap_or(out);
     let target = outer.join("kernlet-program");
