@@ -1,11 +1,11 @@
 //! From the library OS's entry to the program's first instruction.
 
+use crate::Errno;
 use crate::load;
 use crate::memory::Space;
 use crate::process::Process;
 use crate::system::Credentials;
 use crate::thread::{self, Thread};
-use crate::{Errno, PAGE};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt::{Arguments, Write};
@@ -58,18 +58,20 @@ async fn start() -> Result<(), (Vec<u8>, Errno)> {
     let manifest = Manifest::parse(sealed::segment()).ok();
     let blob = boot::blob();
     let mut arguments: Vec<Vec<u8>> = blob.arguments().map(<[u8]>::to_vec).collect();
-    if arguments.is_empty() {
-        arguments = manifest.iter().flat_map(|m| m.args()).map(<[u8]>::to_vec).collect();
+    let mut environment: Vec<Vec<u8>> = blob.environment().map(<[u8]>::to_vec).collect();
+    if let Some(manifest) = manifest.as_ref().filter(|_| arguments.is_empty()) {
+        // Started without a monitor of ours.
+        arguments = manifest.lead().chain(manifest.args()).map(<[u8]>::to_vec).collect();
+        environment = manifest.env().map(<[u8]>::to_vec).collect();
     }
-    let environment: Vec<Vec<u8>> = blob.environment().map(<[u8]>::to_vec).collect();
-    arguments.remove(0);
-    let path = arguments.first().cloned().unwrap_or_default();
+    let path = manifest.and_then(|m| m.program).unwrap_or_default().to_vec();
     let program = load::Program { path: path.clone(), arguments, environment };
     let failed = |error| (path.clone(), error);
     let places = load::Places::random();
     let mut space = Space::new(places.top);
     let mut context = Box::new(Context::new());
-    let credentials = Credentials::of(0, 0);
+    let (user, group) = blob.identity();
+    let credentials = Credentials::of(user, group);
     load::load(&program, &places, &mut space, &mut context, &credentials).await.map_err(failed)?;
     let process = Process::new(path.clone(), space, credentials, false);
     let thread = Thread::new(&process);
@@ -80,6 +82,5 @@ async fn start() -> Result<(), (Vec<u8>, Errno)> {
     thread.name.set(name);
     send(Message::Entered);
     thread::spawn(thread, context);
-    let _ = PAGE;
     Ok(())
 }

@@ -179,12 +179,11 @@ pub async fn load(
     space.set_heap(heap);
     let (mut entry, mut base) = (main.elf.entry.wrapping_add(bias), 0);
     if let Some(path) = main.interpreter().await? {
-        let interpreter = Image::open(&path).await.map_err(|error| {
+        let interpreter = Image::open(&path).await.inspect_err(|error| {
             crate::report!(
                 "the interpreter {} cannot be loaded: {error}",
                 alloc::string::String::from_utf8_lossy(&path)
             );
-            error
         })?;
         let span = interpreter.elf.span();
         if interpreter.elf.relocatable {
