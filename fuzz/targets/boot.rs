@@ -5,7 +5,7 @@
 use kernlet_wire::boot::{Blob, BlobWriter};
 use kernlet_wire::broker::{Reply, Request};
 use kernlet_wire::control::{MAX_MESSAGE, Message};
-use kernlet_wire::manifest;
+use kernlet_wire::{manifest, rewrite};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -13,7 +13,10 @@ fuzz_target!(|bytes: &[u8]| {
     match which % 5 {
         0 => blob(bytes),
         1 => control(bytes),
-        2 => drop(manifest::exercise(bytes)),
+        2 => {
+            manifest::exercise(bytes);
+            rewrite::exercise(bytes);
+        }
         3 => {
             if let Ok((id, request)) = Request::decode(bytes) {
                 // One meaning, one form.

@@ -7,6 +7,7 @@
 //! 3. [`control`]: the small messages between monitor and instance while it runs.
 //! 4. [`broker`]: what needs a name: files in volumes, outgoing connections.
 //! 5. [`trunk`]: host sockets and broker messages of a VM, on one line.
+//! 6. [`rewrite`]: pages of program code in which system calls were replaced.
 //!
 //! Readers borrow from the bytes, allocate nothing, and never trust what they read: every length is checked,
 //! and no input makes them panic.
@@ -20,5 +21,6 @@ pub mod broker;
 pub mod control;
 pub mod launch;
 pub mod manifest;
+pub mod rewrite;
 pub mod tlv;
 pub mod trunk;
