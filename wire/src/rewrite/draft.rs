@@ -59,7 +59,9 @@ impl Draft {
         let mut out = MAGIC.to_vec();
         let counts = [self.files.len(), segments, run_count, paths, 0];
         put32(&mut out, VERSION);
-        counts.into_iter().try_for_each(|count| Some(put32(&mut out, u32::try_from(count).ok()?)))?;
+        for count in counts {
+            put32(&mut out, u32::try_from(count).ok()?);
+        }
         let (mut path_at, mut segment_at) = (0, 0);
         for (path, file) in &self.files {
             let count = file.segments.len() as u32;
