@@ -18,6 +18,7 @@ pub mod inspect;
 mod layout;
 pub mod linux;
 pub mod native;
+pub mod rewrite;
 mod sdk;
 mod seal;
 mod sizes;
