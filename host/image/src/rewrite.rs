@@ -24,8 +24,11 @@ use sites::{Function, JUMP_LEN, Patch};
 use std::collections::HashMap;
 use stub::{INT3, Stubs};
 
-/// Rewrites the program files among `files`, each given by its absolute path in the root, free of symbolic links, and
-/// its bytes; what is no x86-64 ELF file is passed over. Gives the bytes of the file
+/// How far stubs may be from the segment's first page, in bytes: the reach of a jump.
+const MAX_DISTANCE: i64 = i32::MAX as i64;
+
+/// Rewrites the program files among `files`, each given by its path from the root's top, free of symbolic links, and
+/// its bytes (any order; taken one after the other); what is no x86-64 ELF file is passed over. Gives the bytes of the file
 /// [`kernlet_wire::rewrite::PATH`], `None` when nothing is rewritten. The same files give the same bytes.
 pub fn rewrite<P: Into<Vec<u8>>, B: AsRef<[u8]>>(files: impl IntoIterator<Item = (P, B)>) -> Option<Vec<u8>> {
     let mut draft = Draft::default();
@@ -38,7 +41,11 @@ pub fn rewrite<P: Into<Vec<u8>>, B: AsRef<[u8]>>(files: impl IntoIterator<Item =
         // The same library may lie at several paths.
         let file = known.entry(digest(bytes)).or_insert_with(|| rewrite_file(bytes));
         if let Some(file) = file {
-            draft.files.insert(path.into(), file.clone());
+            let mut path = path.into();
+            if !path.starts_with(b"/") {
+                path.insert(0, b'/');
+            }
+            draft.files.insert(path, file.clone());
         }
     }
     if draft.files.is_empty() { None } else { draft.encode() }
@@ -55,8 +62,8 @@ fn rewrite_file(bytes: &[u8]) -> Option<DraftFile> {
     for code in code::decode(&program) {
         let stubs_at = program.end.checked_add(file.reserve)?;
         let segment = rewrite_segment(&program, &code, stubs_at);
-        file.reserve += (segment.stubs.len() as u64).next_multiple_of(PAGE);
-        if segment.rewritten > 0 {
+        if segment.rewritten > 0 && segment.distance <= MAX_DISTANCE {
+            file.reserve += (segment.stubs.len() as u64).next_multiple_of(PAGE);
             file.segments.push(segment);
         }
     }
@@ -92,6 +99,7 @@ fn rewrite_segment(program: &Program<'_>, code: &Code<'_>, stubs_at: u64) -> Dra
         let function = Function::new(code, *region);
         let sites = function.sites().count() as u32;
         let patches = function.patches();
+
         let done =
             patches.iter().filter(|patch| apply(program, code, &function, patch, &mut stubs, &mut draft));
         let done = done.count() as u32;
@@ -119,12 +127,13 @@ fn apply(
             stubs.instruction(instruction, segment.bytes.get(at..at + instruction.len())?)
         };
         patch.before.clone().try_for_each(|index| moved(stubs, index))?;
-        let Some(last) = patch.after.clone().last() else {
-            return stubs.enter(function.instructions[patch.site].next_ip());
-        };
+        let site = &function.instructions[patch.site];
+        if patch.window.end <= site.ip() {
+            return stubs.enter(site.next_ip());
+        }
         stubs.enter_here()?;
         patch.after.clone().try_for_each(|index| moved(stubs, index))?;
-        stubs.jump(function.instructions[last].next_ip())
+        stubs.jump(patch.window.end)
     });
     let Some((jump, stub)) = written.and_then(|stub| Some((stub::jump(patch.window.start, stub)?, stub)))
     else {

@@ -149,12 +149,16 @@ fn regions(segment: &Segment<'_>, functions: &[Function]) -> Vec<Region> {
     let first = functions.partition_point(|function| function.start < range.start);
     let last = functions.partition_point(|function| function.start < range.end);
     let functions = &functions[first..last];
+    let mut covered = 0;
     push(range.start, functions.first().map_or(range.end, |function| function.start), false, false);
     for (index, function) in functions.iter().enumerate() {
         let next = functions.get(index + 1).map_or(range.end, |function| function.start);
-        let end = function.len.and_then(|len| function.start.checked_add(len)).unwrap_or(next).min(next);
-        push(function.start, end, true, function.unwinds);
-        push(end, next, false, false);
+        let end = function.len.and_then(|len| function.start.checked_add(len)).unwrap_or(next);
+        if function.unwinds {
+            covered = covered.max(end);
+        }
+        push(function.start, end.min(next), true, function.start < covered);
+        push(end.min(next), next, false, false);
     }
     regions
 }
@@ -184,13 +188,15 @@ impl<'a> Code<'a> {
     }
 
     fn sweep(&mut self, found: &mut Found) {
-        let mut regions = std::mem::take(&mut self.regions);
-        for region in &mut regions {
+        let regions = std::mem::take(&mut self.regions);
+        let mut goes_on = false;
+        for mut region in regions {
             let (jumps, tables) = (found.jumps.len(), found.tables.len());
-            let (mut clean, mut end) = (true, region.start);
-            for instruction in self.instructions(region) {
+            let (mut clean, mut end, mut last_ends) = (true, region.start, false);
+            for instruction in self.instructions(&region) {
                 clean &= !instruction.is_invalid();
                 end = instruction.next_ip();
+                last_ends = ends(&instruction);
                 if let Some(to) = jumps_to(&instruction) {
                     found.jumps.push((to, false));
                 } else if instruction.is_ip_rel_memory_operand() {
@@ -202,9 +208,25 @@ impl<'a> Code<'a> {
             region.clean = clean && end == region.end;
             let known = region.known && region.clean;
             found.jumps[jumps..].iter_mut().chain(&mut found.tables[tables..]).for_each(|to| to.1 = known);
+            // Some functions end their unwind entry early, as clone does where it has two stacks.
+            match self.regions.last_mut() {
+                Some(before) if goes_on && region.clean && !region.known => before.end = region.end,
+                _ => self.regions.push(region),
+            }
+            goes_on = region.clean && !last_ends;
         }
-        self.regions = regions;
     }
+}
+
+/// Whether what follows it is not run after it.
+pub(super) fn ends(instruction: &Instruction) -> bool {
+    matches!(
+        instruction.flow_control(),
+        FlowControl::UnconditionalBranch
+            | FlowControl::IndirectBranch
+            | FlowControl::Return
+            | FlowControl::Exception
+    )
 }
 
 /// Where a direct jump or call leads.

@@ -9,6 +9,8 @@ use object::endian::LittleEndian as LE;
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _};
 use std::ops::Range;
 
+/// Programs lie below, where addresses have 47 bits.
+const MEMORY_END: u64 = 1 << 47;
 /// More than any linker makes, and few enough to compare each with each.
 const MAX_SEGMENTS: usize = 64;
 
@@ -85,7 +87,10 @@ impl<'a> Program<'a> {
         code.sort_by_key(|segment| segment.address);
         let apart = code.windows(2).all(|pair| pair[0].range().end <= pair[1].address / PAGE * PAGE);
         let program = Self { file, code, data, end, headers, header };
-        let usable = apart && headers.len() <= MAX_SEGMENTS && !program.has_text_relocations();
+        // Pieces of the file that appear many times would take many times as long to decode.
+        let code_len: usize = program.code.iter().map(|segment| segment.bytes.len()).sum();
+        let sane = program.end <= MEMORY_END && code_len <= file.len();
+        let usable = apart && sane && headers.len() <= MAX_SEGMENTS && !program.has_text_relocations();
         (usable && !program.code.is_empty()).then_some(program)
     }
 
@@ -194,7 +199,7 @@ impl<'a> Program<'a> {
         self.headers.iter().any(|header| {
             let entries = header.dynamic(LE, self.file).ok().flatten().unwrap_or_default();
             entries.iter().any(|entry| {
-                let flagged = || entry.d_val(LE) & elf::DF_TEXTREL.0 as u64 != 0;
+                let flagged = || entry.d_val(LE) & elf::DF_TEXTREL.0 != 0;
                 entry.d_tag(LE) == elf::DT_TEXTREL || (entry.d_tag(LE) == elf::DT_FLAGS && flagged())
             })
         })

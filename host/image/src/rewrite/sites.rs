@@ -6,10 +6,10 @@
 //! 1. Most calls follow a `mov` of the number into eax, which is five bytes or more: it moves alone, and the
 //!    `syscall` stays, so that what jumps to it traps.
 //! 2. Else instructions before it move, or it moves itself with those before or after it. For that the whole
-//!    function must decode, the call must be reached in it, and everything that jumps must be known.
+//!    function must decode, look like code, and everything that jumps must be known.
 //! 3. In doubt the call stays as it is, and traps.
 
-use super::code::{Code, Region, jumps_to};
+use super::code::{Code, Region, ends, jumps_to};
 use iced_x86::{Code as Opcode, FlowControl, Instruction, Mnemonic, Register};
 use std::ops::Range;
 
@@ -20,6 +20,9 @@ const SYSCALL_LEN: u64 = 2;
 /// `mov $15, %rax; syscall`: libgcc knows a signal's frame by these bytes when no unwind table covers them
 /// (`x86_64_fallback_frame_state` in libgcc/config/i386/linux-unwind.h).
 const SIGNAL_RETURN: [u8; 9] = [0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05];
+
+/// How many instructions before a call are looked at.
+const LOOK_BACK: usize = 32;
 
 /// How a system call is rewritten: which instructions of its region move to the stub.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,28 +64,26 @@ impl<'a> Function<'a> {
         calls.map(|(index, _)| index).filter(in_sync)
     }
 
-    /// The patches for its system calls; where none is given, the call stays.
+    /// The patches for its system calls, by address; where none is given, the call stays.
     pub fn patches(&self) -> Vec<Patch> {
-        let mut patches: Vec<Patch> = Vec::new();
         let sites: Vec<_> = self.sites().filter(|&site| !self.returns_from_signal(site)).collect();
         // The simple form first: others must not take its instructions away.
-        patches.extend(
-            sites.iter().filter(|&&site| !self.is_target(site)).filter_map(|&site| self.number(site)),
-        );
-        for site in sites {
-            if patches.iter().any(|patch| patch.site == site) {
+        let simple = |&site: &usize| if self.is_target(site) { None } else { self.number(site) };
+        let mut patches: Vec<Option<Patch>> = sites.iter().map(simple).collect();
+        for (index, &site) in sites.iter().enumerate() {
+            if patches[index].is_some() {
                 continue;
             }
-            let free = |patch: &Patch| {
-                patches.iter().all(|other| {
-                    patch.window.end <= other.window.start || other.window.end <= patch.window.start
-                })
-            };
-            let found = self.candidates(site).find(free);
-            patches.extend(found);
+            // A window holds no call but its own: only those of neighbours can overlap.
+            let from = index.checked_sub(1).and_then(|before| patches[before].as_ref());
+            let from = from.map_or(0, |patch| patch.window.end);
+            let to = patches.get(index + 1).and_then(|patch| patch.as_ref());
+            let to = to.map_or(u64::MAX, |patch| patch.window.start);
+            let found =
+                self.candidates(site).find(|patch| from <= patch.window.start && patch.window.end <= to);
+            patches[index] = found;
         }
-        patches.sort_by_key(|patch| patch.site);
-        patches
+        patches.into_iter().flatten().collect()
     }
 
     /// Walks from where code surely begins.
@@ -103,7 +104,7 @@ impl<'a> Function<'a> {
                         todo.extend(target);
                         break;
                     }
-                    FlowControl::IndirectBranch | FlowControl::Return | FlowControl::Exception => break,
+                    _ if ends(instruction) => break,
                     _ => {}
                 }
                 index += 1;
@@ -222,12 +223,20 @@ impl<'a> Function<'a> {
 
     /// Whether the code around it is known well enough to move it.
     fn is_certain(&self, index: usize) -> bool {
-        self.region.clean && self.reached[index] && self.code.complete
+        if !self.region.clean || !self.code.complete {
+            return false;
+        }
+        // Data may decode. What is not surely reached has to look like something that runs, from where it begins.
+        let before = (0..index).rev().map_while(|index| {
+            let instruction = &self.instructions[index];
+            (!ends(instruction)).then_some(instruction)
+        });
+        self.reached[index] || before.take(LOOK_BACK).all(is_plausible)
     }
 
     fn can_move(&self, index: usize) -> bool {
         let instruction = &self.instructions[index];
-        self.reached[index] && !instruction.is_invalid() && instruction.flow_control() == FlowControl::Next
+        is_plausible(instruction) && instruction.flow_control() == FlowControl::Next
     }
 
     fn len(&self, of: &Range<usize>) -> u64 {
@@ -242,4 +251,14 @@ impl<'a> Function<'a> {
         };
         Patch { site, window: first.ip()..end, before, after }
     }
+}
+
+/// Whether it is an instruction that programs have: none that only a kernel runs, nor the zeros of data.
+fn is_plausible(instruction: &Instruction) -> bool {
+    let zeros = instruction.code() == Opcode::Add_rm8_r8
+        && instruction.len() == 2
+        && instruction.memory_displ_size() == 0
+        && instruction.op1_register() == Register::AL
+        && instruction.memory_base() == Register::RAX;
+    !instruction.is_invalid() && !instruction.is_privileged() && !zeros
 }

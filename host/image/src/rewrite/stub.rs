@@ -2,7 +2,8 @@
 //!
 //! A stub leaves every register as it was, but those that SYSCALL changes (rcx, r11), the flags, and all memory: the
 //! 128 bytes below the stack pointer belong to the program. So it jumps and never calls. It enters the library OS
-//! in the state of a processor after SYSCALL: the number in eax, in rcx where to go on.
+//! in the state of a processor after SYSCALL: the number in eax, in rcx where to go on. Right before that there is
+//! always a `syscall`, which traps: a call is restarted by going there, as Linux does.
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction};
 
@@ -10,6 +11,8 @@ use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction};
 pub(super) const INT3: u8 = 0xcc;
 /// `jmp *%gs:0`: the library OS's entry stands first in the block that gs points to.
 const LEAVE: [u8; 8] = [0x65, 0xff, 0x24, 0x25, 0, 0, 0, 0];
+/// `syscall`.
+const SYSCALL: [u8; 2] = [0x0f, 0x05];
 /// Stubs begin on multiples of this, so that the processor fetches each in few pieces.
 const ALIGN: usize = 8;
 
@@ -51,8 +54,10 @@ impl Stubs {
 
     /// Enters the library OS, which goes on behind this in the stub.
     pub fn enter_here(&mut self) -> Option<()> {
-        let back = self.here() + 7 + LEAVE.len() as u64;
-        self.enter(back)
+        let back = self.here() + 7 + (LEAVE.len() + SYSCALL.len()) as u64;
+        self.enter(back)?;
+        self.bytes.extend_from_slice(&SYSCALL);
+        Some(())
     }
 
     /// `jmp to`.
