@@ -16,4 +16,5 @@ mod tree;
 
 pub use plan::Plan;
 pub use read::{Entry, EntryKind, ReadError, list};
+pub(crate) use tree::{Dir, Node};
 pub use tree::{Tree, TreeError};

@@ -16,6 +16,7 @@ mod ld_cache;
 mod libraries;
 mod program;
 mod record;
+mod rewritten;
 mod script;
 
 pub use error::ProgramError;
@@ -82,7 +83,8 @@ pub fn build_program(
     let mut host = Host::new(options.sysroot.as_deref().unwrap_or(Path::new("/")));
     let program = Program::find(&path, options.name.as_deref(), &mut host)?;
     add_sources(&options.root, &mut host)?;
-    // The one place for files that are made from the others: rewritten code goes here.
+    progress.step("rewriting system calls");
+    rewritten::add(&mut host.tree)?;
     progress.step("sealing");
     let draft = draft(&program, options);
     let (image, build_id, cached) = finish(&draft, &host, home)?;

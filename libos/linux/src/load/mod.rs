@@ -5,7 +5,7 @@ mod stack;
 
 pub use elf::{Elf, Segment};
 
-use crate::memory::{Area, Mapped, Object, Space};
+use crate::memory::{Area, Mapped, Object, Space, rewrite};
 use crate::system::Credentials;
 use crate::{Errno, PAGE};
 use alloc::rc::Rc;
@@ -88,6 +88,13 @@ impl Image {
             sealed: file.sealed(),
         };
         Ok(Self { file, mapped: Rc::new(mapped), elf })
+    }
+
+    /// Keeps addresses behind it free for what its rewritten code needs; returns how many.
+    fn keep(&self, space: &mut Space, bias: usize) -> usize {
+        let reserve = rewrite::reserve(self.mapped.device, self.mapped.inode);
+        rewrite::keep(space, self.elf.span().end.wrapping_add(bias), reserve);
+        reserve
     }
 
     async fn interpreter(&self) -> Result<Option<Vec<u8>>, Errno> {
@@ -173,9 +180,11 @@ pub async fn load(
     if span.start.wrapping_add(bias) < program::range().start {
         return Err(Errno::EPERM);
     }
+    let reserve = main.keep(space, bias);
     main.map(space, bias).await?;
-    let heap =
-        span.end.wrapping_add(bias) + (kernlet_entropy::u64() as usize & (HEAP_RANDOM_PAGES - 1)) * PAGE;
+    let heap = span.end.wrapping_add(bias)
+        + reserve
+        + (kernlet_entropy::u64() as usize & (HEAP_RANDOM_PAGES - 1)) * PAGE;
     space.set_heap(heap);
     let (mut entry, mut base) = (main.elf.entry.wrapping_add(bias), 0);
     if let Some(path) = main.interpreter().await? {
@@ -187,8 +196,10 @@ pub async fn load(
         })?;
         let span = interpreter.elf.span();
         if interpreter.elf.relocatable {
-            base = space.place(0, span.end - span.start)?.wrapping_sub(span.start);
+            let reserve = rewrite::reserve(interpreter.mapped.device, interpreter.mapped.inode);
+            base = space.place(0, span.end - span.start + reserve)?.wrapping_sub(span.start);
         }
+        interpreter.keep(space, base);
         interpreter.map(space, base).await?;
         entry = interpreter.elf.entry.wrapping_add(base);
     }

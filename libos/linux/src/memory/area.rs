@@ -29,6 +29,10 @@ pub enum Object {
     Stack,
     /// The library OS's code that the program may call.
     Vdso,
+    /// The way out of rewritten code, at this place in what is sealed.
+    Stubs(usize),
+    /// Kept free for [`Self::Stubs`].
+    Reserved,
     /// A file, from the area's offset on.
     File(Rc<Mapped>),
 }

@@ -1,6 +1,7 @@
 //! Memory (mmap(2), mprotect(2), brk(2)).
 
 mod area;
+pub mod rewrite;
 mod space;
 
 pub use area::{Area, Mapped, Object};

@@ -154,7 +154,8 @@ impl Space {
         if middle < area.pages.end {
             program::map(middle..area.pages.end, Protection::NONE, Backing::Anonymous)?;
         }
-        self.note(area);
+        self.note(area.clone());
+        super::rewrite::replace(self, &area);
         Ok(())
     }
 
