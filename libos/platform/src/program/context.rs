@@ -158,7 +158,7 @@ impl Context {
     }
 
     /// Gets the extended state out of the CPU, if it is there.
-    fn save(&mut self) {
+    pub(crate) fn save(&mut self) {
         at_door!(program::save(self));
     }
 

@@ -59,7 +59,7 @@ pub enum Backing<'a> {
 }
 
 /// Where the program's memory may lie.
-pub fn range() -> Range<usize> {
+pub const fn range() -> Range<usize> {
     LOWEST..HIGHEST
 }
 

@@ -10,7 +10,11 @@
 
 mod context;
 mod copy;
+#[cfg(kernlet_image)]
+pub(crate) mod enter;
 mod memory;
+#[cfg(kernlet_image)]
+pub(crate) mod state;
 
 pub use context::{Context, EXTENDED_MOST, Exit, Registers, Trap};
 #[cfg(kernlet_image)]
@@ -21,6 +25,8 @@ pub use copy::{
     add_u32, and_u32, compare_exchange_u32, exchange_u32, load_u32, or_u32, read, string, write, xor_u32,
     zero,
 };
+#[cfg(kernlet_image)]
+pub(crate) use enter::Block;
 pub use memory::{Backing, Protection, discard, map, protect, range, resident, unmap};
 
 /// Gets this vCPU ready to run a program's threads: once, before the first [`Context::enter`].

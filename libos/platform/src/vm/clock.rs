@@ -9,6 +9,7 @@ use super::port::{cpuid, rdtsc};
 use super::single::Single;
 use super::{kvmclock, rtc, start};
 use core::num::NonZero;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// How long the counter's rate is measured: 250 ms against a reading error below 1 us.
 const MEASURE: u64 = 250_000_000;
@@ -227,6 +228,25 @@ pub fn arm(deadline: Option<u64>) {
 pub fn struck() {
     CLOCK.lock().armed = 0;
 }
+
+/// Lets the timer strike within `nanoseconds`, unless it will anyway. Cheap: this is asked whenever a program runs.
+pub fn tick(nanoseconds: u32) {
+    let mut clock = CLOCK.lock();
+    if clock.source == Source::Measuring {
+        if clock.shift == COARSE || clock.initial > nanoseconds {
+            let now = clock.measure();
+            clock.start_round(now, Count::Periodic, nanoseconds, 0);
+        }
+    } else if clock.armed == 0 || clock.armed > TICK.load(Ordering::Relaxed) {
+        let at = clock.now() + u64::from(nanoseconds);
+        TICK.store(at, Ordering::Relaxed);
+        drop(clock);
+        arm(Some(at));
+    }
+}
+
+/// The latest time at which a program's turn ends, as it was last decided.
+static TICK: AtomicU64 = AtomicU64::new(0);
 
 /// The timer is not needed any more. (A single strike does no harm; the periodic ones of measuring would.)
 pub fn disarm() {

@@ -25,10 +25,16 @@ impl Range {
 pub struct Ram {
     ranges: [Range; RANGES],
     count: usize,
+    spare: Option<Spare>,
 }
 
+/// Where single pages lie that were given back. `true` takes one and returns its physical address, or 0; `false` returns
+/// how many bytes there are. It must not need [`RAM`].
+pub type Spare = fn(bool) -> usize;
+
 /// All free RAM.
-pub static RAM: Single<Ram> = Single::new(Ram { ranges: [Range { start: 0, end: 0 }; RANGES], count: 0 });
+pub static RAM: Single<Ram> =
+    Single::new(Ram { ranges: [Range { start: 0, end: 0 }; RANGES], count: 0, spare: None });
 
 impl Ram {
     /// Adds the whole pages of `start..end`. Ranges above 1 MiB come first.
@@ -74,9 +80,21 @@ impl Ram {
     /// Takes `pages` contiguous pages from the back; returns their physical address.
     pub fn take_back(&mut self, pages: usize) -> Option<usize> {
         let length = pages.checked_mul(PAGE)?;
-        let range = self.used().rev().find(|r| r.len() >= length)?;
+        let Some(range) = self.used().rev().find(|r| r.len() >= length) else {
+            return if pages == 1 { self.take_spare() } else { None };
+        };
         range.end -= length;
         Some(range.end)
+    }
+
+    /// Decides where spare pages come from when the ranges are used up.
+    pub fn set_spare(&mut self, spare: Spare) {
+        self.spare = Some(spare);
+    }
+
+    /// A page that was given back.
+    pub fn take_spare(&self) -> Option<usize> {
+        self.spare.map(|spare| spare(true)).filter(|&page| page != 0)
     }
 
     /// The range from whose front the heap grows next.
@@ -86,7 +104,7 @@ impl Ram {
 
     /// Free bytes in all.
     pub fn free(&self) -> usize {
-        self.ranges.iter().map(Range::len).sum()
+        self.ranges.iter().map(Range::len).sum::<usize>() + self.spare.map_or(0, |spare| spare(false))
     }
 }
 
@@ -107,7 +125,7 @@ mod tests {
         fn what_is_excluded_is_never_handed_out(
             holes in proptest::collection::vec((0usize..2048 * PAGE, 1usize..64 * PAGE), 0..12),
         ) {
-            let mut ram = Ram { ranges: [Range { start: 0, end: 0 }; RANGES], count: 0 };
+            let mut ram = Ram { ranges: [Range { start: 0, end: 0 }; RANGES], count: 0, spare: None };
             ram.add(0, 159 * PAGE);
             ram.add(256 * PAGE, 2048 * PAGE);
             for &(start, length) in &holes {

@@ -1,7 +1,7 @@
 //! The heap's memory: a range of addresses at a random place that follows the free RAM, range by range, and is
 //! mapped as it grows, in 2 MiB pages where they fit.
 
-use super::frames::{PAGE, RAM};
+use super::frames::{PAGE, RAM, Range};
 use super::paging::{self, NO_EXECUTE, WRITE};
 use super::single::Single;
 use super::start;
@@ -23,10 +23,10 @@ static HEAP: Single<Heap> = Single::new(Heap { next: 0, used: 0 });
 pub fn grow(least: usize) -> Option<(NonNull<u8>, usize)> {
     let least = least.max(1).checked_next_multiple_of(PAGE)?;
     let heap = &mut *HEAP.lock();
-    let range = *RAM.lock().front()?;
     if RAM.lock().free() < least {
         return None;
     }
+    let range = RAM.lock().front().copied().unwrap_or(Range { start: 0, end: 0 });
     // Addresses agree with physical ones up to 2 MiB, so that large pages fit; a new range may leave a gap.
     let offset = range.start % LARGE_PAGE;
     if heap.next == 0 {
@@ -47,9 +47,14 @@ pub fn grow(least: usize) -> Option<(NonNull<u8>, usize)> {
         // A piece may need several ranges; it ends with the first range when it is long enough then.
         let left = wanted.saturating_sub(heap.next - first).max(PAGE);
         let mut ram = RAM.lock();
-        let range = ram.front()?;
-        let (physical, length) = (range.start, left.min(range.len()));
-        range.start += length;
+        let (physical, length) = match ram.front() {
+            Some(range) => {
+                let length = left.min(range.len());
+                range.start += length;
+                (range.start - length, length)
+            }
+            None => (ram.take_spare()?, PAGE),
+        };
         drop(ram);
         // SAFETY: the frames were just taken, and nothing is mapped at or behind `next`.
         unsafe { paging::map(heap.next, physical, length, NO_EXECUTE | WRITE)? };

@@ -59,6 +59,10 @@ mod dma {
     }
 }
 
+mod program {
+    mod areas;
+}
+
 mod trunk {
     mod bytes;
     mod mux;

@@ -4,7 +4,7 @@
 use super::frames::{PAGE, RAM};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-const PRESENT: u64 = 1;
+pub const PRESENT: u64 = 1;
 pub const WRITE: u64 = 2;
 /// For device registers: neither cached nor combined.
 const UNCACHED: u64 = 0x18;
@@ -16,6 +16,9 @@ const LARGE_PAGE: usize = 2 << 20;
 const TABLE_ENTRIES: usize = 512;
 /// The end of the lower half of the address space.
 const HALF: usize = 1 << 47;
+
+/// How much physical memory the window shows.
+pub const WINDOW_LENGTH: usize = 1 << 46;
 
 /// Tables that `kernlet_tables` (boot.rs) has room for, and those that the 32-bit code already uses.
 pub const POOL: usize = 12;
@@ -36,7 +39,7 @@ static WINDOW: AtomicUsize = AtomicUsize::new(0);
 
 /// The entry that maps `address` at `level` (1: a page, 4: the top table's entry). `RECURSIVE` is at least 256,
 /// so the result lies in the upper half.
-fn entry(address: usize, level: u32) -> *mut u64 {
+pub fn entry(address: usize, level: u32) -> *mut u64 {
     let slot = RECURSIVE.load(Ordering::Relaxed);
     let mut at = address & (2 * HALF - 1);
     for _ in 0..level {
@@ -115,8 +118,23 @@ pub unsafe fn unmap(address: usize, length: usize) {
         // SAFETY: the table that holds the entry is there, as the page was mapped in it.
         unsafe {
             entry(page, 1).write_volatile(0);
-            core::arch::asm!("invlpg [{}]", in(reg) page, options(nostack, preserves_flags));
         }
+        forget(page);
+    }
+}
+
+/// Makes the CPU look at the tables again for `page`.
+#[inline]
+pub fn forget(page: usize) {
+    // SAFETY: changes no memory.
+    unsafe { core::arch::asm!("invlpg [{}]", in(reg) page, options(nostack, preserves_flags)) };
+}
+
+/// Makes the CPU look at the tables again for every page.
+pub fn forget_all() {
+    // SAFETY: loads the same tables again; no entry is marked as global.
+    unsafe {
+        core::arch::asm!("mov {0}, cr3", "mov cr3, {0}", out(reg) _, options(nostack, preserves_flags));
     }
 }
 
@@ -162,7 +180,7 @@ pub fn set_window(base: usize) {
 pub unsafe fn window(physical: usize, length: usize, flags: u64) -> Option<usize> {
     let base = WINDOW.load(Ordering::Relaxed);
     let last = physical.checked_add(length.max(1) - 1)?;
-    if last >= HALF - base {
+    if last >= WINDOW_LENGTH {
         return None;
     }
     let mut page = physical & !(PAGE - 1);
@@ -212,7 +230,6 @@ pub unsafe fn leave_identity(slot: usize) {
         let top = entry(0, 4);
         top.add(old).write_volatile(0);
         top.write_volatile(0);
-        // Loads the same tables again, so that the CPU forgets what it remembers of them.
-        core::arch::asm!("mov {0}, cr3", "mov cr3, {0}", out(reg) _, options(nostack, preserves_flags));
     }
+    forget_all();
 }

@@ -12,11 +12,19 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 const LARGE_PAGE: usize = 2 << 20;
 const GIB: usize = 1 << 30;
-/// Where the parts lie, as entries of the top table (512 GiB each): the image, the window on physical memory,
-/// the heap. The tables' own mapping lies in the upper half. Each moves within its part at every boot.
-const IMAGE_SLOTS: usize = 1;
-const WINDOW_SLOTS: usize = 64;
-const HEAP_SLOTS: usize = 192;
+/// Where the parts lie, as entries of the top table (512 GiB each): the image, then the heap, at the end of the lower half,
+/// of which most belongs to a Linux program ([`crate::program::range`]). In the upper half the window on physical memory
+/// and the tables' own mapping. Each moves within its part at every boot.
+const IMAGE_SLOTS: usize = 192;
+const HEAP_SLOTS: usize = 224;
+/// What the heap may take.
+const HEAP_MOST: usize = 4;
+const UPPER_SLOTS: usize = 256;
+/// What the window takes: the most memory that it shows, and up to a slot by which it moves.
+const WINDOW_SLOTS: usize = paging::WINDOW_LENGTH / SLOT + 1;
+const SLOT: usize = 512 * GIB;
+/// What makes an address of the upper half canonical.
+const UPPER_HALF: usize = 0xffff << 48;
 /// The stack, and the smaller one of an instance with little memory.
 const STACK: usize = 256 << 10;
 const SMALL_STACK: usize = 64 << 10;
@@ -132,14 +140,17 @@ extern "C" fn kernlet_vm_map(start_info: u64) -> Placement {
 
     // The blob holds a seed from the host, somewhere.
     let mut random = Layout::new(|| module.as_ref().map_or(0, digest));
-    let slide = (IMAGE_SLOTS + random.below(WINDOW_SLOTS - IMAGE_SLOTS - 1)) * 512 * GIB
-        + random.below(512 * GIB / LARGE_PAGE) * LARGE_PAGE;
-    let window = (WINDOW_SLOTS + random.below(HEAP_SLOTS - WINDOW_SLOTS - 1) / 2) * 512 * GIB
-        + random.below(512 * GIB / LARGE_PAGE) * LARGE_PAGE;
-    let heap = (HEAP_SLOTS + random.below(32)) * 512 * GIB + random.below(512) * GIB;
-    paging::set_window(window);
+    let slide = (IMAGE_SLOTS + random.below(HEAP_SLOTS - IMAGE_SLOTS - 1)) * SLOT
+        + random.below(SLOT / LARGE_PAGE) * LARGE_PAGE;
+    let slot = random.below(UPPER_SLOTS - WINDOW_SLOTS);
+    let window = (UPPER_SLOTS + slot) * SLOT + random.below(SLOT / LARGE_PAGE) * LARGE_PAGE;
+    let heap =
+        (HEAP_SLOTS + random.below(UPPER_SLOTS - HEAP_SLOTS - HEAP_MOST)) * SLOT + random.below(512) * GIB;
+    paging::set_window(window | UPPER_HALF);
     HEAP_BASE.store(heap, Ordering::Relaxed);
-    RECURSIVE_SLOT.store(256 + random.below(255), Ordering::Relaxed);
+    // Any but the last one, which is in use, and those of the window.
+    let tables = (slot + WINDOW_SLOTS + random.below(UPPER_SLOTS - 1 - WINDOW_SLOTS)) % (UPPER_SLOTS - 1);
+    RECURSIVE_SLOT.store(UPPER_SLOTS + tables, Ordering::Relaxed);
 
     map_image(slide);
     let stack = map_stack();

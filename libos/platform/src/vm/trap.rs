@@ -4,14 +4,14 @@
 //! one for faults, one for double faults, because a stack of the table does not nest.
 
 use super::boot::FAULT_STACK;
-use super::port::{cpuid, out8};
+use super::port::{cpuid, out8, wrmsr};
 use super::single::Single;
 use crate::fault::{Access, Fault, report};
 use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// Exceptions, then as many interrupts; the last one is the APIC's spurious vector.
-const VECTORS: usize = 64;
+pub const VECTORS: usize = 64;
 /// The first vector that is no exception.
 pub const FIRST_INTERRUPT: usize = 32;
 const INTERRUPT_STACK: usize = 1 << 10;
@@ -57,7 +57,9 @@ global_asm!(
     "  call kernlet_exception",
     "  ud2",
     // An interrupt: notes it and tells the APIC.
+    ".globl kernlet_interrupt",
     "4:",
+    "kernlet_interrupt:",
     "  push rax",
     "  push rcx",
     "  push rdx",
@@ -194,10 +196,34 @@ pub fn set_end_of_interrupt(register: usize) {
 /// From now on page faults go to `stub`, which finds the error code on top of the stack and goes on to `kernlet_fault`
 /// with 14 pushed on that when it can do nothing.
 pub fn take_page_faults(stub: usize) {
+    take_over(PAGE_FAULT as usize, stub);
+}
+
+/// From now on `vector` goes to `stub`, on the same stack; returns where it went before.
+pub fn take_over(vector: usize, stub: usize) -> usize {
     let stub = stub as u64;
-    if let Some(gate) = TABLES.lock().idt.get_mut(PAGE_FAULT as usize) {
-        gate[0] = gate[0] & 0x0000_ffff_ffff_0000 | stub & 0xffff | (stub >> 16 & 0xffff) << 48;
-        gate[1] = stub >> 32;
+    let mut tables = TABLES.lock();
+    let Some(gate) = tables.idt.get_mut(vector) else { return 0 };
+    let before = gate[0] & 0xffff | gate[0] >> 32 & 0xffff_0000 | gate[1] << 32;
+    gate[0] = gate[0] & 0x0000_ffff_ffff_0000 | stub & 0xffff | (stub >> 16 & 0xffff) << 48;
+    gate[1] = stub >> 32;
+    before as usize
+}
+
+/// Whether an interrupt struck since the last call of [`take_pending`].
+pub fn is_pending() -> bool {
+    kernlet_pending.load(Ordering::Relaxed) != 0
+}
+
+/// What the handlers do with an interrupt: notes it and tells the APIC.
+pub fn note(vector: usize) {
+    kernlet_pending.fetch_or(1 << (vector % 32), Ordering::Relaxed);
+    // SAFETY: the register of the local APIC, by the way that `set_end_of_interrupt` decided.
+    unsafe {
+        match kernlet_end_of_interrupt.load(Ordering::Relaxed) {
+            0 => wrmsr(0x80b, 0),
+            register => (register as *mut u32).write_volatile(0),
+        }
     }
 }
 

@@ -13,10 +13,10 @@ mod memory;
 mod signal;
 mod state;
 
-#[cfg(kernlet_image)]
-pub use enter::{enter, forget};
 pub use memory::{discard, map, protect, resident, unmap};
 pub use state::{extended_features, extended_length, save};
+#[cfg(kernlet_image)]
+pub use {crate::program::enter::forget, enter::enter};
 
 /// A host build runs no program.
 #[cfg(not(kernlet_image))]

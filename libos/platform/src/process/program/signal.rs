@@ -1,8 +1,8 @@
 //! In by host signals.
 
 use super::super::call::{call, number};
-use super::enter::{block, trap};
 use crate::process::fault::{register, reported};
+use crate::program::enter::{block, disown, trap};
 use crate::program::{Context, Exit, Held, fixup, initial};
 use core::arch::global_asm;
 use core::fmt::Write;
@@ -101,7 +101,8 @@ extern "C" fn kernlet_program_interrupted(
     let code = unsafe { *information.add(2) };
     let rip = machine[word::RIP] as usize;
     let text = &raw const __text as usize..&raw const __etext as usize;
-    if text.contains(&rip) {
+    // SAFETY: one host thread uses the block, and this handler runs in it. Without a stack to go back to no program runs.
+    if text.contains(&rip) || unsafe { (*block()).stack } == 0 {
         return within_library(signal, information, machine);
     }
     let vector = machine[word::TRAP] as u8;
@@ -195,5 +196,5 @@ unsafe fn take_over(context: &mut Context, machine: &[u64; word::WORDS]) {
         core::arch::asm!("rdfsbase {}", out(reg) context.fs_base, options(nomem, nostack, preserves_flags))
     };
     context.held = Held::Area;
-    super::enter::disown();
+    disown();
 }

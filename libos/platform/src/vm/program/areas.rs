@@ -1,0 +1,192 @@
+//! What a program has mapped where: areas that do not overlap, sorted, joined where one goes on as the other.
+
+use crate::program::Protection;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// What lies behind an area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Zeros.
+    Zero,
+    /// What is sealed into the image, from this offset on.
+    Sealed(usize),
+}
+
+impl Source {
+    /// The same, `bytes` further on.
+    pub fn further(self, bytes: usize) -> Self {
+        match self {
+            Self::Zero => Self::Zero,
+            Self::Sealed(offset) => Self::Sealed(offset.saturating_add(bytes)),
+        }
+    }
+}
+
+/// An area, but for where it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Area {
+    pub end: usize,
+    pub protection: Protection,
+    pub source: Source,
+}
+
+/// All areas, by their beginning.
+#[derive(Debug, Default)]
+pub struct Areas(BTreeMap<usize, Area>);
+
+impl Areas {
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// The area that `address` lies in, what may be done there and what lies behind the address.
+    pub fn find(&self, address: usize) -> Option<(Protection, Source)> {
+        let (&start, area) = self.0.range(..=address).next_back()?;
+        (address < area.end).then(|| (area.protection, area.source.further(address - start)))
+    }
+
+    /// Whether all of `range` is mapped.
+    pub fn cover(&self, range: &Range<usize>) -> bool {
+        let mut at = range.start;
+        while at < range.end {
+            match self.0.range(..=at).next_back() {
+                Some((_, area)) if area.end > at => at = area.end,
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Maps `range`, in place of what is there.
+    pub fn insert(&mut self, range: Range<usize>, protection: Protection, source: Source) {
+        self.remove(range.clone());
+        self.0.insert(range.start, Area { end: range.end, protection, source });
+        self.join(range.end);
+        self.join(range.start);
+    }
+
+    /// Takes `range` away.
+    pub fn remove(&mut self, range: Range<usize>) {
+        self.split(range.start);
+        self.split(range.end);
+        for start in self.starts(&range) {
+            self.0.remove(&start);
+        }
+    }
+
+    /// Changes what may be done with `range`, as far as it is mapped.
+    pub fn protect(&mut self, range: Range<usize>, protection: Protection) {
+        self.split(range.start);
+        self.split(range.end);
+        let starts = self.starts(&range);
+        for start in &starts {
+            if let Some(area) = self.0.get_mut(start) {
+                area.protection = protection;
+            }
+        }
+        self.join(range.end);
+        starts.into_iter().rev().for_each(|start| self.join(start));
+    }
+
+    fn starts(&self, range: &Range<usize>) -> Vec<usize> {
+        self.0.range(range.clone()).map(|(&start, _)| start).collect()
+    }
+
+    /// Makes an area begin at `at`, if one lies there.
+    fn split(&mut self, at: usize) {
+        let Some((&start, area)) = self.0.range_mut(..at).next_back() else { return };
+        if area.end > at {
+            let rest = Area { source: area.source.further(at - start), ..*area };
+            area.end = at;
+            self.0.insert(at, rest);
+        }
+    }
+
+    /// Joins the area that begins at `at` with the one before, if that goes on as it.
+    fn join(&mut self, at: usize) {
+        let Some(&area) = self.0.get(&at) else { return };
+        let Some((&start, before)) = self.0.range_mut(..at).next_back() else { return };
+        let goes_on = before.end == at
+            && before.protection == area.protection
+            && before.source.further(at - start) == area.source;
+        if goes_on {
+            before.end = area.end;
+            self.0.remove(&at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PAGES: usize = 40;
+    type Model = [Option<(Protection, Source)>; PAGES];
+
+    #[derive(Clone, Debug)]
+    enum Action {
+        Map(Protection, Source),
+        Unmap,
+        Protect(Protection),
+    }
+
+    fn protection() -> impl Strategy<Value = Protection> {
+        (0u64..3).prop_map(Protection::from_bits)
+    }
+
+    fn actions() -> impl Strategy<Value = std::vec::Vec<(usize, usize, Action)>> {
+        let source = prop_oneof![Just(Source::Zero), (0usize..4).prop_map(|n| Source::Sealed(n * 8))];
+        let action = prop_oneof![
+            (protection(), source).prop_map(|(p, s)| Action::Map(p, s)),
+            Just(Action::Unmap),
+            protection().prop_map(Action::Protect),
+        ];
+        proptest::collection::vec((0..PAGES, 1..12usize, action), 0..60)
+    }
+
+    /// The fewest areas that tell what the model says.
+    fn fewest(model: &Model) -> usize {
+        (0..PAGES)
+            .filter(|&page| {
+                let goes_on = |(p, s): (Protection, Source)| Some((p, s.further(1)));
+                let before = page.checked_sub(1).and_then(|before| model[before]).and_then(goes_on);
+                model[page].is_some() && before != model[page]
+            })
+            .count()
+    }
+
+    proptest! {
+        #[test]
+        fn areas_tell_of_each_page_what_was_last_said(actions in actions()) {
+            let mut areas = Areas::new();
+            let mut model: Model = [None; PAGES];
+            for (start, length, action) in actions {
+                let range = start..(start + length).min(PAGES);
+                prop_assert_eq!(areas.cover(&range), model[range.clone()].iter().all(Option::is_some));
+                match action {
+                    Action::Map(protection, source) => {
+                        areas.insert(range.clone(), protection, source);
+                        for (n, page) in model[range].iter_mut().enumerate() {
+                            *page = Some((protection, source.further(n)));
+                        }
+                    }
+                    Action::Unmap => {
+                        areas.remove(range.clone());
+                        model[range].fill(None);
+                    }
+                    Action::Protect(protection) => {
+                        areas.protect(range.clone(), protection);
+                        model[range].iter_mut().flatten().for_each(|page| page.0 = protection);
+                    }
+                }
+                for (page, expected) in model.iter().enumerate() {
+                    prop_assert_eq!(areas.find(page), *expected, "page {}", page);
+                }
+                prop_assert_eq!(areas.0.len(), fewest(&model));
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The program's memory: what is mapped is noted, and filled in page by page when it is touched.
+//!
+//! A page of the sealed root that lies in memory with the image is mapped as it is, read-only; what is written, or lies on
+//! a disk, is copied to a frame of the program's own.
+
+use super::super::frames::PAGE;
+use super::super::paging::{NO_EXECUTE, PRESENT, WRITE, forget, physical_in_image};
+use super::super::single::Single;
+use super::areas::{Areas, Source};
+use super::{frame, tables};
+use crate::Errno;
+use crate::control::Death;
+use crate::panic::Report;
+use crate::program::{Backing, Protection};
+use core::fmt::Write;
+use core::ops::Range;
+
+struct Memory {
+    areas: Areas,
+    /// Pages whose frames are the program's own.
+    own: usize,
+    /// What is sealed, and how much of it lies in memory with the image.
+    sealed: &'static [u8],
+    loaded: usize,
+}
+
+static MEMORY: Single<Memory> = Single::new(Memory { areas: Areas::new(), own: 0, sealed: &[], loaded: 0 });
+
+/// What became of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The page is there now.
+    Filled,
+    /// Nothing is mapped there, or not for such an access.
+    Refused,
+    /// What is mapped there has an end before.
+    Beyond,
+}
+
+/// Gets ready; `None` without memory for it.
+pub fn prepare() -> Option<()> {
+    let sealed = crate::sealed::whole();
+    let loaded = crate::sealed::segment().len();
+    let mut memory = MEMORY.lock();
+    memory.sealed = sealed;
+    memory.loaded = if sealed.as_ptr().addr().is_multiple_of(PAGE) { loaded } else { 0 };
+    frame::prepare()
+}
+
+/// See [`crate::program::map`].
+pub fn map(pages: Range<usize>, protection: Protection, backing: Backing<'_>) -> Result<(), Errno> {
+    let source = match backing {
+        Backing::Anonymous => Source::Zero,
+        Backing::Sealed(offset) if offset.is_multiple_of(PAGE) => Source::Sealed(offset),
+        Backing::Sealed(_) => return Err(Errno::EINVAL),
+        // Nothing of the host's can be mapped.
+        Backing::File { .. } => return Err(Errno::ENODEV),
+    };
+    let mut memory = MEMORY.lock();
+    memory.clear(&pages);
+    memory.areas.insert(pages, protection, source);
+    Ok(())
+}
+
+/// See [`crate::program::unmap`].
+pub fn unmap(pages: Range<usize>) -> Result<(), Errno> {
+    let mut memory = MEMORY.lock();
+    memory.clear(&pages);
+    memory.areas.remove(pages);
+    Ok(())
+}
+
+/// See [`crate::program::protect`].
+pub fn protect(pages: Range<usize>, protection: Protection) -> Result<(), Errno> {
+    let mut memory = MEMORY.lock();
+    if !memory.areas.cover(&pages) {
+        return Err(Errno::ENOMEM);
+    }
+    tables::change(&pages, |entry| entry & (tables::FRAME | tables::OWN) | bits(protection, entry));
+    memory.areas.protect(pages, protection);
+    Ok(())
+}
+
+/// See [`crate::program::discard`].
+pub fn discard(pages: Range<usize>) -> Result<(), Errno> {
+    MEMORY.lock().clear(&pages);
+    Ok(())
+}
+
+/// See [`crate::program::resident`].
+pub fn resident() -> usize {
+    MEMORY.lock().own * PAGE
+}
+
+/// The page is there and may be used as the area says; only an own frame may be written.
+fn bits(protection: Protection, entry: u64) -> u64 {
+    let Protection { read, write, execute } = protection;
+    let mut bits = if execute { 0 } else { NO_EXECUTE };
+    if read || write || execute {
+        bits |= PRESENT;
+    }
+    if write && entry & tables::OWN != 0 {
+        bits |= WRITE;
+    }
+    bits
+}
+
+/// A page fault's error code: Intel SDM volume 3, 4.7.
+const ERROR_WRITE: u32 = 2;
+const ERROR_FETCH: u32 = 16;
+
+/// Fills in the page of a fault.
+pub fn fault(address: usize, error: u32) -> Outcome {
+    MEMORY.lock().fault(address, error & ERROR_WRITE != 0, error & ERROR_FETCH != 0)
+}
+
+impl Memory {
+    /// Gives back what lies in `pages`.
+    fn clear(&mut self, pages: &Range<usize>) {
+        let own = &mut self.own;
+        tables::change(pages, |entry| {
+            if entry & tables::OWN != 0 {
+                *own -= 1;
+                frame::give((entry & tables::FRAME) as usize);
+            }
+            0
+        });
+    }
+
+    fn fault(&mut self, address: usize, write: bool, fetch: bool) -> Outcome {
+        let page = address & !(PAGE - 1);
+        let Some((protection, source)) = self.areas.find(page) else { return Outcome::Refused };
+        let Protection { read, write: may_write, execute } = protection;
+        let permitted = if write {
+            may_write
+        } else if fetch {
+            execute
+        } else {
+            read || may_write || execute
+        };
+        if !permitted {
+            return Outcome::Refused;
+        }
+        let whole: &[u8] = match source {
+            Source::Zero => &[],
+            Source::Sealed(offset) => match self.sealed.get(offset..).filter(|rest| !rest.is_empty()) {
+                Some(rest) => &rest[..rest.len().min(PAGE)],
+                None => return Outcome::Beyond,
+            },
+        };
+        let place = tables::make(page).unwrap_or_else(|| exhausted(self.own));
+        // SAFETY: the entry of a page of the program's.
+        let before = unsafe { place.read_volatile() };
+        let frame = if before & tables::OWN != 0 {
+            before & tables::FRAME | tables::OWN
+        } else if !write && matches!(source, Source::Sealed(offset) if offset + PAGE <= self.loaded) {
+            physical_in_image(whole.as_ptr().addr())
+        } else {
+            let frame = frame::take(whole).unwrap_or_else(|| exhausted(self.own));
+            self.own += 1;
+            frame as u64 | tables::OWN
+        };
+        // SAFETY: as above. The frame is the program's, or one of the image, which stays read-only.
+        unsafe { place.write_volatile(frame | bits(protection, frame)) };
+        if before & PRESENT != 0 {
+            forget(page);
+        }
+        Outcome::Filled
+    }
+}
+
+/// Ends the instance: a page was promised that there is no memory for. The program holds `own` pages.
+fn exhausted(own: usize) -> ! {
+    let mut report = Report::new();
+    let _ = writeln!(
+        report,
+        "kernlet: out of memory: the program touched more than there is (it holds {} KiB); give the instance more (-m)",
+        own * PAGE / 1024
+    );
+    drop(report);
+    crate::power::die(Death::OutOfMemory)
+}

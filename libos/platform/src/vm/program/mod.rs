@@ -1,0 +1,33 @@
+//! The VM door's half of [`crate::program`].
+//!
+//! The program runs in ring 0 beside the library OS, with interrupts let in, on stacks of its own. It comes back by a call
+//! of the entry, by SYSCALL, or by an exception or interrupt, whose handlers ([`vectors`]) are in place once a program
+//! is to run. Each of them saves the registers in the thread's context and goes on behind `enter`. The library OS runs with
+//! interrupts off, as always.
+
+mod areas;
+mod enter;
+mod frame;
+mod memory;
+mod state;
+mod tables;
+mod vectors;
+
+pub use crate::program::enter::forget;
+pub use enter::enter;
+pub use memory::{discard, map, protect, resident, unmap};
+pub use state::{extended_features, extended_length, save};
+
+/// See [`crate::program::prepare`].
+pub fn prepare() -> Result<(), &'static str> {
+    memory::prepare().ok_or("there is not enough memory to run a program in (-m)")?;
+    state::prepare();
+    enter::prepare();
+    vectors::install();
+    Ok(())
+}
+
+/// None: a system call costs little in a VM, as it changes no ring.
+pub fn vdso() -> usize {
+    0
+}
