@@ -44,6 +44,7 @@ pieces! {
     stepped_call: ["pushfq", "or qword ptr [rsp], 0x100", "popfq", "syscall", "syscall"]
     // Without interrupts, it would run for ever after its first call.
     without_interrupts: ["pushfq", "and qword ptr [rsp], -0x201", "popfq", "syscall", "2:", "jmp 2b"]
+    halt: ["hlt", "syscall"]
     backward: ["std", "mov eax, 39", "syscall", "pushfq", "pop rbx", "cld", "syscall"]
     // Fills the vector registers with rdi + n, then compares for ever; ends with ud2 when one is another.
     vectors: ["movq xmm0, rdi", "inc rdi", "movq xmm1, rdi", "inc rdi", "movq xmm15, rdi", "sub rdi, 2", "2:",

@@ -140,8 +140,12 @@ pub fn giving_back() {
         .expect("a range");
         assert_eq!(program::resident(), before);
     }
-    // What the program gave back, the heap can have.
-    let pieces: kernlet::alloc::vec::Vec<_> = (0..8).map(|n| kernlet::alloc::vec![n as u8; 1 << 20]).collect();
+    // What the program gave back, the heap can have: together more than the instance has.
+    let length = 20 << 20;
+    map(AT, length, Protection::READ_WRITE);
+    (0..length / PAGE).for_each(|page| program::write(AT + page * PAGE, &[7]).expect("mapped"));
+    program::unmap(AT..AT + length).expect("a range");
+    let pieces: kernlet::alloc::vec::Vec<_> = (0..20).map(|n| kernlet::alloc::vec![n as u8; 1 << 20]).collect();
     assert!(pieces.iter().enumerate().all(|(n, piece)| piece[n * 1000] == n as u8));
 }
 
