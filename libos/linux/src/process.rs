@@ -10,6 +10,7 @@ use alloc::collections::BTreeSet;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
+use kernlet_platform::program::{self, Known};
 use kernlet_sync::SmallMap;
 
 /// A process.
@@ -56,6 +57,17 @@ impl Process {
     /// Ends it, and with it the instance, with an exit status.
     pub fn exit(&self, status: u8) -> ! {
         kernlet_platform::power::exit(status)
+    }
+
+    /// Tells who it is to calls that need not come in for it ([`program::answer`]): at its start, and after each change.
+    pub fn tell_identity(&self) {
+        let who = self.credentials.borrow();
+        program::answer(Known::Getpid, self.id.into());
+        program::answer(Known::Getppid, 0);
+        program::answer(Known::Getuid, who.users[0].into());
+        program::answer(Known::Geteuid, who.users[1].into());
+        program::answer(Known::Getgid, who.groups[0].into());
+        program::answer(Known::Getegid, who.groups[1].into());
     }
 
     /// Says once for each number that a call is not implemented.

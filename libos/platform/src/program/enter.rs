@@ -1,6 +1,7 @@
 //! In and out by calls, the same in both doors: `enter`, and the entry that rewritten system calls jump to. A door adds its
 //! own ways out ([`ways!`]).
 
+use super::quick::Quick;
 use super::{Context, Exit, Held, Registers, Trap};
 use core::mem::offset_of;
 use core::ptr;
@@ -20,6 +21,8 @@ pub struct Block {
     pub exit: Exit,
     /// What the VM door's handlers found: vector, error code, cr2.
     pub found: [u64; 3],
+    /// Calls whose answers are known.
+    pub quick: Quick,
 }
 
 static mut BLOCK: Block = Block {
@@ -30,6 +33,7 @@ static mut BLOCK: Block = Block {
     owner: ptr::null_mut(),
     exit: Exit::Call,
     found: [0; 3],
+    quick: Quick::NEW,
 };
 
 /// The block. One thread of execution uses it, and handlers, which only do so while the program runs.

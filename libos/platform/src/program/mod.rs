@@ -13,6 +13,7 @@ mod copy;
 #[cfg(kernlet_image)]
 pub(crate) mod enter;
 mod memory;
+pub(crate) mod quick;
 #[cfg(kernlet_image)]
 pub(crate) mod state;
 
@@ -28,6 +29,7 @@ pub use copy::{
 #[cfg(kernlet_image)]
 pub(crate) use enter::Block;
 pub use memory::{Backing, Protection, discard, map, protect, range, resident, unmap};
+pub use quick::{Known, answer};
 
 /// Gets this vCPU ready to run a program's threads: once, before the first [`Context::enter`].
 ///

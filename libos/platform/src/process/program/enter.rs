@@ -2,7 +2,7 @@
 
 use super::state;
 use crate::program::enter::{Way, block, cannot_go, run, ways};
-use crate::program::{Context, Exit};
+use crate::program::{Context, Exit, quick};
 use core::arch::asm;
 
 ways!("kernlet_program", flags: "", go: "", come: "", came: "");
@@ -24,7 +24,7 @@ pub fn prepare() -> Result<(), &'static str> {
     }
     // SAFETY: nobody else refers to the block yet. GS is the library OS's own.
     unsafe {
-        (*block()).entry = &raw const kernlet_program_call as usize;
+        (*block()).entry = quick::entry(&raw const kernlet_program_call as usize);
         asm!("wrgsbase {}", in(reg) block(), options(nostack, preserves_flags));
     }
     Ok(())

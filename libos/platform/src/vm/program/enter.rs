@@ -5,7 +5,7 @@ use super::super::{apic, clock, trap};
 use super::memory::{Outcome, fault};
 use super::state;
 use crate::program::enter::{Way, block, cannot_go, run, trap as trapped, ways};
-use crate::program::{Context, Exit};
+use crate::program::{Context, Exit, quick};
 use core::arch::global_asm;
 use core::mem::offset_of;
 
@@ -55,7 +55,7 @@ const ERROR_USER: u32 = 4;
 pub fn prepare() {
     // SAFETY: nobody else refers to the block yet. GS is the library OS's own; every x86-64 CPU has these registers.
     unsafe {
-        (*block()).entry = &raw const kernlet_vm_program_call as usize;
+        (*block()).entry = quick::entry(&raw const kernlet_vm_program_call as usize);
         wrmsr(GS_BASE, block() as u64);
         wrmsr(STAR, CODE << 32);
         wrmsr(LSTAR, &raw const kernlet_vm_syscall as u64);
