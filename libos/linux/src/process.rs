@@ -4,8 +4,10 @@ use crate::call::{Call, number};
 use crate::files::Files;
 use crate::memory::Space;
 use crate::signal::ProcessSignals;
-use crate::system::Credentials;
+use crate::system::{Credentials, Limits};
+use crate::task::{Futexes, ProcessFacts};
 use crate::thread::Thread;
+use crate::time::CpuTime;
 use alloc::collections::BTreeSet;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
@@ -27,6 +29,14 @@ pub struct Process {
     pub credentials: RefCell<Credentials>,
     /// Its threads by number.
     pub threads: RefCell<SmallMap<u32, Weak<Thread>>>,
+    /// CPU time of all its threads.
+    pub cpu: CpuTime,
+    /// What it may use.
+    pub limits: Limits,
+    /// Identity and execution domain: process group, session and the like.
+    pub facts: ProcessFacts,
+    /// Who waits for words of its memory.
+    pub futexes: Futexes,
     /// The absolute path of what it executes.
     pub executable: Vec<u8>,
     /// The number that the next thread gets.
@@ -46,12 +56,21 @@ impl Process {
             files: Files::new(),
             signals: ProcessSignals::default(),
             credentials: RefCell::new(credentials),
+            cpu: CpuTime::default(),
+            limits: Limits::default(),
+            facts: ProcessFacts::default(),
+            futexes: Futexes::default(),
             threads: RefCell::default(),
             executable,
             next_thread: Cell::new(1),
             strict,
             told: RefCell::default(),
         })
+    }
+
+    /// The thread of a number.
+    pub fn thread(&self, id: u32) -> Option<Rc<Thread>> {
+        self.threads.borrow().get(&id).and_then(Weak::upgrade)
     }
 
     /// Ends it, and with it the instance, with an exit status.

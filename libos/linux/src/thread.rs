@@ -3,6 +3,8 @@
 use crate::call::{self, Call, restart};
 use crate::process::Process;
 use crate::signal::{self, Next, ThreadSignals};
+use crate::task::ThreadFacts;
+use crate::time::CpuTime;
 use crate::{Errno, task};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -10,6 +12,7 @@ use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::pin;
 use core::task::{Poll, Waker};
+use kernlet_platform::clock;
 use kernlet_platform::program::{Context, Exit};
 
 /// So many calls a thread makes that never wait before others have their turn.
@@ -31,6 +34,16 @@ pub struct Thread {
     pub name: Cell<[u8; 16]>,
     /// It ends before it runs any more of the program.
     pub ending: Cell<bool>,
+    /// The status that it ended with.
+    pub status: Cell<u8>,
+    /// CPU time that it used.
+    pub cpu: CpuTime,
+    /// How often it waited, and how often its turn was over first.
+    pub switches: [Cell<u64>; 2],
+    /// What prctl(2) sets of it.
+    pub facts: ThreadFacts,
+    /// The deadline of a call that is made again.
+    resumed: Cell<Option<u64>>,
     /// Wakes it where it waits interruptibly.
     waker: RefCell<Option<Waker>>,
 }
@@ -48,10 +61,25 @@ impl Thread {
             robust_list: Cell::new(0),
             name: Cell::default(),
             ending: Cell::new(false),
+            status: Cell::new(0),
+            cpu: CpuTime::default(),
+            switches: Default::default(),
+            facts: ThreadFacts::default(),
+            resumed: Cell::new(None),
             waker: RefCell::default(),
         });
         process.threads.borrow_mut().insert(id, Rc::downgrade(&thread));
         thread
+    }
+
+    /// The deadline of the call that is made again, if that is one: a call that takes a duration asks for this first.
+    pub fn resumed(&self) -> Option<u64> {
+        self.resumed.take()
+    }
+
+    /// A call is about to give [`restart::BLOCK`]: made again, it waits until `deadline`, whatever its arguments say.
+    pub fn resume_until(&self, deadline: u64) {
+        self.resumed.set(Some(deadline));
     }
 
     /// Has it look at what is pending, where it waits interruptibly. One that runs looks before it goes on.
@@ -71,6 +99,10 @@ impl Thread {
             if let Poll::Ready(value) = future.as_mut().poll(context) {
                 return Poll::Ready(Ok(value));
             }
+            // While tasks are traced, nothing happens.
+            if kernlet_sync::trace::leaf() {
+                return Poll::Pending;
+            }
             if self.ending.get() || signal::is_pending(self) {
                 return Poll::Ready(Err(restart::SYS));
             }
@@ -83,7 +115,21 @@ impl Thread {
 
 /// Starts a thread's task. Its context is what it runs with.
 pub fn spawn(thread: Rc<Thread>, context: Box<Context>) {
-    kernlet_exec::spawn("thread", run(thread, context));
+    kernlet_exec::spawn("thread", async move {
+        let mut future = pin!(run(thread.clone(), context));
+        core::future::poll_fn(|waiter| {
+            let start = clock::monotonic();
+            thread.cpu.start(start);
+            thread.process.cpu.start(start);
+            let outcome = future.as_mut().poll(waiter);
+            let stop = clock::monotonic();
+            thread.cpu.stop(stop);
+            thread.process.cpu.stop(stop);
+            thread.switches[0].update(|n| n + 1);
+            outcome
+        })
+        .await;
+    });
 }
 
 async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
@@ -106,6 +152,7 @@ async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
             Exit::Trap(trap) => signal::trap(&thread, &mut context, trap).await,
             Exit::Preempted => {
                 calls = 0;
+                thread.switches[1].update(|n| n + 1);
                 kernlet_exec::yield_now().await;
             }
         }
@@ -117,7 +164,7 @@ async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
 async fn finish(thread: &Rc<Thread>, context: &mut Context, call: Call, outcome: call::Outcome) {
     match outcome {
         Ok(value) => context.registers.rax = value,
-        Err(error @ (restart::SYS | restart::NO_INTERRUPT | restart::NO_HANDLER)) => {
+        Err(error @ (restart::SYS | restart::NO_INTERRUPT | restart::NO_HANDLER | restart::BLOCK)) => {
             if signal::deliver(thread, context, Some((call, error))).await == Next::End {
                 thread.ending.set(true);
             }

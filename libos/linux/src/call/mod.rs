@@ -21,6 +21,8 @@ pub mod restart {
     pub const NO_INTERRUPT: Errno = Errno(513);
     /// Again when there is no handler, else EINTR.
     pub const NO_HANDLER: Errno = Errno(514);
+    /// Again with the deadline that it had ([`crate::thread::Thread::resume_until`]) when there is no handler, else EINTR.
+    pub const BLOCK: Errno = Errno(516);
 }
 
 /// One system call.

@@ -1,13 +1,20 @@
 //! Threads and processes: making, ending, waiting for one another (clone(2), futex(2), exit(2)).
 
+mod facts;
+mod prctl;
+mod schedule;
+
+pub use facts::{ProcessFacts, ThreadFacts};
+
 use crate::Errno;
 use crate::call::{Call, Outcome, number, unknown};
 use crate::thread::Thread;
 use alloc::rc::Rc;
 use kernlet_platform::program::Context;
 
-const ARCH_SET_FS: u64 = 0x1002;
-const ARCH_GET_FS: u64 = 0x1003;
+/// Who waits for words of a process's memory.
+#[derive(Debug, Default)]
+pub struct Futexes {}
 
 /// A thread has ended: clears its number for who joins it, and ends the process with the last one.
 pub async fn end(thread: &Rc<Thread>) {
@@ -32,16 +39,22 @@ pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Out
         number::GETTID => Ok(thread.id.into()),
         number::GETPID => Ok(thread.process.id.into()),
         number::GETPPID => Ok(0),
-        number::ARCH_PRCTL => match call.arguments[0] {
-            ARCH_SET_FS if context.set_thread_pointer(call.arguments[1]) => Ok(0),
-            ARCH_SET_FS => Err(Errno::EPERM),
-            ARCH_GET_FS => {
-                let pointer = context.thread_pointer();
-                crate::user::write(call.size(1), &pointer.to_le_bytes())?;
-                Ok(0)
-            }
-            _ => Err(Errno::EINVAL),
-        },
+        number::PRCTL => prctl::prctl(thread, call),
+        number::PERSONALITY => prctl::personality(thread, call.word(0)),
+        number::ARCH_PRCTL => prctl::arch_prctl(context, call),
+        number::SCHED_YIELD
+        | number::SCHED_GETAFFINITY
+        | number::SCHED_SETAFFINITY
+        | number::SCHED_GETSCHEDULER
+        | number::SCHED_SETSCHEDULER
+        | number::SCHED_GETPARAM
+        | number::SCHED_SETPARAM
+        | number::SCHED_GET_PRIORITY_MIN
+        | number::SCHED_GET_PRIORITY_MAX
+        | number::SCHED_RR_GET_INTERVAL
+        | number::SCHED_GETATTR
+        | number::SCHED_SETATTR
+        | number::GETCPU => schedule::call(thread, call).await,
         // Restartable sequences are left out: a C library does without.
         number::RSEQ => Err(Errno::ENOSYS),
         _ => unknown(thread, call),

@@ -1,0 +1,91 @@
+//! CPU time of a process or thread.
+//!
+//! It is counted from when a thread's task gets its turn until it gives it back, so that a call costs nothing for it. What
+//! the library OS does for the thread counts as the thread's own.
+
+use core::cell::Cell;
+use kernlet_platform::clock;
+use kernlet_sync::WaitQueue;
+
+/// CPU time, and who waits for it.
+#[derive(Debug)]
+pub struct CpuTime {
+    /// Nanoseconds of the turns that are over.
+    used: Cell<u64>,
+    /// When the turn that is going on began; `None` while it runs not.
+    since: Cell<Option<u64>>,
+    /// The earliest time that somebody waits for.
+    next: Cell<u64>,
+    reached: WaitQueue,
+}
+
+impl Default for CpuTime {
+    fn default() -> Self {
+        Self {
+            used: Cell::new(0),
+            since: Cell::new(None),
+            next: Cell::new(u64::MAX),
+            reached: WaitQueue::new(),
+        }
+    }
+}
+
+impl CpuTime {
+    /// A turn begins.
+    pub fn start(&self, now: u64) {
+        self.since.set(Some(now));
+    }
+
+    /// The turn is over.
+    pub fn stop(&self, now: u64) {
+        let Some(since) = self.since.take() else { return };
+        let used = self.used.get() + now.saturating_sub(since);
+        self.used.set(used);
+        if used >= self.next.get() {
+            self.next.set(u64::MAX);
+            self.reached.wake_all();
+        }
+    }
+
+    /// Nanoseconds until now.
+    pub fn get(&self) -> u64 {
+        let running = self.since.get().map_or(0, |since| clock::monotonic().saturating_sub(since));
+        self.used.get() + running
+    }
+
+    /// Waits until so many nanoseconds were used.
+    pub async fn until(&self, at: u64) {
+        self.reached
+            .until(|| {
+                let reached = self.get() >= at;
+                if !reached {
+                    self.next.set(self.next.get().min(at));
+                }
+                reached.then_some(())
+            })
+            .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::rc::Rc;
+
+    #[test]
+    fn turns_add_up_and_wake_who_waits_for_them() {
+        let cpu = Rc::new(CpuTime::default());
+        let waited = cpu.clone();
+        kernlet_exec::block_on(async move {
+            let waiter = kernlet_exec::spawn("waiter", async move { waited.until(250).await });
+            for turn in 0..3 {
+                kernlet_exec::yield_now().await;
+                assert!(!waiter.is_finished());
+                cpu.start(1000 * turn);
+                cpu.stop(1000 * turn + 100);
+            }
+            assert_eq!(cpu.get(), 300);
+            waiter.join().await;
+        });
+    }
+}
