@@ -17,7 +17,7 @@ mod task;
 mod timer;
 
 pub use reactor::Source;
-pub use task::{Task, block_on, dump, spawn, yield_now};
+pub use task::{Task, block_on, dump, look, spawn, yield_now};
 pub use timer::{Elapsed, Sleep, sleep, sleep_until, timeout};
 
 /// How many tasks are polled between two looks at events and timers.

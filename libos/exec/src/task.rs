@@ -210,6 +210,12 @@ pub fn block_on<T: 'static>(main: impl Future<Output = T> + 'static) -> T {
     value.expect("nobody else holds the handle by which main could be cancelled")
 }
 
+/// Looks at events and timers without waiting: for a task that wants to know what is ready now.
+pub fn look() {
+    event::wait(Some(0), &mut reactor::dispatch);
+    timer::fire();
+}
+
 /// Lets other tasks run first.
 pub async fn yield_now() {
     let mut yielded = false;

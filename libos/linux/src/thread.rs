@@ -30,6 +30,8 @@ pub struct Thread {
     pub clear_child_tid: Cell<usize>,
     /// The head of its robust futexes (set_robust_list(2)); 0: none.
     pub robust_list: Cell<usize>,
+    /// The mask from before a wait with one of its own, which comes back when what ended the wait has been delivered.
+    pub saved_mask: Cell<Option<u64>>,
     /// Its name (PR_SET_NAME), filled up with 0.
     pub name: Cell<[u8; 16]>,
     /// It ends before it runs any more of the program.
@@ -59,6 +61,7 @@ impl Thread {
             signals: ThreadSignals::default(),
             clear_child_tid: Cell::new(0),
             robust_list: Cell::new(0),
+            saved_mask: Cell::new(None),
             name: Cell::default(),
             ending: Cell::new(false),
             status: Cell::new(0),

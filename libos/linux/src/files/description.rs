@@ -4,6 +4,9 @@ use super::console::Console;
 use crate::Errno;
 use crate::thread::Thread;
 use crate::user::Buffers;
+use crate::wait::epoll::Epoll;
+use crate::wait::eventfd::EventFd;
+use crate::wait::timerfd::TimerFd;
 use crate::wait::{Events, Watchers};
 use alloc::rc::Rc;
 use core::cell::Cell;
@@ -21,6 +24,12 @@ pub const NON_BLOCKING: u32 = 0o4000;
 pub enum Kind {
     /// Standard input, output and error.
     Console(Console),
+    /// epoll(7).
+    Epoll(Rc<Epoll>),
+    /// eventfd(2).
+    EventFd(EventFd),
+    /// timerfd_create(2).
+    TimerFd(TimerFd),
 }
 
 /// An open file description.
@@ -64,6 +73,9 @@ impl Description {
         }
         match &self.kind {
             Kind::Console(console) => console.read(thread, self.non_blocking(), to).await,
+            Kind::Epoll(_) => Err(Errno::EINVAL),
+            Kind::EventFd(event) => event.read(thread, self.non_blocking(), to).await,
+            Kind::TimerFd(timer) => timer.read(thread, self.non_blocking(), to).await,
         }
     }
 
@@ -71,12 +83,14 @@ impl Description {
     ///
     /// # Errors
     /// Those of write(2).
-    pub async fn write(&self, _thread: &Thread, from: &mut Buffers) -> Result<usize, Errno> {
+    pub async fn write(&self, thread: &Thread, from: &mut Buffers) -> Result<usize, Errno> {
         if !self.writable() {
             return Err(Errno::EBADF);
         }
         match &self.kind {
             Kind::Console(console) => console.write(from),
+            Kind::Epoll(_) | Kind::TimerFd(_) => Err(Errno::EINVAL),
+            Kind::EventFd(event) => event.write(thread, self.non_blocking(), from).await,
         }
     }
 
@@ -84,6 +98,9 @@ impl Description {
     pub fn readiness(&self) -> Events {
         match &self.kind {
             Kind::Console(console) => console.readiness(),
+            Kind::Epoll(epoll) => epoll.readiness(),
+            Kind::EventFd(event) => event.readiness(),
+            Kind::TimerFd(timer) => timer.readiness(),
         }
     }
 
@@ -91,6 +108,9 @@ impl Description {
     pub fn watchers(&self) -> Option<&Watchers> {
         match &self.kind {
             Kind::Console(console) => Some(console.watchers()),
+            Kind::Epoll(epoll) => Some(epoll.watchers()),
+            Kind::EventFd(event) => Some(event.watchers()),
+            Kind::TimerFd(timer) => Some(timer.watchers()),
         }
     }
 }

@@ -57,6 +57,9 @@ impl Events {
 pub trait Watch {
     /// The readiness of what was watched under `key` may have changed, perhaps to `events`.
     fn changed(&self, key: u64, events: Events);
+
+    /// What was watched under `key` is no more.
+    fn gone(&self, _key: u64) {}
 }
 
 enum Watcher {
@@ -69,6 +72,18 @@ enum Watcher {
 pub struct Watchers {
     next: Cell<u64>,
     list: RefCell<Vec<(u64, Watcher)>>,
+}
+
+impl Drop for Watchers {
+    fn drop(&mut self) {
+        for (_, watcher) in self.list.take() {
+            if let Watcher::Object(object, key) = watcher
+                && let Some(object) = object.upgrade()
+            {
+                object.gone(key);
+            }
+        }
+    }
 }
 
 /// A place in a list of watchers, by which a watch is taken away.

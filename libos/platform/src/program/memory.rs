@@ -63,8 +63,11 @@ pub const fn range() -> Range<usize> {
     LOWEST..HIGHEST
 }
 
-/// Whether `length` bytes at `at` may be the program's.
-pub(crate) fn within(at: usize, length: usize) -> Result<(), Errno> {
+/// Checks that `length` bytes at `at` may be the program's; whether something is mapped there is not looked at.
+///
+/// # Errors
+/// EFAULT.
+pub fn within(at: usize, length: usize) -> Result<(), Errno> {
     let fits = at.checked_add(length).is_some_and(|end| end <= HIGHEST) && (at >= LOWEST || length == 0);
     if fits || cfg!(not(kernlet_image)) { Ok(()) } else { Err(Errno::EFAULT) }
 }
