@@ -15,4 +15,7 @@ pub struct Launch {
     pub stack: [usize; 2],
     /// The address of the host's vDSO (its ELF header), 0 when there is none.
     pub vdso: usize,
+    /// Descriptor of /proc/self/statm, open for reading, which tells how much memory is in use; -1 without /proc, and for a
+    /// native image.
+    pub usage: i64,
 }

@@ -59,6 +59,8 @@ extern "C" fn load(stack: *const usize, configuration: *const Config) -> ! {
     let at = configuration as usize;
     let bias = map::image(config);
     close_all_but(at + config.kept_offset as usize, config.kept_count as usize);
+    // Behind the kept ones, so that nothing else has its number. An image with a place of its own is a Linux program's.
+    let usage = if config.base == 0 { -1 } else { open_usage() };
     if config.drop_identity == 1 {
         become_unprivileged(config.identity);
     }
@@ -83,6 +85,7 @@ extern "C" fn load(stack: *const usize, configuration: *const Config) -> ! {
         blob: [at + config.blob_offset as usize, config.blob_length as usize],
         stack: [top - config.stack_size as usize, top],
         vdso: vdso(stack),
+        usage,
     };
     // struct sock_fprog: a 16-bit count, then the address.
     let program = [config.filter_count as usize, at + config.filter_offset as usize];
@@ -115,6 +118,14 @@ fn close_all_but(list: usize, count: usize) {
         }
         next = kept + 1;
     }
+}
+
+/// Opens the file that tells how much memory this process uses (proc(5)); -1 without one.
+fn open_usage() -> i64 {
+    let path = c"/proc/self/statm";
+    const AT_FDCWD: usize = -100isize as usize;
+    // SAFETY: the kernel reads the path, a constant; O_RDONLY is 0.
+    unsafe { call(number::OPENAT, [AT_FDCWD, path.as_ptr() as usize, 0, 0, 0]) as i64 }
 }
 
 fn become_unprivileged([user, group]: [u32; 2]) {

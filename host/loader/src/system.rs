@@ -13,6 +13,7 @@ pub mod number {
     pub const SETRESGID: usize = 119;
     pub const PRCTL: usize = 157;
     pub const EXIT_GROUP: usize = 231;
+    pub const OPENAT: usize = 257;
     pub const PRLIMIT64: usize = 302;
     pub const SECCOMP: usize = 317;
     pub const CLOSE_RANGE: usize = 436;

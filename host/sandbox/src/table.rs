@@ -106,6 +106,7 @@ pub const LINUX_CALLS: &[HostCall] = &[
     call(9, "mmap", LINUX_MAPPINGS, "the program's memory and code"),
     call(10, "mprotect", &[], "the program's memory and code"),
     call(13, "rt_sigaction", LINUX_SIGNALS, "the program's faults and calls come in by signals"),
+    call(25, "mremap", &[], "the program's memory moves"),
     call(38, "setitimer", TURNS, "threads take turns"),
 ];
 

@@ -154,6 +154,7 @@ async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
             }
             Exit::Trap(trap) => signal::trap(&thread, &mut context, trap).await,
             Exit::Preempted => {
+                crate::memory::limit::enforce();
                 calls = 0;
                 thread.switches[1].update(|n| n + 1);
                 kernlet_exec::yield_now().await;

@@ -1,6 +1,9 @@
 //! Memory (mmap(2), mprotect(2), brk(2)).
 
+mod advice;
 mod area;
+pub mod limit;
+mod remap;
 pub mod rewrite;
 mod space;
 
@@ -21,8 +24,7 @@ const MAP_SHARED_VALIDATE: u64 = 0x3;
 const MAP_FIXED: u64 = 0x10;
 const MAP_ANONYMOUS: u64 = 0x20;
 const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
-const MADV_DONTNEED: i32 = 4;
-const MADV_FREE: i32 = 8;
+const MAP_NORESERVE: u64 = 0x4000;
 
 /// Handles the calls of this subject.
 pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
@@ -44,7 +46,16 @@ pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
             space.borrow_mut().protect(pages, Protection::from_bits(call.arguments[2])).map(|()| 0)
         }
         number::BRK => Ok(brk(&mut space.borrow_mut(), call.size(0)) as u64),
-        number::MADVISE => madvise(thread, call),
+        number::MREMAP => remap::mremap(thread, call),
+        number::MADVISE => advice::madvise(thread, call),
+        number::MINCORE => advice::mincore(thread, call),
+        number::MSYNC => advice::msync(thread, call),
+        number::MLOCK | number::MLOCK2 | number::MUNLOCK => advice::lock(thread, call),
+        number::MLOCKALL | number::MUNLOCKALL => Ok(0),
+        number::MEMBARRIER => advice::membarrier(call),
+        // One node, whose policy is the default's.
+        number::MBIND | number::SET_MEMPOLICY | number::GET_MEMPOLICY => Err(Errno::ENOSYS),
+        number::PKEY_ALLOC => Err(Errno::ENOSPC),
         _ => unknown(thread, call),
     }
 }
@@ -85,6 +96,9 @@ async fn mmap(thread: &Rc<Thread>, call: Call) -> Outcome {
         space.borrow().place(hint as usize, length)?
     };
     let protection = Protection::from_bits(bits);
+    if protection.write && !shared && flags & MAP_NORESERVE == 0 {
+        limit::check(length)?;
+    }
     let area = Area { pages: start..start + length, protection, shared, object: Object::Anonymous, offset };
     match file {
         None => space.borrow_mut().map(Area { offset: 0, ..area }, Backing::Anonymous)?,
@@ -124,24 +138,4 @@ fn brk(space: &mut Space, to: usize) -> usize {
     }
     space.heap.end = to;
     to
-}
-
-fn madvise(thread: &Rc<Thread>, call: Call) -> Outcome {
-    if call.arguments[1] == 0 {
-        return Ok(0);
-    }
-    let pages = pages(call.size(0), call.size(1))?;
-    let space = thread.process.space.borrow();
-    match call.int(2) {
-        MADV_DONTNEED | MADV_FREE => {
-            for area in
-                space.areas().iter().filter(|a| a.pages.start < pages.end && a.pages.end > pages.start)
-            {
-                program::discard(area.part(&pages).pages)?;
-            }
-        }
-        0..=25 => {}
-        _ => return Err(Errno::EINVAL),
-    }
-    if space.is_mapped(&pages) { Ok(0) } else { Err(Errno::ENOMEM) }
 }

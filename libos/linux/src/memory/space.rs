@@ -51,6 +51,17 @@ impl Space {
         first..last.max(first)
     }
 
+    /// The areas that meet `pages`.
+    pub fn meeting_areas(&self, pages: &Range<usize>) -> &[Area] {
+        &self.areas[self.meeting(pages)]
+    }
+
+    /// Notes that the platform moved `from` to where `area` says.
+    pub fn moved(&mut self, from: &Range<usize>, area: Area) {
+        self.forget(from);
+        self.note(area);
+    }
+
     /// Whether nothing is mapped in `pages`.
     pub fn is_free(&self, pages: &Range<usize>) -> bool {
         self.meeting(pages).is_empty()

@@ -18,6 +18,7 @@ pub mod number {
     pub const PREAD64: usize = 17;
     pub const PWRITE64: usize = 18;
     pub const WRITEV: usize = 20;
+    pub const MREMAP: usize = 25;
     pub const MADVISE: usize = 28;
     #[cfg(kernlet_image)]
     pub const SETITIMER: usize = 38;

@@ -59,6 +59,7 @@ extern "C" fn kernlet_process_start(launch: *const Launch) -> ! {
     // SAFETY: the range is the image's own relocated data, which nothing writes from here on.
     let protected = unsafe { call(number::MPROTECT, [relro, length, 1, 0, 0, 0]) };
     clock::VDSO.store(launch.vdso, Ordering::Relaxed);
+    super::program::USAGE.store(launch.usage, Ordering::Relaxed);
     fault::install();
     if protected.is_err() {
         power::exit(126);

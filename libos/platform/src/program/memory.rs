@@ -116,6 +116,20 @@ pub fn discard(pages: Range<usize>) -> Result<(), Errno> {
     at_door!(program::discard(pages))
 }
 
+/// Moves whole pages, all of one mapping, to `to`, in place of what is mapped there. Nothing is left where they were.
+///
+/// # Errors
+/// EINVAL for ranges that are none or overlap; EFAULT when they are not one mapping; ENOMEM.
+pub fn relocate(pages: Range<usize>, to: usize) -> Result<(), Errno> {
+    checked(&pages)?;
+    let end = to.checked_add(pages.end - pages.start).ok_or(Errno::EINVAL)?;
+    checked(&(to..end))?;
+    if to < pages.end && pages.start < end {
+        return Err(Errno::EINVAL);
+    }
+    at_door!(program::relocate(pages, to))
+}
+
 /// Bytes of the program's own memory that were touched and are held, as far as the door can tell quickly.
 pub fn resident() -> usize {
     at_door!(program::resident())

@@ -28,7 +28,7 @@ pub use copy::{
 };
 #[cfg(kernlet_image)]
 pub(crate) use enter::Block;
-pub use memory::{Backing, Protection, discard, map, protect, range, resident, unmap, within};
+pub use memory::{Backing, Protection, discard, map, protect, range, relocate, resident, unmap, within};
 pub use quick::{Known, answer};
 
 /// Gets this vCPU ready to run a program's threads: once, before the first [`Context::enter`].

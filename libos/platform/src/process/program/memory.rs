@@ -11,6 +11,8 @@ const MAP_FIXED: usize = 0x10;
 const MAP_ANONYMOUS: usize = 0x20;
 const MAP_NORESERVE: usize = 0x4000;
 const MADV_DONTNEED: usize = 4;
+/// MREMAP_MAYMOVE and MREMAP_FIXED.
+const MREMAP_MAYMOVE_FIXED: usize = 3;
 
 /// See [`crate::program::map`].
 pub fn map(pages: Range<usize>, protection: Protection, backing: Backing<'_>) -> Result<(), Errno> {
@@ -63,7 +65,39 @@ pub fn discard(pages: Range<usize>) -> Result<(), Errno> {
     unsafe { call(number::MADVISE, [pages.start, pages.end - pages.start, MADV_DONTNEED, 0, 0, 0]).map(drop) }
 }
 
-/// See [`crate::program::resident`].
+/// See [`crate::program::relocate`].
+pub fn relocate(pages: Range<usize>, to: usize) -> Result<(), Errno> {
+    let length = pages.end - pages.start;
+    // SAFETY: as for `map`; both ranges were checked.
+    unsafe { call(number::MREMAP, [pages.start, length, length, MREMAP_MAYMOVE_FIXED, to, 0]).map(drop) }
+}
+
+/// The descriptor of /proc/self/statm.
+#[cfg(kernlet_image)]
+pub static USAGE: core::sync::atomic::AtomicI64 = core::sync::atomic::AtomicI64::new(-1);
+
+/// See [`crate::program::resident`]: what is resident but for what files back (proc(5), statm).
 pub fn resident() -> usize {
-    0
+    #[cfg(kernlet_image)]
+    {
+        let descriptor = USAGE.load(core::sync::atomic::Ordering::Relaxed);
+        let mut text = [0u8; 64];
+        if descriptor < 0 {
+            return 0;
+        }
+        let arguments = [descriptor as usize, text.as_mut_ptr() as usize, text.len(), 0, 0, 0];
+        // SAFETY: the host writes at most 64 bytes into a live local.
+        let length = unsafe { call(number::PREAD64, arguments) }.unwrap_or(0);
+        let mut numbers = text[..length.min(64)].split(|&b| b == b' ').map(|word| {
+            word.iter()
+                .take_while(|b| b.is_ascii_digit())
+                .fold(0usize, |n, &b| n * 10 + usize::from(b - b'0'))
+        });
+        let (resident, shared) = (numbers.nth(1).unwrap_or(0), numbers.next().unwrap_or(0));
+        resident.saturating_sub(shared) << 12
+    }
+    #[cfg(not(kernlet_image))]
+    {
+        0
+    }
 }

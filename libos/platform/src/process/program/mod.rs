@@ -13,7 +13,9 @@ mod memory;
 mod signal;
 mod state;
 
-pub use memory::{discard, map, protect, resident, unmap};
+#[cfg(kernlet_image)]
+pub use memory::USAGE;
+pub use memory::{discard, map, protect, relocate, resident, unmap};
 pub use state::{extended_features, extended_length, save};
 #[cfg(kernlet_image)]
 pub use {crate::program::enter::forget, enter::enter};

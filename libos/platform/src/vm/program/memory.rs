@@ -92,6 +92,11 @@ pub fn resident() -> usize {
     MEMORY.lock().own * PAGE
 }
 
+/// See [`crate::program::relocate`]: the layer above copies.
+pub fn relocate(_: Range<usize>, _: usize) -> Result<(), Errno> {
+    Err(Errno::EFAULT)
+}
+
 /// The page is there and may be used as the area says; only an own frame may be written.
 fn bits(protection: Protection, entry: u64) -> u64 {
     let Protection { read, write, execute } = protection;

@@ -15,7 +15,7 @@ mod vectors;
 
 pub use crate::program::enter::forget;
 pub use enter::enter;
-pub use memory::{discard, map, protect, resident, unmap};
+pub use memory::{discard, map, protect, relocate, resident, unmap};
 pub use state::{extended_features, extended_length, save};
 
 /// See [`crate::program::prepare`].
