@@ -18,6 +18,12 @@ use kernlet_platform::program::{Context, Exit};
 /// So many calls a thread makes that never wait before others have their turn.
 const CALLS: u32 = 512;
 
+/// The most threads of a process.
+pub const MOST: u64 = 32_768;
+/// Numbers end here (PID_MAX_LIMIT) and begin again.
+const LAST: u32 = (1 << 22) - 1;
+const FIRST_AGAIN: u32 = 300;
+
 /// A thread.
 pub struct Thread {
     /// Its number; the first has the process's.
@@ -53,8 +59,11 @@ pub struct Thread {
 impl Thread {
     /// A new thread of `process`, under the next number. It runs when [`spawn`] is told so.
     pub fn new(process: &Rc<Process>) -> Rc<Self> {
-        let id = process.next_thread.get();
-        process.next_thread.set(id + 1);
+        let mut id = process.next_thread.get();
+        while process.threads.borrow().contains_key(&id) {
+            id = if id >= LAST { FIRST_AGAIN } else { id + 1 };
+        }
+        process.next_thread.set(if id >= LAST { FIRST_AGAIN } else { id + 1 });
         let thread = Rc::new(Self {
             id,
             process: process.clone(),
@@ -72,6 +81,15 @@ impl Thread {
             waker: RefCell::default(),
         });
         process.threads.borrow_mut().insert(id, Rc::downgrade(&thread));
+        thread
+    }
+
+    /// A new thread of the same process, with what one has from the thread that made it.
+    pub fn new_like(other: &Self) -> Rc<Self> {
+        let thread = Self::new(&other.process);
+        thread.signals.mask.set(other.signals.mask.get());
+        thread.name.set(other.name.get());
+        thread.facts.set(&other.facts);
         thread
     }
 

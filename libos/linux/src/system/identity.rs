@@ -99,6 +99,12 @@ fn capset(thread: &Rc<Thread>, call: Call) -> Outcome {
 
 /// Handles the calls of this subject.
 pub fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
+    let outcome = handle(thread, call);
+    thread.process.tell_identity();
+    outcome
+}
+
+fn handle(thread: &Rc<Thread>, call: Call) -> Outcome {
     let mut who = match call.number {
         number::CAPGET => return capget(thread, call),
         number::CAPSET => return capset(thread, call),

@@ -49,7 +49,7 @@ impl Default for ProcessFacts {
 }
 
 /// What is known of a thread; a new one has it from the one that made it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ThreadFacts {
     /// PR_SET_PDEATHSIG; there is no parent that could end.
     pub death_signal: Cell<u8>,
@@ -75,5 +75,15 @@ impl Default for ThreadFacts {
             policy: Cell::new(0),
             secure_bits: Cell::new(0),
         }
+    }
+}
+
+impl ThreadFacts {
+    /// As those of another thread, but for what is not inherited.
+    pub fn set(&self, other: &Self) {
+        self.no_new_privileges.set(other.no_new_privileges.get());
+        self.timer_slack.set(other.timer_slack.get());
+        self.policy.set(other.policy.get());
+        self.secure_bits.set(other.secure_bits.get());
     }
 }

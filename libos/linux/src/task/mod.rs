@@ -1,40 +1,101 @@
 //! Threads and processes: making, ending, waiting for one another (clone(2), futex(2), exit(2)).
 
+mod clone;
 mod facts;
+mod futex;
 mod prctl;
 mod schedule;
 
 pub use facts::{ProcessFacts, ThreadFacts};
+pub use futex::Futexes;
 
-use crate::Errno;
 use crate::call::{Call, Outcome, number, unknown};
 use crate::thread::Thread;
+use crate::{Errno, user};
 use alloc::rc::Rc;
 use kernlet_platform::program::Context;
 
-/// Who waits for words of a process's memory.
-#[derive(Debug, Default)]
-pub struct Futexes {}
+/// Bytes of struct robust_list_head.
+const ROBUST_LIST: u64 = 24;
+/// WEXITED, WSTOPPED (WUNTRACED) and WCONTINUED.
+const WAIT_STATES: u32 = 4 | 2 | 8;
+/// Those, WNOHANG, WNOWAIT, __WNOTHREAD, __WALL and __WCLONE.
+const WAIT_OPTIONS: u32 = WAIT_STATES | 1 | 0x0100_0000 | 0xe000_0000;
+const EXITED: u32 = 4;
 
-/// A thread has ended: clears its number for who joins it, and ends the process with the last one.
+/// A thread has ended: its locks are given up, its number is cleared for who joins it, and the process ends with the last one.
 pub async fn end(thread: &Rc<Thread>) {
-    thread.process.exit(0);
+    let process = &thread.process;
+    futex::end(thread);
+    let last = {
+        let mut threads = process.threads.borrow_mut();
+        threads.remove(&thread.id);
+        threads.is_empty()
+    };
+    if last {
+        process.exit(thread.status.get());
+    }
+}
+
+fn get_robust_list(thread: &Rc<Thread>, call: Call) -> Outcome {
+    let of = match call.word(0) {
+        0 => thread.clone(),
+        id => thread.process.thread(id).ok_or(Errno::ESRCH)?,
+    };
+    user::write(call.size(1), &(of.robust_list.get() as u64).to_le_bytes())?;
+    user::write(call.size(2), &ROBUST_LIST.to_le_bytes()).map(|()| 0)
+}
+
+/// Handles the calls about process groups and sessions, of which there is one.
+fn group(thread: &Rc<Thread>, call: Call) -> Outcome {
+    let facts = &thread.process.facts;
+    let own = |id: u32| id == 0 || thread.process.thread(id).is_some();
+    match call.number {
+        number::GETPGRP => Ok(facts.group.get().into()),
+        number::GETPGID if own(call.word(0)) => Ok(facts.group.get().into()),
+        number::GETSID if own(call.word(0)) => Ok(facts.session.get().into()),
+        number::SETPGID if call.int(1) < 0 => Err(Errno::EINVAL),
+        // It leads its session and its group, as every process does that somebody started by itself.
+        number::SETPGID if own(call.word(0)) => Err(Errno::EPERM),
+        number::SETSID => Err(Errno::EPERM),
+        _ => Err(Errno::ESRCH),
+    }
 }
 
 /// Handles the calls of this subject.
 pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome {
     match call.number {
-        number::EXIT | number::EXIT_GROUP => thread.process.exit(call.int(0) as u8),
+        number::EXIT => {
+            thread.status.set(call.int(0) as u8);
+            thread.ending.set(true);
+            Ok(0)
+        }
+        number::EXIT_GROUP => thread.process.exit(call.int(0) as u8),
+        number::CLONE => clone::clone(thread, context, call),
+        number::CLONE3 => clone::clone3(thread, context, call),
+        number::FORK | number::VFORK => clone::no_processes(thread, "fork"),
+        number::EXECVE | number::EXECVEAT => clone::no_processes(thread, "execve"),
+        number::WAIT4 if call.word(2) & !WAIT_OPTIONS | call.word(2) & EXITED != 0 => Err(Errno::EINVAL),
+        number::WAITID if call.word(3) & !WAIT_OPTIONS != 0 || call.word(3) & WAIT_STATES == 0 => {
+            Err(Errno::EINVAL)
+        }
+        number::WAIT4 | number::WAITID => Err(Errno::ECHILD),
+        number::FUTEX => futex::futex(thread, call).await,
+        number::FUTEX_WAITV => futex::wait_vector(thread, call).await,
         number::SET_TID_ADDRESS => {
             thread.clear_child_tid.set(call.size(0));
             Ok(thread.id.into())
         }
         number::SET_ROBUST_LIST => {
-            if call.size(1) != 24 {
+            if call.size(1) as u64 != ROBUST_LIST {
                 return Err(Errno::EINVAL);
             }
             thread.robust_list.set(call.size(0));
             Ok(0)
+        }
+        number::GET_ROBUST_LIST => get_robust_list(thread, call),
+        number::GETPGRP | number::GETPGID | number::GETSID | number::SETPGID | number::SETSID => {
+            group(thread, call)
         }
         number::GETTID => Ok(thread.id.into()),
         number::GETPID => Ok(thread.process.id.into()),
@@ -55,8 +116,15 @@ pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Out
         | number::SCHED_GETATTR
         | number::SCHED_SETATTR
         | number::GETCPU => schedule::call(thread, call).await,
-        // Restartable sequences are left out: a C library does without.
-        number::RSEQ => Err(Errno::ENOSYS),
+        // Restartable sequences are left out: a C library does without. The others are newer than the release that is told,
+        // or not of this architecture.
+        number::PTRACE | number::UNSHARE | number::SETNS => Err(Errno::EPERM),
+        number::RSEQ
+        | number::FUTEX_WAKE
+        | number::FUTEX_WAIT
+        | number::FUTEX_REQUEUE
+        | number::SET_THREAD_AREA
+        | number::GET_THREAD_AREA => Err(Errno::ENOSYS),
         _ => unknown(thread, call),
     }
 }

@@ -58,31 +58,27 @@ pub fn write_timeval(at: usize, nanoseconds: u64) -> Result<(), Errno> {
     user::write_words(at, &[nanoseconds / NANOSECONDS, nanoseconds % NANOSECONDS / 1000])
 }
 
-/// Waits until a clock shows `deadline`, or a signal comes.
-///
-/// # Errors
-/// [`restart::SYS`] when a signal came first.
-pub async fn wait_until(thread: &Thread, clock: &Clock, deadline: u64) -> Result<(), Errno> {
+/// Waits until a clock shows `deadline`.
+pub async fn until(clock: &Clock, deadline: u64) {
     match clock {
-        Clock::Steady => thread.interruptible(sleep_until(Instant::from_nanoseconds(deadline))).await,
+        Clock::Steady => sleep_until(Instant::from_nanoseconds(deadline)).await,
         // The time of day may be set while somebody sleeps.
         Clock::Wall => loop {
             let left = deadline.saturating_sub(clock.now());
             if left == 0 {
-                return Ok(());
+                return;
             }
-            let at = Clock::Steady.now().saturating_add(left);
-            thread.interruptible(sleep_until(Instant::from_nanoseconds(at))).await?;
+            sleep_until(Instant::from_nanoseconds(Clock::Steady.now().saturating_add(left))).await;
         },
-        Clock::Process(process) => thread.interruptible(process.cpu.until(deadline)).await,
-        Clock::Thread(other) => thread.interruptible(other.cpu.until(deadline)).await,
+        Clock::Process(process) => process.cpu.until(deadline).await,
+        Clock::Thread(thread) => thread.cpu.until(deadline).await,
     }
 }
 
 /// Sleeps for `duration`, or until the deadline of the call that is made again; where the rest goes when a signal comes.
 async fn sleep(thread: &Thread, clock: &Clock, duration: u64, rest: usize) -> Outcome {
     let deadline = thread.resumed().unwrap_or_else(|| clock.now().saturating_add(duration));
-    if wait_until(thread, clock, deadline).await.is_ok() {
+    if thread.interruptible(until(clock, deadline)).await.is_ok() {
         return Ok(0);
     }
     if rest != 0 {
@@ -99,7 +95,7 @@ async fn clock_nanosleep(thread: &Rc<Thread>, call: Call) -> Outcome {
         return sleep(thread, &clock, time, call.size(3)).await;
     }
     // A deadline stays the same when the call is made again.
-    wait_until(thread, &clock, time).await.map(|()| 0).map_err(|_| restart::NO_HANDLER)
+    thread.interruptible(until(&clock, time)).await.map(|()| 0).map_err(|_| restart::NO_HANDLER)
 }
 
 fn adjtimex(at: usize) -> Outcome {
