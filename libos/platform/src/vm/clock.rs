@@ -245,6 +245,19 @@ pub fn tick(nanoseconds: u32) {
     }
 }
 
+/// How the counter tells the time, once that does not change any more: its value at a time in nanoseconds, and how long a
+/// tick lasts, in 2^-32 ns.
+pub fn settled() -> Option<(u64, u64, u64)> {
+    let clock = CLOCK.lock();
+    (clock.source == Source::Counter).then_some((clock.base_tsc, clock.base_ns, clock.rate))
+}
+
+/// What the wall clock is ahead of the other one.
+pub fn wall_offset() -> u64 {
+    wall();
+    CLOCK.lock().wall.unwrap_or(0)
+}
+
 /// The latest time at which a program's turn ends, as it was last decided.
 static TICK: AtomicU64 = AtomicU64::new(0);
 

@@ -8,6 +8,7 @@ use super::random::Layout;
 use super::{power, serial, trap};
 use crate::boot::Blob;
 use crate::{Door, entry};
+use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 const LARGE_PAGE: usize = 2 << 20;
@@ -17,12 +18,15 @@ const GIB: usize = 1 << 30;
 /// and the tables' own mapping. Each moves within its part at every boot.
 const IMAGE_SLOTS: usize = 192;
 const HEAP_SLOTS: usize = 224;
+const BESIDE_SLOTS: usize = HEAP_SLOTS - 1;
 /// What the heap may take.
 const HEAP_MOST: usize = 4;
 const UPPER_SLOTS: usize = 256;
 /// What the window takes: the most memory that it shows, and up to a slot by which it moves.
 const WINDOW_SLOTS: usize = paging::WINDOW_LENGTH / SLOT + 1;
 const SLOT: usize = 512 * GIB;
+/// Where small things lie that a program gets to know of.
+pub const BESIDE_PROGRAM: Range<usize> = BESIDE_SLOTS * SLOT..HEAP_SLOTS * SLOT;
 /// What makes an address of the upper half canonical.
 const UPPER_HALF: usize = 0xffff << 48;
 /// The stack, and the smaller one of an instance with little memory.
@@ -140,7 +144,7 @@ extern "C" fn kernlet_vm_map(start_info: u64) -> Placement {
 
     // The blob holds a seed from the host, somewhere.
     let mut random = Layout::new(|| module.as_ref().map_or(0, digest));
-    let slide = (IMAGE_SLOTS + random.below(HEAP_SLOTS - IMAGE_SLOTS - 1)) * SLOT
+    let slide = (IMAGE_SLOTS + random.below(BESIDE_SLOTS - IMAGE_SLOTS - 1)) * SLOT
         + random.below(SLOT / LARGE_PAGE) * LARGE_PAGE;
     let slot = random.below(UPPER_SLOTS - WINDOW_SLOTS);
     let window = (UPPER_SLOTS + slot) * SLOT + random.below(SLOT / LARGE_PAGE) * LARGE_PAGE;

@@ -44,6 +44,8 @@ pieces! {
     stepped_call: ["pushfq", "or qword ptr [rsp], 0x100", "popfq", "syscall", "syscall"]
     // Without interrupts, it would run for ever after its first call.
     without_interrupts: ["pushfq", "and qword ptr [rsp], -0x201", "popfq", "syscall", "2:", "jmp 2b"]
+    // Calls the function in rbx; r12 = 1 once it has returned, with what in r13.
+    function: ["call rbx", "mov r13, rax", "mov r12d, 1", "syscall"]
     halt: ["hlt", "syscall"]
     backward: ["std", "mov eax, 39", "syscall", "pushfq", "pop rbx", "cld", "syscall"]
     // Fills the vector registers with rdi + n, then compares for ever; ends with ud2 when one is another.

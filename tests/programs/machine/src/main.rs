@@ -2,6 +2,8 @@
 #![cfg_attr(kernlet_image, no_std, no_main)]
 
 #[cfg(kernlet_image)]
+mod clock;
+#[cfg(kernlet_image)]
 mod code;
 #[cfg(kernlet_image)]
 mod memory;
@@ -28,6 +30,7 @@ async fn main() -> u8 {
         "pages" => memory::pages(),
         "copies" => memory::copies(),
         "sealed" => memory::sealed(),
+        "vdso" => clock::vdso(),
         "giving-back" => memory::giving_back(),
         "exhausted" => memory::exhausted(),
         _ => {

@@ -3,7 +3,7 @@
 use super::super::port::{rdmsr, wrmsr};
 use super::super::{apic, clock, trap};
 use super::memory::{Outcome, fault};
-use super::state;
+use super::{state, vdso};
 use crate::program::enter::{Way, block, cannot_go, run, trap as trapped, ways};
 use crate::program::{Context, Exit, quick};
 use core::arch::global_asm;
@@ -75,6 +75,7 @@ pub fn enter(context: &mut Context) -> Exit {
             return Exit::Preempted;
         }
         clock::tick(TURN);
+        vdso::publish();
         if !run(context, &Way { enter: kernlet_vm_program_enter, restore: state::restore }) {
             return Exit::Call;
         }

@@ -4,7 +4,7 @@
 use super::super::frames::{PAGE, RAM};
 use super::super::paging::{self, NO_EXECUTE, PRESENT, WRITE, entry};
 use super::super::single::Single;
-use super::super::start;
+use super::place;
 
 struct List {
     /// The first one's physical address; it holds that of the next.
@@ -18,9 +18,9 @@ static LIST: Single<List> = Single::new(List { first: 0, count: 0, place: 0 });
 
 /// Makes the place at which frames are looked at; `None` without memory for it.
 pub fn prepare() -> Option<()> {
-    let place = start::heap_base() - 2 * PAGE;
+    let place = place::frame();
     let frame = RAM.lock().take_back(1)?;
-    // SAFETY: nothing lies in front of the heap, and the frame was just taken.
+    // SAFETY: nothing lies at the place, and the frame was just taken.
     unsafe { paging::map(place, frame, PAGE, NO_EXECUTE | WRITE)? };
     let mut list = LIST.lock();
     list.place = place;

@@ -9,8 +9,10 @@ mod areas;
 mod enter;
 mod frame;
 mod memory;
+mod place;
 mod state;
 mod tables;
+mod vdso;
 mod vectors;
 
 pub use crate::program::enter::forget;
@@ -20,14 +22,17 @@ pub use state::{extended_features, extended_length, save};
 
 /// See [`crate::program::prepare`].
 pub fn prepare() -> Result<(), &'static str> {
-    memory::prepare().ok_or("there is not enough memory to run a program in (-m)")?;
+    place::prepare();
+    memory::prepare()
+        .and_then(|()| vdso::prepare())
+        .ok_or("there is not enough memory to run a program in (-m)")?;
     state::prepare();
     enter::prepare();
     vectors::install();
     Ok(())
 }
 
-/// None: a system call costs little in a VM, as it changes no ring.
+/// See [`crate::program::vdso`].
 pub fn vdso() -> usize {
-    0
+    vdso::address()
 }
