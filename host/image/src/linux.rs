@@ -8,6 +8,8 @@
 //!    changed, the image is the one in the cache, which takes milliseconds to know.
 //! 4. Files are not trusted. What is wrong with one is an error that names it.
 
+mod base;
+mod debian;
 pub mod elf;
 mod error;
 mod host;
@@ -15,6 +17,7 @@ mod inputs;
 mod ld_cache;
 mod libraries;
 mod program;
+mod python;
 mod record;
 mod rewritten;
 mod script;
@@ -82,7 +85,11 @@ pub fn build_program(
     progress.step(&format!("gathering the files of {}", path.display()));
     let mut host = Host::new(options.sysroot.as_deref().unwrap_or(Path::new("/")));
     let program = Program::find(&path, options.name.as_deref(), &mut host)?;
+    let taken = if options.libs_only { debian::Taken::default() } else { packages(&program, &mut host)? };
+    base::add(&taken.scripts, &mut host)?;
     add_sources(&options.root, &mut host)?;
+    program.take_libraries(&mut host)?;
+    report_locked(&host, progress);
     progress.step("rewriting system calls");
     rewritten::add(&mut host.tree)?;
     progress.step("sealing");
@@ -90,6 +97,29 @@ pub fn build_program(
     let (image, build_id, cached) = finish(&draft, &host, home)?;
     record.remember(&image, &host.inputs)?;
     Ok(Built { image, name: draft.name, build_id, cached })
+}
+
+/// Takes what the program's packages bring, and what its interpreter needs that belongs to none.
+fn packages(program: &Program, host: &mut Host) -> Result<debian::Taken, ProgramError> {
+    let taken = debian::take(&program.places, host)?;
+    let packaged = taken.packages.iter().any(|name| name.ends_with("-stdlib"));
+    for place in &program.places {
+        python::take(place, packaged, host)?;
+    }
+    Ok(taken)
+}
+
+/// Says which files are missing in the image since the user may not read them.
+fn report_locked(host: &Host, progress: &mut dyn Progress) {
+    const SHOWN: usize = 5;
+    let locked = &host.locked;
+    if locked.is_empty() {
+        return;
+    }
+    let shown: Vec<String> = locked.iter().take(SHOWN).map(|path| path.display().to_string()).collect();
+    let more = locked.len().saturating_sub(SHOWN);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    progress.warning(&format!("not in the image, since you may not read them: {}{more}", shown.join(", ")));
 }
 
 /// Seals, unless the cache has the image.

@@ -88,14 +88,20 @@ pub(crate) struct Inode {
     pub serial: u32,
     pub uid: u32,
     pub gid: u32,
+    /// Last modification: seconds and nanoseconds since 1970. The compact form has that of the whole file system, 0.
+    pub modified: (i64, u32),
 }
 
 impl Inode {
+    fn is_compact(&self) -> bool {
+        u32::try_from(self.len).is_ok()
+            && [self.links, self.uid, self.gid].iter().all(|&n| u16::try_from(n).is_ok())
+            && self.modified == (0, 0)
+    }
+
     /// How many bytes it takes on disk: 32 in the compact form, where all numbers fit, or 64.
     pub(crate) fn disk_len(&self) -> u64 {
-        let compact = u32::try_from(self.len).is_ok()
-            && [self.links, self.uid, self.gid].iter().all(|&n| u16::try_from(n).is_ok());
-        if compact { SLOT } else { 2 * SLOT }
+        if self.is_compact() { SLOT } else { 2 * SLOT }
     }
 
     /// Where its data begin, if its number is `nid`.
@@ -119,6 +125,8 @@ impl Inode {
             put(out, 8, &self.len.to_le_bytes());
             put(out, 24, &self.uid.to_le_bytes());
             put(out, 28, &self.gid.to_le_bytes());
+            put(out, 32, &self.modified.0.to_le_bytes());
+            put(out, 40, &self.modified.1.to_le_bytes());
             put(out, 44, &self.links.to_le_bytes());
         }
     }
@@ -143,6 +151,7 @@ impl Inode {
                 serial,
                 uid: short(24).into(),
                 gid: short(26).into(),
+                modified: (0, 0),
             }
         } else {
             Self {
@@ -154,6 +163,7 @@ impl Inode {
                 serial,
                 uid: long(24),
                 gid: long(28),
+                modified: ((u64::from(long(32)) | u64::from(long(36)) << 32).cast_signed(), long(40)),
             }
         };
         // A form that is larger than it had to be would have its data elsewhere.
@@ -193,10 +203,13 @@ mod tests {
             serial: 9,
             uid: 1,
             gid: 2,
+            modified: (0, 0),
         };
         let inline = Inode { inline: true, ..small };
         let all = [
             small,
+            Inode { modified: (-1, 999_999_999), ..inline },
+            Inode { modified: (1 << 33, 0), ..small },
             Inode { len: 5 << 32, ..small },
             Inode { uid: 100_000, ..small },
             inline,

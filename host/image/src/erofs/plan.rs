@@ -141,8 +141,12 @@ impl<'a> Plan<'a> {
     fn push(&mut self, mode: u16, len: u64, tree: &Tree, content: Content<'a>) -> usize {
         let index = self.inodes.len();
         let serial = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let inode =
-            Inode { mode, links: 1, len, block: 0, inline: false, serial, uid: tree.uid, gid: tree.gid };
+        let modified = match content {
+            Content::File(file) if tree.with_times => file.modified,
+            _ => (0, 0),
+        };
+        let (uid, gid) = (tree.uid, tree.gid);
+        let inode = Inode { mode, links: 1, len, block: 0, inline: false, serial, uid, gid, modified };
         self.inodes.push(Planned { inode, nid: 0, content });
         index
     }

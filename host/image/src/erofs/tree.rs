@@ -68,6 +68,8 @@ pub(crate) struct Dir {
 pub(crate) struct FileNode {
     pub mode: u16,
     pub len: u64,
+    /// Seconds and nanoseconds since 1970.
+    pub modified: (i64, u32),
     pub source: Source,
 }
 
@@ -92,6 +94,7 @@ pub struct Tree {
     pub(crate) root: Dir,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
+    pub(crate) with_times: bool,
 }
 
 impl Default for Tree {
@@ -104,7 +107,7 @@ impl Tree {
     /// A root with nothing in it.
     #[must_use]
     pub const fn new() -> Self {
-        Self { root: Dir::new(0o755), uid: 0, gid: 0 }
+        Self { root: Dir::new(0o755), uid: 0, gid: 0, with_times: false }
     }
 
     /// Whether there is nothing in it.
@@ -116,6 +119,12 @@ impl Tree {
     /// Says who owns all files; root unless said.
     pub const fn set_owner(&mut self, uid: u32, gid: u32) {
         (self.uid, self.gid) = (uid, gid);
+    }
+
+    /// Keeps the times at which files were last modified. Without it they all have the same: a program then has the same
+    /// bytes whenever it is built from a fresh copy of its files.
+    pub const fn keep_times(&mut self) {
+        self.with_times = true;
     }
 
     /// Adds all that is in the host directory `dir`.
@@ -144,8 +153,7 @@ impl Tree {
         if !about.is_file() {
             return Err(TreeError::Special(host.into()));
         }
-        let source = Source::Host(host.into());
-        self.insert(path, Node::File(FileNode { mode: mode_of(&about), len: about.len(), source }))
+        self.insert(path, file_node(host.into(), &about))
     }
 
     /// Adds a file with the given contents at an absolute path.
@@ -155,7 +163,8 @@ impl Tree {
     pub fn add_bytes(&mut self, guest: &str, mode: u16, bytes: Vec<u8>) -> Result<(), TreeError> {
         let path = self.guest_path(guest, None)?;
         let len = bytes.len() as u64;
-        self.insert(path, Node::File(FileNode { mode: mode & 0o7777, len, source: Source::Bytes(bytes) }))
+        let (mode, modified, source) = (mode & 0o7777, (0, 0), Source::Bytes(bytes));
+        self.insert(path, Node::File(FileNode { mode, len, modified, source }))
     }
 
     /// Adds a symbolic link at an absolute path.
@@ -178,8 +187,7 @@ impl Tree {
         if !about.is_file() {
             return Err(TreeError::Special(host.into()));
         }
-        let source = Source::Host(host.into());
-        self.insert(parts(path)?, Node::File(FileNode { mode: mode_of(about), len: about.len(), source }))
+        self.insert(parts(path)?, file_node(host.into(), about))
     }
 
     /// Adds a symbolic link at a path in which no link is left.
@@ -198,11 +206,47 @@ impl Tree {
         parts(path).is_ok_and(|parts| matches!(self.node(&parts), Some(Node::Dir(_))))
     }
 
+    /// Whether there is a file at a path in which no link is left.
+    pub(crate) fn has_file(&self, path: &Path) -> bool {
+        parts(path).is_ok_and(|parts| matches!(self.node(&parts), Some(Node::File(_))))
+    }
+
+    /// Whether nothing is at an absolute path.
+    pub(crate) fn is_free(&self, path: &str) -> bool {
+        parts(Path::new(path)).is_ok_and(|parts| self.node(&parts).is_none())
+    }
+
+    /// Adds a directory at an absolute path; one that is there keeps what is in it.
+    pub(crate) fn add_dir(&mut self, guest: &str, mode: u16) -> Result<(), TreeError> {
+        let path = self.guest_path(guest, None)?;
+        let path = self.place_of_dir(path)?;
+        self.make_dir(&path, Some(mode)).map(|_| ())
+    }
+
+    /// Everything in it that is a file of the host: its path here, and there.
+    pub(crate) fn host_files(&self) -> Vec<(PathBuf, PathBuf)> {
+        fn walk(dir: &Dir, at: &Path, files: &mut Vec<(PathBuf, PathBuf)>) {
+            for (name, node) in &dir.entries {
+                let path = at.join(std::ffi::OsStr::from_bytes(name));
+                match node {
+                    Node::Dir(dir) => walk(dir, &path, files),
+                    Node::File(FileNode { source: Source::Host(host), .. }) => {
+                        files.push((path, host.clone()))
+                    }
+                    Node::File(_) | Node::Symlink(_) => {}
+                }
+            }
+        }
+        let mut files = Vec::new();
+        walk(&self.root, Path::new("/"), &mut files);
+        files
+    }
+
     /// Adds everything that decides the bytes of the file system to a hash.
     pub(crate) fn fingerprint(&self, hasher: &mut Hasher) -> Result<(), TreeError> {
         hasher.field(&self.uid.to_le_bytes());
         hasher.field(&self.gid.to_le_bytes());
-        fingerprint_dir(&self.root, hasher)
+        fingerprint_dir(&self.root, self.with_times, hasher)
     }
 
     /// Splits a path, makes its parents, and gives the place that it means, links in the parents followed.
@@ -253,8 +297,7 @@ impl Tree {
             let node = if about.is_symlink() {
                 symlink(fs::read_link(&path).map_err(read_error(&path))?.into_os_string().into_vec(), &path)?
             } else if about.is_file() {
-                let source = Source::Host(path);
-                Node::File(FileNode { mode: mode_of(&about), len: about.len(), source })
+                file_node(path, &about)
             } else {
                 return Err(TreeError::Special(path));
             };
@@ -365,7 +408,7 @@ impl FileNode {
     }
 }
 
-fn fingerprint_dir(dir: &Dir, hasher: &mut Hasher) -> Result<(), TreeError> {
+fn fingerprint_dir(dir: &Dir, with_times: bool, hasher: &mut Hasher) -> Result<(), TreeError> {
     hasher.field(&dir.mode.to_le_bytes());
     hasher.field(&dir.entries.len().to_le_bytes());
     for (name, node) in &dir.entries {
@@ -373,7 +416,7 @@ fn fingerprint_dir(dir: &Dir, hasher: &mut Hasher) -> Result<(), TreeError> {
         match node {
             Node::Dir(dir) => {
                 hasher.field(b"dir");
-                fingerprint_dir(dir, hasher)?;
+                fingerprint_dir(dir, with_times, hasher)?;
             }
             Node::Symlink(target) => {
                 hasher.field(b"link");
@@ -383,6 +426,10 @@ fn fingerprint_dir(dir: &Dir, hasher: &mut Hasher) -> Result<(), TreeError> {
                 hasher.field(b"file");
                 hasher.field(&file.mode.to_le_bytes());
                 hasher.field(&file.len.to_le_bytes());
+                if with_times {
+                    hasher.field(&file.modified.0.to_le_bytes());
+                    hasher.field(&file.modified.1.to_le_bytes());
+                }
                 file.read(|piece| {
                     hasher.add(piece);
                     Ok(())
@@ -416,6 +463,11 @@ fn parts(path: &Path) -> Result<Vec<Name>, TreeError> {
 
 fn split(path: &[u8]) -> impl Iterator<Item = Name> {
     path.split(|&b| b == b'/').filter(|part| !part.is_empty() && *part != b".").map(<[u8]>::to_vec)
+}
+
+fn file_node(host: PathBuf, about: &fs::Metadata) -> Node {
+    let modified = (about.mtime(), u32::try_from(about.mtime_nsec()).unwrap_or(0));
+    Node::File(FileNode { mode: mode_of(about), len: about.len(), modified, source: Source::Host(host) })
 }
 
 fn mode_of(about: &fs::Metadata) -> u16 {

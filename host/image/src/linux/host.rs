@@ -2,7 +2,7 @@
 
 use super::inputs::Inputs;
 use crate::erofs::{Tree, TreeError};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -19,6 +19,10 @@ pub(crate) struct Host {
     sysroot: PathBuf,
     pub tree: Tree,
     pub inputs: Inputs,
+    /// Files that would belong into the root and cannot be read.
+    pub locked: Vec<PathBuf>,
+    /// Directories without the links that lead to them; of one that is not there, nothing.
+    folders: HashMap<PathBuf, Option<PathBuf>>,
 }
 
 /// What a path leads to.
@@ -44,7 +48,16 @@ impl Place {
 impl Host {
     /// The host's file system from `sysroot` on, which paths do not leave.
     pub(crate) fn new(sysroot: &Path) -> Self {
-        Self { sysroot: sysroot.into(), tree: Tree::new(), inputs: Inputs::default() }
+        let mut tree = Tree::new();
+        // Interpreters compare the times of sources with those of what they compiled.
+        tree.keep_times();
+        Self {
+            sysroot: sysroot.into(),
+            tree,
+            inputs: Inputs::default(),
+            locked: Vec::new(),
+            folders: HashMap::new(),
+        }
     }
 
     /// Where a path is outside of the system root.
@@ -129,6 +142,72 @@ impl Host {
         } else {
             self.tree.put_file(&place.real, &outside, &place.about)
         }
+    }
+
+    /// Takes what is at a path itself, if there is something: a link stays one, whatever it leads to, and of a directory
+    /// nothing is taken that is in it. Tells whether it is a directory. What is no file, directory or link, and what
+    /// cannot be read, is left out.
+    ///
+    /// # Errors
+    /// Its name or target is no usable path.
+    pub(crate) fn take_entry(&mut self, path: &Path) -> Result<bool, TreeError> {
+        let Some(real) = self.real(path) else { return Ok(false) };
+        let Ok(about) = self.look(&real) else { return Ok(false) };
+        let outside = self.outside(&real);
+        if about.is_symlink() {
+            if let Ok(target) = fs::read_link(&outside) {
+                self.take_parents(&real)?;
+                self.tree.put_symlink(&real, target.as_os_str().as_bytes())?;
+            }
+        } else if about.is_dir() {
+            self.take_parents(&real)?;
+            self.tree.put_dir(&real, &about)?;
+        } else if about.is_file() {
+            match File::open(&outside) {
+                Ok(_) => {
+                    self.take_parents(&real)?;
+                    self.tree.put_file(&real, &outside, &about)?;
+                }
+                Err(_) => self.locked.push(real),
+            }
+        }
+        Ok(about.is_dir())
+    }
+
+    /// What is in a directory, sorted; nothing when there is none.
+    pub(crate) fn names_in(&mut self, path: &Path) -> Vec<OsString> {
+        let Ok(place) = self.find(path) else { return Vec::new() };
+        let outside = self.outside(&place.real);
+        self.inputs.saw(&outside, Some(&place.about));
+        let entries = fs::read_dir(&outside).into_iter().flatten().flatten();
+        let mut names: Vec<OsString> = entries.map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    }
+
+    /// Whether there is a directory at a path, not a link to one.
+    pub(crate) fn is_real_dir(&mut self, path: &Path) -> bool {
+        self.real(path).and_then(|real| self.look(&real).ok()).is_some_and(|about| about.is_dir())
+    }
+
+    /// Whether the file at a place can be opened.
+    pub(crate) fn is_readable(&self, place: &Place) -> bool {
+        File::open(self.outside(&place.real)).is_ok()
+    }
+
+    /// A path without links in its directory; the last name stays as it is.
+    fn real(&mut self, path: &Path) -> Option<PathBuf> {
+        let (folder, name) = (path.parent()?, path.file_name()?);
+        let known = match self.folders.get(folder) {
+            Some(known) => known.clone(),
+            None => {
+                let place = self.find(folder).ok().filter(Place::is_dir);
+                let real = place.map(|place| place.real);
+                self.folders.insert(folder.into(), real.clone());
+                real
+            }
+        };
+        Some(known?.join(name))
     }
 
     /// Remembers all that is at a path outside, and in the directory that it is.

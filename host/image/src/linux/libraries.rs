@@ -25,6 +25,8 @@ const HWCAPS: [&str; 3] = ["glibc-hwcaps/x86-64-v4", "glibc-hwcaps/x86-64-v3", "
 /// What `$LIB` may stand for, and `$PLATFORM`.
 const LIB: [&str; 3] = ["lib/x86_64-linux-gnu", "lib64", "lib"];
 const PLATFORM: [&str; 2] = ["x86_64", "haswell"];
+/// What glibc loads when a thread is cancelled or ends early, although nothing says so.
+const GLIBC_OWN: &str = "libgcc_s.so.1";
 /// More libraries than any program has.
 const MAX_LIBRARIES: usize = 4096;
 
@@ -42,6 +44,14 @@ struct Object {
     origin: PathBuf,
     elf: Elf,
     loader: Option<Rc<Object>>,
+}
+
+impl Object {
+    /// Whether what it needs is found at the same place as by every other object of that kind.
+    fn searches_defaults_only(&self) -> bool {
+        let own = self.elf.rpath.is_none() && self.elf.runpath.is_none() && !self.elf.no_default;
+        own && self.loader.as_ref().is_none_or(|loader| loader.searches_defaults_only())
+    }
 }
 
 impl Linker {
@@ -63,29 +73,35 @@ impl Linker {
         Self::Musl(own.unwrap_or_else(|_| MUSL_DEFAULT.map(PathBuf::from).to_vec()))
     }
 
-    /// Takes into the root all that the program at `path` is loaded with, each library found under the path by which the
-    /// dynamic linker will find it. With `lenient`, what is not found is left out.
+    /// Takes into the root all that the program or library at `path` is loaded with, each library found under the path by
+    /// which the dynamic linker will find it. With names that are `known`, which then grow, what is not found is left out.
     pub(crate) fn take(
         &self,
         path: &Path,
         real: &Path,
         elf: &Elf,
-        lenient: bool,
+        mut known: Option<&mut HashSet<Vec<u8>>>,
         host: &mut Host,
-    ) -> Result<Vec<PathBuf>, ProgramError> {
+    ) -> Result<(), ProgramError> {
         let origin = real.parent().unwrap_or(Path::new("/")).to_path_buf();
         let program = Rc::new(Object { path: path.into(), origin, elf: elf.clone(), loader: None });
         let mut loaded: HashSet<Vec<u8>> = HashSet::new();
-        let mut taken = Vec::new();
+        let mut taken = 0;
         let mut queue = VecDeque::from([Rc::clone(&program)]);
         while let Some(object) = queue.pop_front() {
             for name in &object.elf.needed {
                 if !loaded.insert(name.clone()) || self.is_own(name) {
                     continue;
                 }
+                if let Some(known) = &mut known
+                    && object.searches_defaults_only()
+                    && !known.insert(name.clone())
+                {
+                    continue;
+                }
                 let found = match self.search(name, &object, host)? {
                     Ok(found) => found,
-                    Err(_) if lenient => continue,
+                    Err(_) if known.is_some() => continue,
                     Err(sought) => {
                         return Err(ProgramError::Library {
                             program: path.into(),
@@ -95,18 +111,30 @@ impl Linker {
                         });
                     }
                 };
-                if taken.len() == MAX_LIBRARIES {
+                if taken == MAX_LIBRARIES {
                     return Err(ProgramError::TooManyLibraries(path.into()));
                 }
                 host.take(&found.place)?;
                 loaded.extend(found.elf.soname.clone());
-                taken.push(found.path.clone());
+                taken += 1;
                 let origin = found.path.parent().unwrap_or(Path::new("/")).to_path_buf();
                 let loader = Some(Rc::clone(&object));
                 queue.push_back(Rc::new(Object { path: found.path, origin, elf: found.elf, loader }));
             }
         }
-        Ok(taken)
+        Ok(())
+    }
+
+    /// Takes what the C library itself loads without naming it.
+    pub(crate) fn take_hidden(&self, host: &mut Host) -> Result<(), ProgramError> {
+        match self {
+            Self::Glibc(_) => {
+                let needed = vec![GLIBC_OWN.as_bytes().to_vec()];
+                let elf = Elf { needed, ..Elf::default() };
+                self.take(Path::new("/"), Path::new("/"), &elf, Some(&mut HashSet::new()), host)
+            }
+            Self::Musl(_) => Ok(()),
+        }
     }
 
     /// Whether the name means the dynamic linker itself.

@@ -1,10 +1,11 @@
 //! The program: from what the user names to the executable that is entered, with its libraries.
 
-use super::elf::Elf;
+use super::elf::{Elf, ElfError};
 use super::error::ProgramError;
 use super::host::{Host, Place};
 use super::libraries::Linker;
 use super::script::{HEAD, MAX_DEPTH, Shebang};
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,7 +17,6 @@ use std::path::{Path, PathBuf};
 const ENV_PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// What is entered, and how.
-#[derive(Debug)]
 pub(crate) struct Program {
     /// The executable's path in the root.
     pub path: PathBuf,
@@ -26,13 +26,16 @@ pub(crate) struct Program {
     pub lead: Vec<OsString>,
     /// All files that were named on the way, with the links to them: scripts, interpreters, the executable.
     pub places: Vec<Place>,
+    /// How its libraries are found; a static program has none.
+    linker: Option<Linker>,
 }
 
 impl Program {
     /// Finds the program that is started by executing `path`, and takes into the root what that needs.
     pub(crate) fn find(path: &Path, name: Option<&OsStr>, host: &mut Host) -> Result<Self, ProgramError> {
         let name = name.unwrap_or(path.as_os_str()).to_owned();
-        let mut program = Self { path: path.into(), lead: vec![name.clone()], name, places: Vec::new() };
+        let mut program =
+            Self { path: path.into(), lead: vec![name.clone()], name, places: Vec::new(), linker: None };
         for _ in 0..MAX_DEPTH {
             let (place, mut file) = program.executable(host)?;
             let mut head = Vec::new();
@@ -51,6 +54,25 @@ impl Program {
         }
         let why = "its interpreter is a script, and so is that one's, and so on".into();
         Err(ProgramError::Script { script: program.name.into(), interpreter: program.path, why })
+    }
+
+    /// Takes what the libraries and modules in the root need that came by other ways. What is not found is left out:
+    /// nobody knows whether they will be loaded.
+    pub(crate) fn take_libraries(&self, host: &mut Host) -> Result<(), ProgramError> {
+        let Some(linker) = &self.linker else { return Ok(()) };
+        let mut known = HashSet::new();
+        for (path, outside) in host.tree.host_files() {
+            let name = path.file_name().unwrap_or_default().as_bytes();
+            if !name.windows(3).any(|part| part == b".so") {
+                continue;
+            }
+            if let Ok(elf) =
+                File::open(&outside).map_err(|e| ElfError::Read(e.kind())).and_then(|f| Elf::read(&f))
+            {
+                linker.take(&path, &path, &elf, Some(&mut known), host)?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens what is at the path, if it may be executed.
@@ -109,8 +131,8 @@ impl Program {
     }
 
     /// Takes the executable's dynamic linker and libraries.
-    fn load(&self, file: &File, place: &Place, host: &mut Host) -> Result<(), ProgramError> {
-        let path = &self.path;
+    fn load(&mut self, file: &File, place: &Place, host: &mut Host) -> Result<(), ProgramError> {
+        let path = self.path.clone();
         let elf = Elf::read(file).map_err(|source| ProgramError::Elf { path: path.clone(), source })?;
         if elf.interpreter.is_none() && !elf.has_entry {
             return Err(ProgramError::SharedLibrary(path.clone()));
@@ -131,7 +153,9 @@ impl Program {
         Elf::read(&linker_file).map_err(|error| wrong(error.to_string()))?;
         host.take(&linker)?;
         let linker = Linker::of(&absolute, host);
-        linker.take(path, &place.real, &elf, false, host)?;
+        linker.take(&path, &place.real, &elf, None, host)?;
+        linker.take_hidden(host)?;
+        self.linker = Some(linker);
         Ok(())
     }
 }
