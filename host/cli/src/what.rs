@@ -3,7 +3,7 @@
 use crate::arguments::Common;
 use crate::progress::Shown;
 use crate::report::{Failure, NOT_EXECUTABLE, NOT_FOUND, colored};
-use kernlet_image::linux::{ProgramError, ProgramOptions, build_program};
+use kernlet_image::linux::{ProgramError, ProgramOptions, behind_shim, build_program};
 use kernlet_image::native::{BuildOptions, Built, build_crate};
 use kernlet_image::{Image, ImageError};
 use kernlet_monitor::Home;
@@ -94,15 +94,20 @@ fn seal(path: &Path, name: &OsStr, home: &Home, common: &Common) -> Result<Found
 }
 
 /// Whether a file that is no image is to be run as a program: for those that cannot be, too, there are better words than
-/// that they are no image. Whatever is executable counts, but for what is called an image: that is a damaged one.
+/// that they are no image. What is called an image is none, but a damaged image.
 pub fn is_program(path: &Path, error: &ImageError) -> bool {
     match error {
         ImageError::LinuxElf | ImageError::NotAnImage("a script") | ImageError::WrongMachine(_) => true,
-        ImageError::NotAnImage(_) | ImageError::Truncated { .. } | ImageError::Malformed(_) => {
-            path.extension().is_none_or(|extension| extension != "img") && is_executable(path)
+        ImageError::NotAnImage(_) => is_called_otherwise(path),
+        ImageError::Truncated { .. } | ImageError::Malformed(_) => {
+            is_called_otherwise(path) && is_executable(path)
         }
         _ => false,
     }
+}
+
+fn is_called_otherwise(path: &Path) -> bool {
+    path.extension().is_none_or(|extension| extension != "img")
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -115,7 +120,9 @@ pub fn in_path(what: &OsStr) -> Option<PathBuf> {
         return None;
     }
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&paths).map(|folder| folder.join(what)).find(|path| is_executable(path))
+    let found =
+        std::env::split_paths(&paths).map(|folder| folder.join(what)).find(|path| is_executable(path));
+    found.map(|path| behind_shim(&path))
 }
 
 /// Nothing is at the path, nor in PATH.

@@ -33,6 +33,11 @@ pub struct Inspection {
     pub entry: u64,
     /// The 32-bit entry of the PVH boot protocol.
     pub pvh_entry: u32,
+    /// Of a Linux program: the executable's path in the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// What stands before the arguments: the program's name, and what a script adds.
+    pub lead: Vec<String>,
     /// What the program is started with unless `run` says otherwise.
     pub defaults: Defaults,
     /// The loaded parts.
@@ -123,6 +128,8 @@ impl Inspection {
             memory_size: memory.end - memory.start,
             entry: layout.entry,
             pvh_entry: layout.pvh_entry,
+            program: manifest.program.map(lossy),
+            lead: manifest.lead().map(lossy).collect(),
             defaults: Defaults {
                 args: manifest.args().map(lossy).collect(),
                 env: manifest.env().map(lossy).collect(),
@@ -173,6 +180,9 @@ impl Display for Inspection {
             Bytes(self.memory_size)
         )?;
         writeln!(f, "entry      {:#x} process, {:#x} VM (PVH)", self.entry, self.pvh_entry)?;
+        if let Some(program) = &self.program {
+            writeln!(f, "program    {} as {}", safe(program), list(&self.lead))?;
+        }
         writeln!(f, "arguments  {}", list(&d.args))?;
         writeln!(f, "environ.   {}", list(&d.env))?;
         writeln!(f, "runs in    {} as {}:{}", safe(&d.workdir), d.uid, d.gid)?;

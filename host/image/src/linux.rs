@@ -21,8 +21,10 @@ mod python;
 mod record;
 mod rewritten;
 mod script;
+mod shim;
 
 pub use error::ProgramError;
+pub use shim::behind as behind_shim;
 
 use crate::hash::{Hasher, digest};
 use crate::image::Image;

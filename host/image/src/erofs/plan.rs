@@ -3,7 +3,7 @@
 use super::disk::{
     BLOCK, DIRENT_LEN, Inode, S_IFDIR, S_IFLNK, S_IFREG, SLOT, SUPER_LEN, SUPER_OFFSET, Super, dirent_type,
 };
-use super::tree::{Dir, FileNode, Node, Tree, TreeError};
+use super::tree::{Dir, FileNode, Node, Owner, Tree, TreeError};
 use std::io::Write;
 
 /// A tree with every inode and block in its place: its length is known, nothing is written yet.
@@ -114,7 +114,7 @@ impl<'a> Plan<'a> {
     }
 
     fn walk(&mut self, dir: &'a Dir, parent: usize, tree: &Tree) -> usize {
-        let own = self.push(S_IFDIR | dir.mode, 0, tree, Content::Dir(Vec::new()));
+        let own = self.push(S_IFDIR | dir.mode, 0, dir.owner, tree, Content::Dir(Vec::new()));
         let mut entries = vec![Dirent { name: b".", target: own }, Dirent { name: b"..", target: parent }];
         let mut subdirs = 0;
         for (name, node) in &dir.entries {
@@ -123,9 +123,11 @@ impl<'a> Plan<'a> {
                     subdirs += 1;
                     self.walk(dir, own, tree)
                 }
-                Node::File(file) => self.push(S_IFREG | file.mode, file.len, tree, Content::File(file)),
+                Node::File(file) => {
+                    self.push(S_IFREG | file.mode, file.len, file.owner, tree, Content::File(file))
+                }
                 Node::Symlink(target) => {
-                    self.push(S_IFLNK | 0o777, target.len() as u64, tree, Content::Symlink(target))
+                    self.push(S_IFLNK | 0o777, target.len() as u64, (0, 0), tree, Content::Symlink(target))
                 }
             };
             entries.push(Dirent { name, target });
@@ -138,14 +140,14 @@ impl<'a> Plan<'a> {
         own
     }
 
-    fn push(&mut self, mode: u16, len: u64, tree: &Tree, content: Content<'a>) -> usize {
+    fn push(&mut self, mode: u16, len: u64, owner: Owner, tree: &Tree, content: Content<'a>) -> usize {
         let index = self.inodes.len();
         let serial = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let modified = match content {
-            Content::File(file) if tree.with_times => file.modified,
-            _ => (0, 0),
+        let (modified, (uid, gid)) = match content {
+            Content::File(file) if tree.as_found => (file.modified, owner),
+            Content::Dir(_) if tree.as_found => ((0, 0), owner),
+            _ => ((0, 0), (tree.uid, tree.gid)),
         };
-        let (uid, gid) = (tree.uid, tree.gid);
         let inode = Inode { mode, links: 1, len, block: 0, inline: false, serial, uid, gid, modified };
         self.inodes.push(Planned { inode, nid: 0, content });
         index

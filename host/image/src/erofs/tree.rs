@@ -16,6 +16,8 @@ use super::disk::{BLOCK, NAME_MAX};
 const MAX_LINKS: usize = 40;
 /// Deeper trees have paths that no program can name (`PATH_MAX` is 4096).
 const MAX_DEPTH: usize = 1024;
+/// Accounts from this one on are people's (`UID_MIN` of login.defs(5)).
+const FIRST_PERSON: u32 = 1000;
 
 /// Why files could not be gathered or written.
 #[derive(Debug, Error, Diagnostic)]
@@ -50,6 +52,8 @@ pub enum TreeError {
 }
 
 pub(crate) type Name = Vec<u8>;
+/// User and group.
+pub(crate) type Owner = (u32, u32);
 
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
@@ -61,12 +65,14 @@ pub(crate) enum Node {
 #[derive(Debug, Clone)]
 pub(crate) struct Dir {
     pub mode: u16,
+    pub owner: Owner,
     pub entries: BTreeMap<Name, Node>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct FileNode {
     pub mode: u16,
+    pub owner: Owner,
     pub len: u64,
     /// Seconds and nanoseconds since 1970.
     pub modified: (i64, u32),
@@ -81,7 +87,7 @@ pub(crate) enum Source {
 
 impl Dir {
     const fn new(mode: u16) -> Self {
-        Self { mode, entries: BTreeMap::new() }
+        Self { mode, owner: (0, 0), entries: BTreeMap::new() }
     }
 }
 
@@ -94,7 +100,7 @@ pub struct Tree {
     pub(crate) root: Dir,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    pub(crate) with_times: bool,
+    pub(crate) as_found: bool,
 }
 
 impl Default for Tree {
@@ -107,7 +113,7 @@ impl Tree {
     /// A root with nothing in it.
     #[must_use]
     pub const fn new() -> Self {
-        Self { root: Dir::new(0o755), uid: 0, gid: 0, with_times: false }
+        Self { root: Dir::new(0o755), uid: 0, gid: 0, as_found: false }
     }
 
     /// Whether there is nothing in it.
@@ -121,10 +127,10 @@ impl Tree {
         (self.uid, self.gid) = (uid, gid);
     }
 
-    /// Keeps the times at which files were last modified. Without it they all have the same: a program then has the same
-    /// bytes whenever it is built from a fresh copy of its files.
-    pub const fn keep_times(&mut self) {
-        self.with_times = true;
+    /// Keeps the times at which files were last modified, and the owners that are accounts of the system. Without it they
+    /// are the same for all: a program then has the same bytes whoever builds it from a fresh copy of its files.
+    pub const fn keep_found(&mut self) {
+        self.as_found = true;
     }
 
     /// Adds all that is in the host directory `dir`.
@@ -164,7 +170,7 @@ impl Tree {
         let path = self.guest_path(guest, None)?;
         let len = bytes.len() as u64;
         let (mode, modified, source) = (mode & 0o7777, (0, 0), Source::Bytes(bytes));
-        self.insert(path, Node::File(FileNode { mode, len, modified, source }))
+        self.insert(path, Node::File(FileNode { mode, owner: (0, 0), len, modified, source }))
     }
 
     /// Adds a symbolic link at an absolute path.
@@ -198,7 +204,8 @@ impl Tree {
 
     /// Adds a directory at a path in which no link is left.
     pub(crate) fn put_dir(&mut self, path: &Path, about: &fs::Metadata) -> Result<(), TreeError> {
-        self.make_dir(&parts(path)?, Some(mode_of(about))).map(|_| ())
+        self.make_dir(&parts(path)?, Some(mode_of(about)))?.owner = owner_of(about);
+        Ok(())
     }
 
     /// Whether there is a directory at a path in which no link is left.
@@ -246,7 +253,7 @@ impl Tree {
     pub(crate) fn fingerprint(&self, hasher: &mut Hasher) -> Result<(), TreeError> {
         hasher.field(&self.uid.to_le_bytes());
         hasher.field(&self.gid.to_le_bytes());
-        fingerprint_dir(&self.root, self.with_times, hasher)
+        fingerprint_dir(&self.root, self.as_found, hasher)
     }
 
     /// Splits a path, makes its parents, and gives the place that it means, links in the parents followed.
@@ -408,15 +415,19 @@ impl FileNode {
     }
 }
 
-fn fingerprint_dir(dir: &Dir, with_times: bool, hasher: &mut Hasher) -> Result<(), TreeError> {
+fn fingerprint_dir(dir: &Dir, as_found: bool, hasher: &mut Hasher) -> Result<(), TreeError> {
     hasher.field(&dir.mode.to_le_bytes());
+    let own = |(uid, gid): Owner| u64::from(uid) << 32 | u64::from(gid);
+    if as_found {
+        hasher.field(&own(dir.owner).to_le_bytes());
+    }
     hasher.field(&dir.entries.len().to_le_bytes());
     for (name, node) in &dir.entries {
         hasher.field(name);
         match node {
             Node::Dir(dir) => {
                 hasher.field(b"dir");
-                fingerprint_dir(dir, with_times, hasher)?;
+                fingerprint_dir(dir, as_found, hasher)?;
             }
             Node::Symlink(target) => {
                 hasher.field(b"link");
@@ -426,7 +437,8 @@ fn fingerprint_dir(dir: &Dir, with_times: bool, hasher: &mut Hasher) -> Result<(
                 hasher.field(b"file");
                 hasher.field(&file.mode.to_le_bytes());
                 hasher.field(&file.len.to_le_bytes());
-                if with_times {
+                if as_found {
+                    hasher.field(&own(file.owner).to_le_bytes());
                     hasher.field(&file.modified.0.to_le_bytes());
                     hasher.field(&file.modified.1.to_le_bytes());
                 }
@@ -467,7 +479,14 @@ fn split(path: &[u8]) -> impl Iterator<Item = Name> {
 
 fn file_node(host: PathBuf, about: &fs::Metadata) -> Node {
     let modified = (about.mtime(), u32::try_from(about.mtime_nsec()).unwrap_or(0));
-    Node::File(FileNode { mode: mode_of(about), len: about.len(), modified, source: Source::Host(host) })
+    let (mode, owner, source) = (mode_of(about), owner_of(about), Source::Host(host));
+    Node::File(FileNode { mode, owner, len: about.len(), modified, source })
+}
+
+/// What belongs to people, here, belongs to root in an image.
+fn owner_of(about: &fs::Metadata) -> Owner {
+    let system = |id: u32| if id < FIRST_PERSON { id } else { 0 };
+    (system(about.uid()), system(about.gid()))
 }
 
 fn mode_of(about: &fs::Metadata) -> u16 {

@@ -93,7 +93,7 @@ pub(crate) fn add(scripts: &[String], host: &mut Host) -> Result<(), TreeError> 
         }
     }
     let (mut passwd, mut group) = (PASSWD.to_owned(), groups());
-    accounts(scripts, host, &mut passwd, &mut group);
+    accounts(scripts, host, &mut passwd, &mut group)?;
     for (path, text) in [
         ("/etc/passwd", &*passwd),
         ("/etc/group", &*group),
@@ -112,7 +112,12 @@ fn groups() -> String {
 }
 
 /// Adds the system accounts of this machine that the scripts name.
-fn accounts(scripts: &[String], host: &mut Host, passwd: &mut String, group: &mut String) {
+fn accounts(
+    scripts: &[String],
+    host: &mut Host,
+    passwd: &mut String,
+    group: &mut String,
+) -> Result<(), TreeError> {
     let named = |name: &str| scripts.iter().any(|script| has_word(script, name));
     let mut primary = Vec::new();
     for line in lines(host, "/etc/passwd") {
@@ -123,6 +128,10 @@ fn accounts(scripts: &[String], host: &mut Host, passwd: &mut String, group: &mu
         {
             passwd.push_str(&format!("{name}:*:{uid}:{gid}:{about}:{home}:{shell}\n"));
             primary.push(gid.to_owned());
+            // Its home, where it is one; without what is in it.
+            if host.is_real_dir(Path::new(home)) {
+                host.take_entry(Path::new(home))?;
+            }
         }
     }
     for line in lines(host, "/etc/group") {
@@ -134,6 +143,7 @@ fn accounts(scripts: &[String], host: &mut Host, passwd: &mut String, group: &mu
             group.push_str(&format!("{name}:*:{gid}:\n"));
         }
     }
+    Ok(())
 }
 
 fn lines(host: &mut Host, path: &str) -> Vec<String> {

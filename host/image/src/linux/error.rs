@@ -25,7 +25,10 @@ pub enum ProgramError {
     #[diagnostic(help("`chmod +x {}` makes it executable", .0.display()))]
     NoPermission(PathBuf),
     /// It is no program of any kind.
-    #[error("{} is neither a Linux program nor a script: it begins with neither \\x7fELF nor #!", .0.display())]
+    #[error("{} is no image, no Linux program and no script: it begins with neither \\x7fELF nor #!", .0.display())]
+    #[diagnostic(help(
+        "name an image (`kernlet build` makes one), a program, or the directory of a native crate"
+    ))]
     NoProgram(PathBuf),
     /// Its ELF file cannot be used.
     #[error("{} cannot be run: {source}", path.display())]

@@ -2,7 +2,7 @@
 
 use super::inputs::Inputs;
 use crate::erofs::{Tree, TreeError};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -19,6 +19,8 @@ pub(crate) struct Host {
     sysroot: PathBuf,
     pub tree: Tree,
     pub inputs: Inputs,
+    /// Libraries that are found by their name alone.
+    pub libraries: BTreeMap<Vec<u8>, PathBuf>,
     /// Files that would belong into the root and cannot be read.
     pub locked: Vec<PathBuf>,
     /// Directories without the links that lead to them; of one that is not there, nothing.
@@ -49,12 +51,13 @@ impl Host {
     /// The host's file system from `sysroot` on, which paths do not leave.
     pub(crate) fn new(sysroot: &Path) -> Self {
         let mut tree = Tree::new();
-        // Interpreters compare the times of sources with those of what they compiled.
-        tree.keep_times();
+        // Interpreters compare the times of sources with those of what they compiled, servers give up being root.
+        tree.keep_found();
         Self {
             sysroot: sysroot.into(),
             tree,
             inputs: Inputs::default(),
+            libraries: BTreeMap::new(),
             locked: Vec::new(),
             folders: HashMap::new(),
         }

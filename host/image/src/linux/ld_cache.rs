@@ -1,6 +1,7 @@
 //! /etc/ld.so.cache: which library has which name, as ldconfig found them (glibc's sysdeps/generic/dl-cache.h).
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,58 @@ impl LdCache {
     /// Where libraries of this name are.
     pub(crate) fn find<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = &'a Path> + use<'a> {
         self.0.get(name).into_iter().flatten().map(|(_, path)| path.as_path())
+    }
+}
+
+/// Writes a cache of these libraries: name and path. The order is the dynamic linker's own, which searches by halving.
+pub(crate) fn encode(libraries: &BTreeMap<Vec<u8>, PathBuf>) -> Vec<u8> {
+    const LITTLE_ENDIAN: u8 = 2;
+    let mut sorted: Vec<_> = libraries.iter().collect();
+    sorted.sort_by(|a, b| compare(b.0, a.0));
+    let start = HEADER_LEN + sorted.len() * ENTRY_LEN;
+    let (mut entries, mut strings) = (Vec::new(), Vec::new());
+    for (name, path) in sorted {
+        entries.extend(X86_64.to_le_bytes());
+        for text in [name, path.as_os_str().as_bytes()] {
+            entries.extend(small(start + strings.len()));
+            strings.extend_from_slice(text);
+            strings.push(0);
+        }
+        entries.extend([0; 12]);
+    }
+    let mut header = [MAGIC, &small(libraries.len()), &small(strings.len()), &[LITTLE_ENDIAN]].concat();
+    header.resize(HEADER_LEN, 0);
+    [header, entries, strings].concat()
+}
+
+/// A number that is small: so many libraries no program has.
+fn small(number: usize) -> [u8; 4] {
+    u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+/// `_dl_cache_libcmp` of glibc: by bytes, but numbers by their value, and behind all else.
+fn compare(mut a: &[u8], mut b: &[u8]) -> Ordering {
+    fn digits(text: &[u8]) -> (u32, &[u8]) {
+        let len = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let value = text[..len]
+            .iter()
+            .fold(0u32, |value, digit| value.wrapping_mul(10).wrapping_add(u32::from(digit - b'0')));
+        (value, &text[len..])
+    }
+    loop {
+        match (a.first(), b.first()) {
+            (Some(x), Some(y)) if x.is_ascii_digit() && y.is_ascii_digit() => {
+                let ((x, rest_a), (y, rest_b)) = (digits(a), digits(b));
+                if x != y {
+                    return x.cmp(&y);
+                }
+                (a, b) = (rest_a, rest_b);
+            }
+            (Some(x), _) if x.is_ascii_digit() => return Ordering::Greater,
+            (Some(_), Some(y)) if y.is_ascii_digit() => return Ordering::Less,
+            (Some(x), Some(y)) if x == y => (a, b) = (&a[1..], &b[1..]),
+            (x, y) => return x.cmp(&y),
+        }
     }
 }
 
@@ -106,6 +159,23 @@ mod tests {
             assert_eq!(found, ["/usr/lib/libx.so.1", "/usr/lib/glibc-hwcaps/x86-64-v3/libx.so.1"]);
             assert_eq!(cache.find(b"liby.so").count(), 0);
         }
+    }
+
+    #[test]
+    fn what_is_written_is_found() {
+        let names = ["libc.so.6", "libz.so.1", "libcrypto.so.3", "libx.so.10", "libx.so.9", "libx-1.so"];
+        let libraries =
+            names.map(|name| (name.as_bytes().to_vec(), PathBuf::from(format!("/usr/lib/{name}"))));
+        let bytes = encode(&libraries.into());
+        let cache = LdCache::parse(&bytes);
+        for name in names {
+            assert_eq!(cache.find(name.as_bytes()).next().unwrap(), Path::new("/usr/lib").join(name));
+        }
+        assert_eq!(compare(b"libx.so.10", b"libx.so.9"), Ordering::Greater);
+        assert_eq!(compare(b"lib1", b"liba"), Ordering::Greater);
+        assert_eq!(compare(b"liba", b"lib1"), Ordering::Less);
+        assert_eq!(compare(b"liba", b"libab"), Ordering::Less);
+        assert_eq!(compare(b"lib", b"lib"), Ordering::Equal);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 use super::elf::Elf;
 use super::error::ProgramError;
 use super::host::{Host, Place};
-use super::ld_cache::LdCache;
+use super::ld_cache::{self, LdCache};
+use crate::erofs::TreeError;
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -56,21 +57,22 @@ impl Object {
 
 impl Linker {
     /// The one at the path that the program names.
-    pub(crate) fn of(interpreter: &Path, host: &mut Host) -> Self {
+    pub(crate) fn of(interpreter: &Path, host: &mut Host) -> Result<Self, TreeError> {
         let name = interpreter.file_name().unwrap_or_default().as_bytes();
         if !name.starts_with(b"ld-musl-") {
-            return Self::Glibc(LdCache::parse(
-                &host.read(Path::new("/etc/ld.so.cache")).unwrap_or_default(),
-            ));
+            let cache = host.read(Path::new("/etc/ld.so.cache")).unwrap_or_default();
+            return Ok(Self::Glibc(LdCache::parse(&cache)));
         }
         // musl's ldso/dynlink.c: the file lies in etc beside the lib that the linker is in.
         let prefix = interpreter.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
-        let list = host.read(&prefix.join("etc/ld-musl-x86_64.path"));
+        let file = prefix.join("etc/ld-musl-x86_64.path");
+        let list = host.read(&file);
+        host.take_entry(&file)?;
         let own = list.as_ref().map(|list| {
             let parts = list.split(|byte| b":\n".contains(byte)).filter(|part| part.starts_with(b"/"));
             parts.map(|part| PathBuf::from(OsStr::from_bytes(part))).collect()
         });
-        Self::Musl(own.unwrap_or_else(|_| MUSL_DEFAULT.map(PathBuf::from).to_vec()))
+        Ok(Self::Musl(own.unwrap_or_else(|_| MUSL_DEFAULT.map(PathBuf::from).to_vec())))
     }
 
     /// Takes into the root all that the program or library at `path` is loaded with, each library found under the path by
@@ -137,6 +139,14 @@ impl Linker {
         }
     }
 
+    /// The file in which it finds libraries by their names, when it has one.
+    pub(crate) fn cache(&self, host: &Host) -> Option<Vec<u8>> {
+        match self {
+            Self::Glibc(_) if !host.libraries.is_empty() => Some(ld_cache::encode(&host.libraries)),
+            _ => None,
+        }
+    }
+
     /// Whether the name means the dynamic linker itself.
     fn is_own(&self, name: &[u8]) -> bool {
         let own = |own: &&str| {
@@ -168,9 +178,15 @@ impl Linker {
         }
         let mut first = None;
         for step in self.steps(object) {
-            let (directories, cached) = match step {
-                Step::Directories(list) => (list, Vec::new()),
-                Step::Cache(cache) => (Vec::new(), cache.find(name).map(Path::to_path_buf).collect()),
+            let (directories, cached, by_name) = match step {
+                Step::Own(list) => (list, Vec::new(), false),
+                Step::Default(list) => (list, Vec::new(), true),
+                Step::Cache(cache) => (Vec::new(), cache.find(name).map(Path::to_path_buf).collect(), true),
+            };
+            let remember = |found: &Found, host: &mut Host| {
+                if by_name {
+                    host.libraries.insert(name.to_vec(), found.path.clone());
+                }
             };
             for directory in directories {
                 if let Some(found) = look(&directory.join(file), host)? {
@@ -181,6 +197,7 @@ impl Linker {
                             host.take(&better.place)?;
                         }
                     }
+                    remember(&found, host);
                     return Ok(Ok(found));
                 }
                 sought.push(directory);
@@ -193,6 +210,7 @@ impl Linker {
                 }
             }
             if let Some(found) = first {
+                remember(&found, host);
                 return Ok(Ok(found));
             }
         }
@@ -210,12 +228,12 @@ impl Linker {
                 if object.elf.runpath.is_none() {
                     // The program, the last of the chain, too.
                     let old = chain().filter(|o| o.elf.runpath.is_none());
-                    steps.push(Step::Directories(old.flat_map(|o| list(o, &o.elf.rpath)).collect()));
+                    steps.push(Step::Own(old.flat_map(|o| list(o, &o.elf.rpath)).collect()));
                 }
-                steps.push(Step::Directories(list(object, &object.elf.runpath)));
+                steps.push(Step::Own(list(object, &object.elf.runpath)));
                 if !object.elf.no_default {
                     steps.push(Step::Cache(cache));
-                    steps.push(Step::Directories(DEFAULT.map(PathBuf::from).to_vec()));
+                    steps.push(Step::Default(DEFAULT.map(PathBuf::from).to_vec()));
                 }
                 steps
             }
@@ -224,14 +242,17 @@ impl Linker {
                     let path = if o.elf.runpath.is_some() { &o.elf.runpath } else { &o.elf.rpath };
                     list(o, path)
                 });
-                vec![Step::Directories(all.collect()), Step::Directories(own.clone())]
+                vec![Step::Own(all.collect()), Step::Default(own.clone())]
             }
         }
     }
 }
 
 enum Step<'a> {
-    Directories(Vec<PathBuf>),
+    /// Directories that an object names.
+    Own(Vec<PathBuf>),
+    /// Directories of the dynamic linker's.
+    Default(Vec<PathBuf>),
     Cache(&'a LdCache),
 }
 

@@ -41,16 +41,20 @@ impl Program {
             let mut head = Vec::new();
             let read = |source| ProgramError::Read { path: program.path.clone(), source };
             file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(read)?;
+            let line = Shebang::parse(&head);
+            if line.is_none() && !head.starts_with(b"\x7fELF") {
+                return Err(ProgramError::NoProgram(program.path));
+            }
+            if place.about.mode() & 0o111 == 0 {
+                return Err(ProgramError::NoPermission(program.path));
+            }
             host.take(&place)?;
             program.places.push(place.clone());
-            match Shebang::parse(&head) {
-                Some(line) => program.interpret(line, host)?,
-                None if head.starts_with(b"\x7fELF") => {
-                    program.load(&file, &place, host)?;
-                    return Ok(program);
-                }
-                None => return Err(ProgramError::NoProgram(program.path)),
-            }
+            let Some(line) = line else {
+                program.load(&file, &place, host)?;
+                return Ok(program);
+            };
+            program.interpret(line, host)?;
         }
         let why = "its interpreter is a script, and so is that one's, and so on".into();
         Err(ProgramError::Script { script: program.name.into(), interpreter: program.path, why })
@@ -72,10 +76,15 @@ impl Program {
                 linker.take(&path, &path, &elf, Some(&mut known), host)?;
             }
         }
+        if let Some(cache) = linker.cache(host)
+            && host.tree.is_free("/etc/ld.so.cache")
+        {
+            host.tree.add_bytes("/etc/ld.so.cache", 0o644, cache)?;
+        }
         Ok(())
     }
 
-    /// Opens what is at the path, if it may be executed.
+    /// Opens what is at the path, if it is a file.
     fn executable(&self, host: &mut Host) -> Result<(Place, File), ProgramError> {
         let path = || self.path.clone();
         let place = host.find(&self.path).map_err(|source| match source.kind() {
@@ -84,9 +93,6 @@ impl Program {
         })?;
         if !place.is_file() {
             return Err(ProgramError::NotAFile(path()));
-        }
-        if place.about.mode() & 0o111 == 0 {
-            return Err(ProgramError::NoPermission(path()));
         }
         let file = File::open(host.outside(&place.real));
         Ok((place, file.map_err(|source| ProgramError::Read { path: path(), source })?))
@@ -152,7 +158,7 @@ impl Program {
         })?;
         Elf::read(&linker_file).map_err(|error| wrong(error.to_string()))?;
         host.take(&linker)?;
-        let linker = Linker::of(&absolute, host);
+        let linker = Linker::of(&absolute, host)?;
         linker.take(&path, &place.real, &elf, None, host)?;
         linker.take_hidden(host)?;
         self.linker = Some(linker);

@@ -56,6 +56,7 @@ const LEFT_OUT: &[&str] = &[
     "/usr/share/doc-base",
     "/usr/share/emacs",
     "/usr/share/fish",
+    "/usr/share/gcc",
     "/usr/share/gdb",
     "/usr/share/gtk-doc",
     "/usr/share/icons",
