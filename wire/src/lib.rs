@@ -8,6 +8,7 @@
 //! 4. [`broker`]: what needs a name: files in volumes, outgoing connections.
 //! 5. [`trunk`]: host sockets and broker messages of a VM, on one line.
 //! 6. [`rewrite`]: pages of program code in which system calls were replaced.
+//! 7. [`calls`]: the names of Linux system calls, and which the library OS has.
 //!
 //! Readers borrow from the bytes, allocate nothing, and never trust what they read: every length is checked,
 //! and no input makes them panic.
@@ -18,6 +19,7 @@ extern crate alloc;
 
 pub mod boot;
 pub mod broker;
+pub mod calls;
 pub mod control;
 pub mod launch;
 pub mod manifest;

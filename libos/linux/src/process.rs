@@ -96,7 +96,7 @@ impl Process {
             match name {
                 Some(name) => crate::report!(
                     "system call {} ({}) is not implemented; thread {} was told ENOSYS",
-                    Lower(name),
+                    name,
                     call.number,
                     thread.id
                 ),
@@ -110,14 +110,5 @@ impl Process {
         if self.strict {
             self.exit(128 + crate::signal::SIGSYS);
         }
-    }
-}
-
-/// A name in lower case.
-struct Lower(&'static str);
-
-impl core::fmt::Display for Lower {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.0.chars().try_for_each(|c| core::fmt::Write::write_char(f, c.to_ascii_lowercase()))
     }
 }

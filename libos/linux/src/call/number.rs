@@ -1,5 +1,7 @@
 //! The numbers of system calls (arch/x86/entry/syscalls/syscall_64.tbl), and which module each belongs to.
 
+pub use kernlet_wire::calls::name;
+
 /// A module of this crate that handles system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
@@ -29,14 +31,6 @@ macro_rules! calls {
         pub const fn subject(number: u64) -> Option<Subject> {
             match number {
                 $($number => Some(Subject::$subject),)*
-                _ => None,
-            }
-        }
-
-        /// The call's name; `None` when there is no such number.
-        pub const fn name(number: u64) -> Option<&'static str> {
-            match number {
-                $($number => Some(stringify!($name)),)*
                 _ => None,
             }
         }
