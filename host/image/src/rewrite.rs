@@ -5,11 +5,13 @@
 //!
 //! 1. [`elf`] finds code and where functions begin, [`code`] decodes it, [`sites`] decides what can be replaced, and
 //!    [`stub`] writes what stands in for it.
-//! 2. Code is decoded, never searched for bytes: the two bytes of `syscall` are parts of other instructions, too.
-//! 3. A call that stays as it is traps, which is slower and nothing else. So in doubt it stays.
+//! 2. [`numbers`] tells which calls a program can make, for `inspect`.
+//! 3. Code is decoded, never searched for bytes: the two bytes of `syscall` are parts of other instructions, too.
+//! 4. A call that stays as it is traps, which is slower and nothing else. So in doubt it stays.
 
 mod code;
 mod elf;
+mod numbers;
 mod sites;
 mod stub;
 #[cfg(test)]
@@ -17,11 +19,12 @@ mod tests;
 
 use crate::hash::digest;
 use crate::layout::PAGE;
-use code::Code;
+use code::{Code, Region};
 use elf::Program;
 use kernlet_wire::rewrite::{Draft, DraftFile, DraftSegment};
+use numbers::Flow;
 use sites::{Function, JUMP_LEN, Patch};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use stub::{INT3, Stubs};
 
 /// How far stubs may be from the segment's first page, in bytes: the reach of a jump.
@@ -49,6 +52,47 @@ pub fn rewrite<P: Into<Vec<u8>>, B: AsRef<[u8]>>(files: impl IntoIterator<Item =
         }
     }
     if draft.files.is_empty() { None } else { draft.encode() }
+}
+
+/// The system calls that a program file can make by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Their numbers, as far as they are constants in the code.
+    pub numbers: BTreeSet<u32>,
+    /// How many places make a call whose number is known at run time only.
+    pub at_run_time: u32,
+    /// How many places make a call.
+    pub places: u32,
+}
+
+/// Finds the system calls in a program file; `None` when it is no x86-64 ELF file or has none.
+pub fn calls(bytes: &[u8]) -> Option<Calls> {
+    let program = Program::parse(bytes)?;
+    if !program.code.iter().any(|segment| has_syscall(segment.bytes)) {
+        return None;
+    }
+    let mut calls = Calls::default();
+    for code in code::decode(&program) {
+        for function in with_sites(&code) {
+            let mut flow = Flow::new(&function);
+            for site in function.sites() {
+                let numbers = flow.numbers(site);
+                calls.at_run_time += u32::from(numbers.others);
+                calls.places += 1;
+                calls.numbers.extend(numbers.known);
+            }
+        }
+    }
+    (calls.places > 0).then_some(calls)
+}
+
+/// The regions of a segment that have `syscall` instructions, decoded.
+fn with_sites<'a>(code: &'a Code<'a>) -> impl Iterator<Item = Function<'a>> {
+    let has_site = |region: &&Region| {
+        let first = code.syscalls.partition_point(|&at| at < region.start);
+        code.syscalls.get(first).is_some_and(|&at| at < region.end)
+    };
+    code.regions.iter().filter(has_site).map(|region| Function::new(code, *region))
 }
 
 /// Rewrites one file; `None` when there is nothing to rewrite in it.
@@ -91,12 +135,7 @@ fn rewrite_segment(program: &Program<'_>, code: &Code<'_>, stubs_at: u64) -> Dra
         ..DraftSegment::default()
     };
     let mut stubs = Stubs::new(stubs_at);
-    for region in &code.regions {
-        let first = code.syscalls.partition_point(|&at| at < region.start);
-        if code.syscalls.get(first).is_none_or(|&at| at >= region.end) {
-            continue;
-        }
-        let function = Function::new(code, *region);
+    for function in with_sites(code) {
         let sites = function.sites().count() as u32;
         let patches = function.patches();
 

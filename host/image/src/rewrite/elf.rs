@@ -165,9 +165,12 @@ impl<'a> Program<'a> {
         while let Ok(Some(entry)) = entries.next() {
             let CieOrFde::Fde(partial) = entry else { continue };
             if let Ok(fde) = partial.parse(|section, bases, offset| section.cie_from_offset(bases, offset)) {
+                // The entry of a signal's return begins one byte early, since unwinders look up the byte before
+                // an address that a call returns to.
+                let early = u64::from(fde.is_signal_trampoline());
                 functions.push(Function {
-                    start: fde.initial_address(),
-                    len: Some(fde.len()),
+                    start: fde.initial_address().saturating_add(early),
+                    len: Some(fde.len().saturating_sub(early)),
                     unwinds: true,
                 });
             }

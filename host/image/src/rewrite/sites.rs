@@ -99,7 +99,7 @@ impl<'a> Function<'a> {
             {
                 let target = jumps_to(instruction).and_then(|to| self.index_of(to));
                 match instruction.flow_control() {
-                    FlowControl::ConditionalBranch => todo.extend(target),
+                    FlowControl::ConditionalBranch | FlowControl::Call => todo.extend(target),
                     FlowControl::UnconditionalBranch => {
                         todo.extend(target);
                         break;
@@ -115,6 +115,11 @@ impl<'a> Function<'a> {
     /// The instruction at an address.
     pub fn index_of(&self, address: u64) -> Option<usize> {
         self.instructions.binary_search_by_key(&address, Instruction::ip).ok()
+    }
+
+    /// Whether it is surely run: a way leads to it from where code surely begins.
+    pub fn is_reached(&self, index: usize) -> bool {
+        self.reached[index]
     }
 
     /// Whether something may jump to it.
@@ -226,12 +231,12 @@ impl<'a> Function<'a> {
         if !self.region.clean || !self.code.complete {
             return false;
         }
-        // Data may decode. What is not surely reached has to look like something that runs, from where it begins.
+        // Data may decode: it has to look like something that runs, from where it begins.
         let before = (0..index).rev().map_while(|index| {
             let instruction = &self.instructions[index];
             (!ends(instruction)).then_some(instruction)
         });
-        self.reached[index] || before.take(LOOK_BACK).all(is_plausible)
+        before.take(LOOK_BACK).all(is_plausible)
     }
 
     fn can_move(&self, index: usize) -> bool {

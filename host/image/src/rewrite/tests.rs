@@ -22,20 +22,34 @@ fn forms() -> &'static [u8] {
     })
 }
 
-/// How the calls of a function are rewritten: how many instructions move before and behind each, and whether the call
-/// itself goes.
-fn patches_of(name: &str) -> Vec<(usize, usize, bool)> {
+/// Looks at a function of the library.
+fn with<T>(name: &str, look: impl FnOnce(&Function<'_>) -> T) -> T {
     let program = Program::parse(forms()).unwrap();
     let file = object::File::parse(forms()).unwrap();
     let start = file.symbols().find(|symbol| symbol.name() == Ok(name)).unwrap().address();
     let code = code::decode(&program).remove(0);
     let region = *code.regions.iter().find(|region| region.start == start).unwrap();
-    let function = Function::new(&code, region);
-    let shape = |patch: Patch| {
-        let gone = patch.window.end > function.instructions[patch.site].ip();
-        (patch.before.len(), patch.after.len(), gone)
-    };
-    function.patches().into_iter().map(shape).collect()
+    look(&Function::new(&code, region))
+}
+
+/// How the calls of a function are rewritten: how many instructions move before and behind each, and whether the call
+/// itself goes.
+fn patches_of(name: &str) -> Vec<(usize, usize, bool)> {
+    with(name, |function| {
+        let shape = |patch: Patch| {
+            let gone = patch.window.end > function.instructions[patch.site].ip();
+            (patch.before.len(), patch.after.len(), gone)
+        };
+        function.patches().into_iter().map(shape).collect()
+    })
+}
+
+/// The numbers of a function's only call, and whether there may be others.
+fn numbers_of(name: &str) -> (Vec<u32>, bool) {
+    with(name, |function| {
+        let numbers = Flow::new(function).numbers(function.sites().next().unwrap());
+        (numbers.known.into_iter().collect(), numbers.others)
+    })
 }
 
 #[test]
@@ -60,6 +74,29 @@ fn a_call_is_rewritten_in_the_form_that_fits() {
 #[test]
 fn a_call_stays_when_no_five_bytes_can_give_way() {
     assert_eq!(patches_of("form_stays"), []);
+}
+
+#[test]
+fn a_return_from_a_signal_is_rewritten_where_unwinders_do_not_go_by_its_bytes() {
+    assert_eq!(patches_of("signal_return"), [(1, 0, false)]);
+    assert_eq!(patches_of("bare_signal_return"), []);
+}
+
+#[test]
+fn numbers_are_followed_back_to_constants() {
+    for name in
+        ["form_number", "form_long_number", "form_following", "form_following_relative", "form_return"]
+    {
+        assert_eq!(numbers_of(name), (vec![110], false), "{name}");
+    }
+    assert_eq!(numbers_of("many_numbers"), (vec![39, 102], false));
+    assert_eq!(numbers_of("signal_return"), (vec![15], false));
+}
+
+#[test]
+fn numbers_that_are_no_constants_are_known_at_run_time_only() {
+    assert_eq!(numbers_of("any_number"), (vec![], true));
+    assert_eq!(numbers_of("form_preceding"), (vec![], true));
 }
 
 #[test]

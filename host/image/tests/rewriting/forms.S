@@ -121,6 +121,50 @@ function form_false
     ret
 done form_false
 
+# As in glibc: the unwind entry begins in the padding before the function, which is no function by its symbol. It is
+# never called here.
+    .byte 0x0f, 0x1f, 0x40
+    .cfi_startproc
+    .cfi_signal_frame
+    .byte 0
+    .globl signal_return
+signal_return:
+    mov $15, %rax
+    syscall
+    .cfi_endproc
+
+# As in musl: nothing but the bytes tells an unwinder what it is.
+    .globl bare_signal_return
+    .type bare_signal_return, @function
+    .p2align 4
+bare_signal_return:
+    mov $15, %rax
+    syscall
+    .size bare_signal_return, . - bare_signal_return
+
+# The number comes over two ways, a register that a call keeps, and a jump over padding.
+function many_numbers
+    push %rbx
+    mov $39, %ebx
+    test %edi, %edi
+    jz 1f
+    mov $102, %ebx
+    jmp 1f
+    .p2align 4
+1:  call form_number
+    mov %ebx, %eax
+    syscall
+    pop %rbx
+    ret
+done many_numbers
+
+# The number is an argument.
+function any_number
+    mov %edi, %eax
+    syscall
+    ret
+done any_number
+
 # Data between functions that looks like a call, in a piece that does not decode.
     .globl data_in_text
 data_in_text:
