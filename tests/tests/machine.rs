@@ -21,7 +21,18 @@ fn other_cpu(user: &User, cpu: &str) -> PathBuf {
 }
 
 fn check(user: &User, image: &Path, name: &str, machine: &str, qemu: Option<&Path>) -> String {
-    let mut command = user.kernlet(["run", "-b", "qemu", "-m", "32M"]);
+    check_within(user, image, name, machine, qemu, "32M")
+}
+
+fn check_within(
+    user: &User,
+    image: &Path,
+    name: &str,
+    machine: &str,
+    qemu: Option<&Path>,
+    memory: &str,
+) -> String {
+    let mut command = user.kernlet(["run", "-b", "qemu", "-m", memory]);
     command.arg(image).arg(name).env("KERNLET_QEMU_MACHINE", machine);
     if let Some(qemu) = qemu {
         command.env("KERNLET_QEMU", qemu);
@@ -75,6 +86,15 @@ fn a_sealed_root_is_mapped_in_a_vm_without_copies_where_it_is_in_memory() {
         assert!(copied || copies <= 4, "{out}");
         std::fs::remove_file(image).expect("it was just built");
     }
+}
+
+#[test]
+fn pages_of_a_root_on_a_disk_are_read_again_when_memory_is_short_for_the_program_or_the_heap() {
+    let (user, image) = (User::ordinary(), with_root(7_000_123));
+    for memory in ["6M", "20M"] {
+        check_within(&user, &image, "sealed", "microvm", None, memory);
+    }
+    std::fs::remove_file(image).expect("it was just built");
 }
 
 /// The program with a root of a file of that length, in which no two pages are alike.

@@ -28,9 +28,9 @@ pub struct Ram {
     spare: Option<Spare>,
 }
 
-/// Where single pages lie that were given back. `true` takes one and returns its physical address, or 0; `false` returns
-/// how many bytes there are. It must not need [`RAM`].
-pub type Spare = fn(bool) -> usize;
+/// Where single pages lie that were given back, or can be. `None` takes one and returns its physical address, or 0; else it
+/// returns how many bytes of them there are, if possible as many as are asked for. It must not need [`RAM`].
+pub type Spare = fn(Option<usize>) -> usize;
 
 /// All free RAM.
 pub static RAM: Single<Ram> =
@@ -94,7 +94,7 @@ impl Ram {
 
     /// A page that was given back.
     pub fn take_spare(&self) -> Option<usize> {
-        self.spare.map(|spare| spare(true)).filter(|&page| page != 0)
+        self.spare.map(|spare| spare(None)).filter(|&page| page != 0)
     }
 
     /// The range from whose front the heap grows next.
@@ -104,7 +104,13 @@ impl Ram {
 
     /// Free bytes in all.
     pub fn free(&self) -> usize {
-        self.ranges.iter().map(Range::len).sum::<usize>() + self.spare.map_or(0, |spare| spare(false))
+        self.ranges.iter().map(Range::len).sum()
+    }
+
+    /// Whether there are so many bytes, those included that were given back.
+    pub fn has(&self, bytes: usize) -> bool {
+        let missing = bytes.saturating_sub(self.free());
+        missing == 0 || self.spare.is_some_and(|spare| spare(Some(missing)) >= missing)
     }
 }
 

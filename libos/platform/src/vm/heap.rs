@@ -11,6 +11,9 @@ const LARGE_PAGE: usize = 2 << 20;
 /// The least that is mapped at once while pages are small.
 const STEP: usize = 64 << 10;
 
+/// What a piece may need for tables.
+const TABLES: usize = 4 * PAGE;
+
 struct Heap {
     /// Where the next piece goes; 0 before the first.
     next: usize,
@@ -23,9 +26,10 @@ static HEAP: Single<Heap> = Single::new(Heap { next: 0, used: 0 });
 pub fn grow(least: usize) -> Option<(NonNull<u8>, usize)> {
     let least = least.max(1).checked_next_multiple_of(PAGE)?;
     let heap = &mut *HEAP.lock();
-    if RAM.lock().free() < least {
+    if !RAM.lock().has(least.saturating_add(TABLES)) {
         return None;
     }
+    let free = RAM.lock().free();
     let range = RAM.lock().front().copied().unwrap_or(Range { start: 0, end: 0 });
     // Addresses agree with physical ones up to 2 MiB, so that large pages fit; a new range may leave a gap.
     let offset = range.start % LARGE_PAGE;
@@ -43,6 +47,8 @@ pub fn grow(least: usize) -> Option<(NonNull<u8>, usize)> {
     } else {
         to_large + (least - to_large).next_multiple_of(LARGE_PAGE)
     };
+    // Not all that there is: without tables nothing is mapped.
+    let wanted = wanted.min(free.saturating_sub(TABLES) & !(PAGE - 1)).max(least);
     while heap.next - first < least {
         // A piece may need several ranges; it ends with the first range when it is long enough then.
         let left = wanted.saturating_sub(heap.next - first).max(PAGE);

@@ -57,9 +57,17 @@ impl List {
 }
 
 /// See [`super::super::frames::Spare`].
-fn spare(take: bool) -> usize {
-    let mut list = LIST.lock();
-    if take { list.take().unwrap_or(0) } else { list.count * PAGE }
+fn spare(wanted: Option<usize>) -> usize {
+    match wanted {
+        None => LIST.lock().take().unwrap_or(0),
+        Some(wanted) => {
+            let there = || LIST.lock().count * PAGE;
+            if there() < wanted {
+                super::memory::reclaim((wanted - there()).div_ceil(PAGE));
+            }
+            there()
+        }
+    }
 }
 
 /// A frame that begins with `bytes` (at most a page), then zeros. `None`: there is none left.

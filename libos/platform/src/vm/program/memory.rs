@@ -1,7 +1,8 @@
 //! The program's memory: what is mapped is noted, and filled in page by page when it is touched.
 //!
 //! A page of the sealed root that lies in memory with the image is mapped as it is, read-only; what is written, or lies on
-//! a disk, is copied to a frame of the program's own.
+//! a disk, is copied to a frame of the program's own. When nothing else is left, such copies go that were not written to:
+//! they can be read again.
 
 use super::super::frames::PAGE;
 use super::super::paging::{NO_EXECUTE, PRESENT, WRITE, forget, physical_in_image};
@@ -11,7 +12,7 @@ use super::{frame, tables};
 use crate::Errno;
 use crate::control::Death;
 use crate::panic::Report;
-use crate::program::{Backing, Protection};
+use crate::program::{Backing, Protection, range};
 use core::fmt::Write;
 use core::ops::Range;
 
@@ -22,9 +23,15 @@ struct Memory {
     /// What is sealed, and how much of it lies in memory with the image.
     sealed: &'static [u8],
     loaded: usize,
+    /// Where the next look for pages begins that can go.
+    hand: usize,
 }
 
-static MEMORY: Single<Memory> = Single::new(Memory { areas: Areas::new(), own: 0, sealed: &[], loaded: 0 });
+static MEMORY: Single<Memory> =
+    Single::new(Memory { areas: Areas::new(), own: 0, sealed: &[], loaded: 0, hand: range().start });
+
+/// How many pages go at once.
+const BATCH: usize = 64;
 
 /// What became of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +83,9 @@ pub fn protect(pages: Range<usize>, protection: Protection) -> Result<(), Errno>
     if !memory.areas.cover(&pages) {
         return Err(Errno::ENOMEM);
     }
-    tables::change(&pages, |entry| entry & (tables::FRAME | tables::OWN) | bits(protection, entry));
+    tables::change(&pages, |_, entry| {
+        entry & (tables::FRAME | tables::OWN | tables::CLEAN) | bits(protection, entry)
+    });
     memory.areas.protect(pages, protection);
     Ok(())
 }
@@ -97,14 +106,14 @@ pub fn relocate(_: Range<usize>, _: usize) -> Result<(), Errno> {
     Err(Errno::EFAULT)
 }
 
-/// The page is there and may be used as the area says; only an own frame may be written.
+/// The page is there and may be used as the area says; only an own frame that is not clean may be written.
 fn bits(protection: Protection, entry: u64) -> u64 {
     let Protection { read, write, execute } = protection;
     let mut bits = if execute { 0 } else { NO_EXECUTE };
     if read || write || execute {
         bits |= PRESENT;
     }
-    if write && entry & tables::OWN != 0 {
+    if write && entry & (tables::OWN | tables::CLEAN) == tables::OWN {
         bits |= WRITE;
     }
     bits
@@ -123,7 +132,7 @@ impl Memory {
     /// Gives back what lies in `pages`.
     fn clear(&mut self, pages: &Range<usize>) {
         let own = &mut self.own;
-        tables::change(pages, |entry| {
+        tables::change(pages, |_, entry| {
             if entry & tables::OWN != 0 {
                 *own -= 1;
                 frame::give((entry & tables::FRAME) as usize);
@@ -153,17 +162,18 @@ impl Memory {
                 None => return Outcome::Beyond,
             },
         };
-        let place = tables::make(page).unwrap_or_else(|| exhausted(self.own));
+        let place = self.least(|| tables::make(page));
         // SAFETY: the entry of a page of the program's.
         let before = unsafe { place.read_volatile() };
+        let clean = if write || source == Source::Zero { 0 } else { tables::CLEAN };
         let frame = if before & tables::OWN != 0 {
-            before & tables::FRAME | tables::OWN
+            before & (tables::FRAME | tables::OWN) | before & clean
         } else if !write && matches!(source, Source::Sealed(offset) if offset + PAGE <= self.loaded) {
             physical_in_image(whole.as_ptr().addr())
         } else {
-            let frame = frame::take(whole).unwrap_or_else(|| exhausted(self.own));
+            let frame = self.least(|| frame::take(whole)) as u64;
             self.own += 1;
-            frame as u64 | tables::OWN
+            frame | tables::OWN | clean
         };
         // SAFETY: as above. The frame is the program's, or one of the image, which stays read-only.
         unsafe { place.write_volatile(frame | bits(protection, frame)) };
@@ -171,6 +181,57 @@ impl Memory {
             forget(page);
         }
         Outcome::Filled
+    }
+
+    /// What `take` needs memory for, or the end.
+    fn least<T>(&mut self, take: impl Fn() -> Option<T>) -> T {
+        loop {
+            match take() {
+                Some(taken) => return taken,
+                None if self.reclaim(BATCH) => {}
+                None => exhausted(self.own),
+            }
+        }
+    }
+
+    /// Lets go of about so many clean pages, first of those that were not used since they were last looked at; `false` when
+    /// there are none.
+    fn reclaim(&mut self, pages: usize) -> bool {
+        let mut freed = 0;
+        let all = range();
+        // Every page is seen twice at most: used, then not.
+        for part in [self.hand..all.end, all.clone(), all.start..self.hand] {
+            let own = &mut self.own;
+            let mut end = part.end;
+            tables::change(&part, |page, entry| {
+                if freed >= pages {
+                    end = end.min(page);
+                    return entry;
+                }
+                if entry & (tables::OWN | tables::CLEAN) != tables::OWN | tables::CLEAN {
+                    return entry;
+                }
+                if entry & tables::ACCESSED != 0 {
+                    return entry & !tables::ACCESSED;
+                }
+                *own -= 1;
+                freed += 1;
+                frame::give((entry & tables::FRAME) as usize);
+                0
+            });
+            self.hand = end;
+            if freed >= pages {
+                break;
+            }
+        }
+        freed > 0
+    }
+}
+
+/// Lets go of so many clean pages, if there are, for other uses than the program's.
+pub fn reclaim(pages: usize) {
+    if let Some(mut memory) = MEMORY.try_lock() {
+        memory.reclaim(pages);
     }
 }
 

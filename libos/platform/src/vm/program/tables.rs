@@ -10,6 +10,10 @@ use core::ops::Range;
 
 /// One of the bits that the CPU leaves to us: the frame is the program's own.
 pub const OWN: u64 = 1 << 9;
+/// Another one: the frame holds what is sealed, and was never writable.
+pub const CLEAN: u64 = 1 << 10;
+/// The CPU's: the page was used.
+pub const ACCESSED: u64 = 1 << 5;
 /// Where an entry holds a physical address.
 pub const FRAME: u64 = 0x000f_ffff_ffff_f000;
 const ENTRIES: usize = 512;
@@ -30,16 +34,16 @@ pub fn make(page: usize) -> Option<*mut u64> {
     Some(entry(page, 1))
 }
 
-/// Calls `change` with each entry of `pages` that is not 0, and writes what it returns. Makes the CPU forget what changed,
-/// and gives tables back that became empty.
-pub fn change(pages: &Range<usize>, mut change: impl FnMut(u64) -> u64) {
+/// Calls `change` with the page and its entry for each of `pages` whose entry is not 0, and writes what it returns. Makes
+/// the CPU forget what changed, and gives tables back that became empty.
+pub fn change(pages: &Range<usize>, mut change: impl FnMut(usize, u64) -> u64) {
     let mut walk = Walk { change: &mut change, changed: [0; MANY], count: 0 };
     walk.level(4, pages.start, pages.end);
     walk.forget();
 }
 
 struct Walk<'a> {
-    change: &'a mut dyn FnMut(u64) -> u64,
+    change: &'a mut dyn FnMut(usize, u64) -> u64,
     /// Pages that the CPU may remember as they were; with [`MANY`], any.
     changed: [usize; MANY],
     count: usize,
@@ -54,11 +58,13 @@ impl Walk<'_> {
             // SAFETY: the table that holds the entry is there: those above were found present.
             let value = unsafe { place.read_volatile() };
             if level == 1 && value != 0 {
-                let new = (self.change)(value);
-                // SAFETY: as above; what the entry maps is the program's.
-                unsafe { place.write_volatile(new) };
-                if value & PRESENT != 0 {
-                    self.note(at);
+                let new = (self.change)(at, value);
+                if new != value {
+                    // SAFETY: as above; what the entry maps is the program's.
+                    unsafe { place.write_volatile(new) };
+                    if value & PRESENT != 0 {
+                        self.note(at);
+                    }
                 }
             } else if level > 1 && value & PRESENT != 0 {
                 self.level(level - 1, at, next.min(end));
