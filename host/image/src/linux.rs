@@ -88,14 +88,17 @@ pub fn build_program(
     let mut host = Host::new(options.sysroot.as_deref().unwrap_or(Path::new("/")));
     let program = Program::find(&path, options.name.as_deref(), &mut host)?;
     let taken = if options.libs_only { debian::Taken::default() } else { packages(&program, &mut host)? };
-    base::add(&taken.scripts, &mut host)?;
+    let accounts = base::add(&taken.scripts, &mut host)?;
     add_sources(&options.root, &mut host)?;
     program.take_libraries(&mut host)?;
+    if !options.libs_only {
+        debian::take_companions(&mut host)?;
+    }
     report_locked(&host, progress);
     progress.step("rewriting system calls");
     rewritten::add(&mut host.tree)?;
     progress.step("sealing");
-    let draft = draft(&program, options);
+    let draft = draft(&program, accounts.home(options.identity.uid), options);
     let (image, build_id, cached) = finish(&draft, &host, home)?;
     record.remember(&image, &host.inputs)?;
     Ok(Built { image, name: draft.name, build_id, cached })
@@ -149,9 +152,8 @@ fn finish(draft: &Draft, host: &Host, home: &Path) -> Result<(PathBuf, BuildId, 
     Ok((image, build_id, false))
 }
 
-fn draft(program: &Program, options: &ProgramOptions) -> Draft {
-    let home = if options.identity.uid == 0 { "HOME=/root" } else { "HOME=/" };
-    let mut env: Vec<Vec<u8>> = vec![PATH.into(), home.into()];
+fn draft(program: &Program, home: &str, options: &ProgramOptions) -> Draft {
+    let mut env: Vec<Vec<u8>> = vec![PATH.into(), format!("HOME={home}").into()];
     for variable in &options.env {
         let name = |v: &[u8]| v.split(|&b| b == b'=').next().map(<[u8]>::to_vec);
         env.retain(|old| name(old) != name(variable));

@@ -3,7 +3,8 @@
 use super::disk::{
     BLOCK, DIRENT_LEN, Inode, S_IFDIR, S_IFLNK, S_IFREG, SLOT, SUPER_LEN, SUPER_OFFSET, Super, dirent_type,
 };
-use super::tree::{Dir, FileNode, Node, Owner, Tree, TreeError};
+use super::node::{Dir, FileNode, Node, Owner};
+use super::tree::{Tree, TreeError};
 use std::io::Write;
 
 /// A tree with every inode and block in its place: its length is known, nothing is written yet.

@@ -11,13 +11,12 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::disk::{BLOCK, NAME_MAX};
+use super::node::{Dir, FileNode, Name, Node, Source, file_node, fingerprint_dir, mode_of, owner_of};
 
 /// As many symbolic links as Linux follows in one path.
 const MAX_LINKS: usize = 40;
 /// Deeper trees have paths that no program can name (`PATH_MAX` is 4096).
 const MAX_DEPTH: usize = 1024;
-/// Accounts from this one on are people's (`UID_MIN` of login.defs(5)).
-const FIRST_PERSON: u32 = 1000;
 
 /// Why files could not be gathered or written.
 #[derive(Debug, Error, Diagnostic)]
@@ -49,46 +48,6 @@ pub enum TreeError {
     /// The file system could not be written.
     #[error("cannot write the root file system")]
     Write(#[from] io::Error),
-}
-
-pub(crate) type Name = Vec<u8>;
-/// User and group.
-pub(crate) type Owner = (u32, u32);
-
-#[derive(Debug, Clone)]
-pub(crate) enum Node {
-    Dir(Dir),
-    File(FileNode),
-    Symlink(Vec<u8>),
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Dir {
-    pub mode: u16,
-    pub owner: Owner,
-    pub entries: BTreeMap<Name, Node>,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct FileNode {
-    pub mode: u16,
-    pub owner: Owner,
-    pub len: u64,
-    /// Seconds and nanoseconds since 1970.
-    pub modified: (i64, u32),
-    pub source: Source,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Source {
-    Host(PathBuf),
-    Bytes(Vec<u8>),
-}
-
-impl Dir {
-    const fn new(mode: u16) -> Self {
-        Self { mode, owner: (0, 0), entries: BTreeMap::new() }
-    }
 }
 
 /// The files of a root file system: host directories and files laid over each other, later ones winning.
@@ -379,79 +338,6 @@ impl Tree {
     }
 }
 
-impl FileNode {
-    /// Whether these are its first bytes.
-    pub(crate) fn begins_with(&self, magic: &[u8]) -> Result<bool, TreeError> {
-        let path = match &self.source {
-            Source::Bytes(bytes) => return Ok(bytes.starts_with(magic)),
-            Source::Host(path) => path,
-        };
-        let mut head = Vec::new();
-        let file = File::open(path).map_err(read_error(path))?;
-        io::Read::take(file, magic.len() as u64).read_to_end(&mut head).map_err(read_error(path))?;
-        Ok(head == magic)
-    }
-
-    /// Opens the file's contents and hands each piece to `take`; there are exactly `len` bytes of them.
-    pub(crate) fn read(&self, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), TreeError> {
-        let path = match &self.source {
-            Source::Bytes(bytes) => return Ok(take(bytes)?),
-            Source::Host(path) => path,
-        };
-        let mut file = File::open(path).map_err(read_error(path))?;
-        let mut buffer = vec![0; 1 << 18];
-        let mut total = 0;
-        loop {
-            let read = io::Read::read(&mut file, &mut buffer).map_err(read_error(path))?;
-            total += read as u64;
-            if total > self.len || (read == 0 && total < self.len) {
-                return Err(TreeError::Changed(path.clone()));
-            }
-            if read == 0 {
-                return Ok(());
-            }
-            take(&buffer[..read])?;
-        }
-    }
-}
-
-fn fingerprint_dir(dir: &Dir, as_found: bool, hasher: &mut Hasher) -> Result<(), TreeError> {
-    hasher.field(&dir.mode.to_le_bytes());
-    let own = |(uid, gid): Owner| u64::from(uid) << 32 | u64::from(gid);
-    if as_found {
-        hasher.field(&own(dir.owner).to_le_bytes());
-    }
-    hasher.field(&dir.entries.len().to_le_bytes());
-    for (name, node) in &dir.entries {
-        hasher.field(name);
-        match node {
-            Node::Dir(dir) => {
-                hasher.field(b"dir");
-                fingerprint_dir(dir, as_found, hasher)?;
-            }
-            Node::Symlink(target) => {
-                hasher.field(b"link");
-                hasher.field(target);
-            }
-            Node::File(file) => {
-                hasher.field(b"file");
-                hasher.field(&file.mode.to_le_bytes());
-                hasher.field(&file.len.to_le_bytes());
-                if as_found {
-                    hasher.field(&own(file.owner).to_le_bytes());
-                    hasher.field(&file.modified.0.to_le_bytes());
-                    hasher.field(&file.modified.1.to_le_bytes());
-                }
-                file.read(|piece| {
-                    hasher.add(piece);
-                    Ok(())
-                })?;
-            }
-        }
-    }
-    Ok(())
-}
-
 fn symlink(target: Vec<u8>, path: &Path) -> Result<Node, TreeError> {
     if target.is_empty() || target.len() >= BLOCK as usize {
         let path = path.display().to_string();
@@ -477,23 +363,7 @@ fn split(path: &[u8]) -> impl Iterator<Item = Name> {
     path.split(|&b| b == b'/').filter(|part| !part.is_empty() && *part != b".").map(<[u8]>::to_vec)
 }
 
-fn file_node(host: PathBuf, about: &fs::Metadata) -> Node {
-    let modified = (about.mtime(), u32::try_from(about.mtime_nsec()).unwrap_or(0));
-    let (mode, owner, source) = (mode_of(about), owner_of(about), Source::Host(host));
-    Node::File(FileNode { mode, owner, len: about.len(), modified, source })
-}
-
-/// What belongs to people, here, belongs to root in an image.
-fn owner_of(about: &fs::Metadata) -> Owner {
-    let system = |id: u32| if id < FIRST_PERSON { id } else { 0 };
-    (system(about.uid()), system(about.gid()))
-}
-
-fn mode_of(about: &fs::Metadata) -> u16 {
-    (about.mode() & 0o7777) as u16
-}
-
-fn read_error(path: &Path) -> impl FnOnce(io::Error) -> TreeError {
+pub(crate) fn read_error(path: &Path) -> impl FnOnce(io::Error) -> TreeError {
     let path = path.to_path_buf();
     move |source| TreeError::Read { path, source }
 }

@@ -75,8 +75,8 @@ rpc: files
 /// The library OS answers there, for the names that are granted.
 const RESOLV: &str = "nameserver 127.0.0.1\n";
 
-/// Adds it all. `scripts` are those by which the packages of the program were installed.
-pub(crate) fn add(scripts: &[String], host: &mut Host) -> Result<(), TreeError> {
+/// Adds it all, and tells the accounts. `scripts` are those by which the packages of the program were installed.
+pub(crate) fn add(scripts: &[String], host: &mut Host) -> Result<Accounts, TreeError> {
     for path in MERGED {
         if let Ok(place) = host.find(Path::new(path))
             && place.is_dir()
@@ -103,7 +103,23 @@ pub(crate) fn add(scripts: &[String], host: &mut Host) -> Result<(), TreeError> 
     ] {
         host.tree.add_bytes(path, 0o644, text.into())?;
     }
-    Ok(())
+    Ok(Accounts(passwd))
+}
+
+/// The accounts that the image has.
+#[derive(Debug)]
+pub(crate) struct Accounts(String);
+
+impl Accounts {
+    /// The home directory of a user; `/` of one who has no account, as Docker has it.
+    pub(crate) fn home(&self, uid: u32) -> &str {
+        let fields = self.0.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        let mut homes = fields.filter_map(|fields| match fields[..] {
+            [_, _, number, _, _, home, _] if number.parse() == Ok(uid) => Some(home),
+            _ => None,
+        });
+        homes.next().unwrap_or("/")
+    }
 }
 
 fn groups() -> String {
@@ -175,6 +191,12 @@ mod tests {
         }
         assert_eq!(PASSWD.lines().count(), 18);
         assert!(groups().ends_with("nogroup:*:65534:\n"));
+    }
+
+    #[test]
+    fn a_user_has_the_home_of_its_account() {
+        let accounts = Accounts(PASSWD.into());
+        assert_eq!([0, 33, 1234].map(|uid| accounts.home(uid)), ["/root", "/var/www", "/"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! 3. A dependency with programs, of priority standard or above, is part of the system around the program, needed by
 //!    maintainer scripts or to be executed (dpkg, adduser, perl for a server's helper scripts): it is left out with what
 //!    only it needs, unless it comes from the same source as an own package.
-//! 4. What a library works with although no package says so is in [`COMPANIONS`].
+//! 4. What a library works with although no package says so is in [`COMPANIONS`] and [`LIBRARY_COMPANIONS`].
 
 mod database;
 mod filter;
@@ -21,21 +21,23 @@ use database::{Database, Package};
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-/// A library or module of a package, and the package whose files it reads without depending on it: those that Debian
-/// counts on everywhere, and those that it only recommends.
-const COMPANIONS: [(&str, &str); 8] = [
-    // Terminal descriptions.
-    ("libtinfo6", "ncurses-base"),
-    ("libncursesw6", "ncurses-base"),
-    // Certificate authorities, and where OpenSSL looks for them.
-    ("libssl3", "ca-certificates"),
-    ("libssl3t64", "ca-certificates"),
-    ("libgnutls30", "ca-certificates"),
+/// A package, and another whose files it reads without depending on it: Debian counts on that everywhere.
+const COMPANIONS: [(&str, &str); 3] = [
+    // Where OpenSSL looks for certificate authorities.
     ("ca-certificates", "openssl"),
     // The locale C.UTF-8.
     ("libc6", "libc-bin"),
     // zoneinfo.
     ("libpython3-stdlib", "tzdata"),
+];
+/// The same by the name of a library that is loaded, whatever program loads it.
+const LIBRARY_COMPANIONS: [(&str, &str); 5] = [
+    ("libgnutls.so", "ca-certificates"),
+    ("libssl.so", "ca-certificates"),
+    // Terminal descriptions.
+    ("libncurses.so", "ncurses-base"),
+    ("libncursesw.so", "ncurses-base"),
+    ("libtinfo.so", "ncurses-base"),
 ];
 /// Files that no package lists, since they are made when a package is installed: with which package they go.
 const GENERATED: [(&str, &str); 2] =
@@ -59,10 +61,28 @@ pub(crate) fn take(places: &[Place], host: &mut Host) -> Result<Taken, ProgramEr
     let mut selection = Selection { database: &database, own: Vec::new(), all: Vec::new() };
     selection.add_own(database.owners(files, host));
     selection.add_dependencies(host);
-    let chosen = selection.all;
+    take_all(&database, &selection.all, host)
+}
+
+/// Takes what the libraries that were taken work with although no package says so.
+pub(crate) fn take_companions(host: &mut Host) -> Result<(), ProgramError> {
+    let loaded = |name: &str| host.libraries.keys().any(|library| library.starts_with(name.as_bytes()));
+    let names: BTreeSet<&str> =
+        LIBRARY_COMPANIONS.iter().filter(|(library, _)| loaded(library)).map(|(_, name)| *name).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let Some(database) = Database::load(host) else { return Ok(()) };
+    let mut selection = Selection { database: &database, own: Vec::new(), all: Vec::new() };
+    selection.all = names.into_iter().map(|name| (name, Role::Companion)).collect();
+    selection.add_dependencies(host);
+    take_all(&database, &selection.all, host).map(|_| ())
+}
+
+fn take_all(database: &Database, chosen: &[(&str, Role)], host: &mut Host) -> Result<Taken, ProgramError> {
     let mut taken = Taken::default();
     let mut folders = Vec::new();
-    for (name, role) in &chosen {
+    for (name, role) in chosen {
         let Some(package) = database.package(name) else { continue };
         take_package(package, *role, &mut folders, host)?;
         taken.packages.insert((*name).to_owned());

@@ -11,6 +11,11 @@ use std::path::{Path, PathBuf};
 /// Parts of the standard library that are for building, for tests and for desktops, as Debian leaves them out as well.
 const LEFT_OUT: [&str; 6] = ["test", "tests", "idlelib", "turtledemo", "tkinter", "ensurepip"];
 
+/// Where packages from elsewhere are.
+const PACKAGES: &str = "site-packages";
+/// The locale that it sets when the environment names none (PEP 538).
+const LOCALE: &str = "/usr/lib/locale/C.utf8";
+
 /// Takes what the interpreter that was found through `place` needs beside itself. `packaged` says that a package brings
 /// the standard library.
 pub(crate) fn take(place: &Place, packaged: bool, host: &mut Host) -> Result<(), ProgramError> {
@@ -18,20 +23,32 @@ pub(crate) fn take(place: &Place, packaged: bool, host: &mut Host) -> Result<(),
         return Ok(());
     }
     // An environment's interpreter is a link: its place counts, not what it leads to.
+    let mut left_out = LEFT_OUT.to_vec();
     for (link, _) in &place.links {
         for folder in link.ancestors().skip(1).take(2) {
-            if host.find(&folder.join("pyvenv.cfg")).is_ok_and(|config| config.is_file()) {
-                host.take_entry(&folder.join("pyvenv.cfg"))?;
-                take_library(folder, &[], host)?;
+            let path = folder.join("pyvenv.cfg");
+            let Ok(config) = host.read(&path) else { continue };
+            host.take_entry(&path)?;
+            take_library(folder, &[], host)?;
+            if !sees_packages_outside(&String::from_utf8_lossy(&config)) {
+                left_out.push(PACKAGES);
             }
         }
     }
     if let Some(prefix) = place.real.parent().and_then(Path::parent)
         && !packaged
     {
-        take_library(prefix, &LEFT_OUT, host)?;
+        take_library(prefix, &left_out, host)?;
+        take_folder(Path::new(LOCALE), &[], host)?;
     }
     Ok(())
+}
+
+/// Whether an environment uses the packages of the interpreter, too.
+fn sees_packages_outside(config: &str) -> bool {
+    config.lines().filter_map(|line| line.split_once('=')).any(|(key, value)| {
+        key.trim() == "include-system-site-packages" && value.trim().eq_ignore_ascii_case("true")
+    })
 }
 
 /// Takes `lib/pythonX.Y` of a prefix, whatever version.
@@ -62,7 +79,7 @@ fn take_folder(folder: &Path, left_out: &[&str], host: &mut Host) -> Result<(), 
                 || text.ends_with(".a")
                 || text.contains(".opt-");
             // Packages from elsewhere are taken whole.
-            let left_out = if text == "site-packages" { &[] } else { left_out };
+            let left_out = if text == PACKAGES { &[] } else { left_out };
             let path = folder.join(&name);
             if unused {
                 continue;
@@ -75,4 +92,16 @@ fn take_folder(folder: &Path, left_out: &[&str], host: &mut Host) -> Result<(), 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_says_whether_it_stands_alone() {
+        assert!(sees_packages_outside("home = /usr/bin\ninclude-system-site-packages = true\n"));
+        assert!(!sees_packages_outside("home = /usr/bin\ninclude-system-site-packages = false\n"));
+        assert!(!sees_packages_outside(""));
+    }
 }
