@@ -17,5 +17,6 @@ mod tree;
 
 pub(crate) use node::{Dir, Node};
 pub use plan::Plan;
+pub(crate) use read::each_file;
 pub use read::{Entry, EntryKind, ReadError, list};
 pub use tree::{Tree, TreeError};

@@ -1,5 +1,7 @@
 //! What is in an image, for people and for programs.
 
+mod calls;
+
 use crate::erofs::{self, Entry, EntryKind};
 use crate::image::Image;
 use crate::layout::Access;
@@ -8,6 +10,7 @@ use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 
 pub use crate::erofs::ReadError;
+pub use calls::{Caller, SystemCall, SystemCalls};
 
 /// Everything that an image tells about itself. Its JSON form has a stable shape: fields are added, never
 /// renamed.
@@ -46,6 +49,8 @@ pub struct Inspection {
     pub sections: Vec<Size>,
     /// Size by Rust crate, largest first.
     pub crates: Vec<Size>,
+    /// The system calls that programs among its files can make; nothing when there are none.
+    pub system_calls: Option<SystemCalls>,
     /// The root file system.
     pub root: Option<RootInfo>,
 }
@@ -141,6 +146,7 @@ impl Inspection {
             segments: layout.segments.iter().map(segment).collect(),
             sections: sizes(manifest.sections),
             crates: sizes(manifest.crates),
+            system_calls: SystemCalls::of(image)?,
             root,
         })
     }
@@ -196,6 +202,9 @@ impl Display for Inspection {
         for (title, list) in [("sections", &self.sections), ("crates", &self.crates)] {
             writeln!(f, "\n{title}")?;
             list.iter().try_for_each(|s| writeln!(f, "  {}  {}", Bytes(s.size), safe(&s.name)))?;
+        }
+        if let Some(calls) = &self.system_calls {
+            write!(f, "{calls}")?;
         }
         let Some(root) = &self.root else { return writeln!(f, "\nno files") };
         let size = Bytes(root.size).to_string();

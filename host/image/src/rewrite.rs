@@ -3,9 +3,9 @@
 //! The files stay as they are. What is to be mapped in place of some of their pages, and the stubs that these jump
 //! to, goes into one more file (`kernlet_wire::rewrite`), from which the library OS maps it.
 //!
-//! 1. [`elf`] finds code and where functions begin, [`code`] decodes it, [`sites`] decides what can be replaced, and
-//!    [`stub`] writes what stands in for it.
-//! 2. [`numbers`] tells which calls a program can make, for `inspect`.
+//! 1. `elf` finds code and where functions begin, `code` decodes it, `sites` decides what can be replaced, and
+//!    `stub` writes what stands in for it.
+//! 2. `numbers` tells which calls a program can make, for `inspect`.
 //! 3. Code is decoded, never searched for bytes: the two bytes of `syscall` are parts of other instructions, too.
 //! 4. A call that stays as it is traps, which is slower and nothing else. So in doubt it stays.
 

@@ -61,7 +61,9 @@ fn the_list_of_calls_is_what_is_handled() {
     if std::env::var_os("KERNLET_BLESS").is_some() {
         let lines: String = handled
             .iter()
-            .map(|&number| format!("    {number}, // {}\n", name(number.into()).unwrap_or_default()))
+            .map(|&number| {
+                format!("    {:<4} // {}\n", format!("{number},"), name(number.into()).unwrap_or_default())
+            })
             .collect();
         let text = format!(
             "//! Written by a test of the crate that handles the calls (libos/linux/tests/implemented.rs).\n\n\

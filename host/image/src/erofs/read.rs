@@ -61,29 +61,69 @@ pub struct Entry {
 /// # Errors
 /// The file cannot be read, or the file system is damaged.
 pub fn list(file: &File, offset: u64, len: u64) -> Result<Vec<Entry>, ReadError> {
+    let mut entries = Vec::new();
+    walk(file, offset, len, |disk, path, nid, inode| {
+        entries.push(disk.entry(path, nid, inode)?);
+        Ok(())
+    })?;
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(entries)
+}
+
+/// Shows the contents of the regular files that begin with `magic`, with their absolute paths, in no order.
+///
+/// # Errors
+/// As [`list`].
+pub(crate) fn each_file(
+    file: &File,
+    offset: u64,
+    len: u64,
+    magic: &[u8],
+    mut found: impl FnMut(&[u8], &[u8]),
+) -> Result<(), ReadError> {
+    // Files may share their data, but not so that reading them all takes much longer than reading the whole.
+    let mut left = len.saturating_mul(4);
+    walk(file, offset, len, |disk, path, nid, inode| {
+        let (at, magic_len) = (inode.data_at(nid), magic.len() as u64);
+        if inode.mode & S_IFMT == S_IFREG && inode.len >= magic_len && disk.read(at, magic_len)? == magic {
+            let less = left.checked_sub(inode.len);
+            left = less.ok_or(ReadError::Damaged("its files are larger than it is"))?;
+            found(path, &disk.read(at, inode.len)?);
+        }
+        Ok(())
+    })
+}
+
+/// Visits everything but the root directory.
+fn walk(
+    file: &File,
+    offset: u64,
+    len: u64,
+    mut visit: impl FnMut(&Disk<'_>, &[u8], u64, &Inode) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
     let disk = Disk { file, offset, len };
     let superblock = disk.read(0, BLOCK)?;
     let superblock = Super::read(&superblock).ok_or(ReadError::Damaged("its superblock is unknown"))?;
     // An inode takes 32 bytes at least: more entries than that can only be a circle.
     let most = usize::try_from(len / SLOT).unwrap_or(usize::MAX);
-    let mut entries = Vec::new();
+    let mut visited = 0;
     let root = u64::from(superblock.root_nid);
     let mut todo = vec![(Vec::new(), root, disk.inode(root)?)];
     while let Some((path, nid, dir)) = todo.pop() {
         for (name, nid) in disk.dirents(nid, &dir)? {
             let inode = disk.inode(nid)?;
             let path = [&path[..], b"/", &name].concat();
-            if entries.len() >= most || path.len() > PATH_MAX {
+            if visited >= most || path.len() > PATH_MAX {
                 return Err(ReadError::Damaged("its directories form a circle"));
             }
-            entries.push(disk.entry(&path, nid, &inode)?);
+            visited += 1;
+            visit(&disk, &path, nid, &inode)?;
             if inode.mode & S_IFMT == S_IFDIR {
                 todo.push((path, nid, inode));
             }
         }
     }
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(entries)
+    Ok(())
 }
 
 struct Disk<'a> {

@@ -258,12 +258,13 @@ impl<'a> Function<'a> {
     }
 }
 
-/// Whether it is an instruction that programs have: none that only a kernel runs, nor the zeros of data.
+/// Whether it is an instruction that programs have: none that only a kernel runs (but `hlt`, with which libcs stop
+/// what cannot go on), nor the zeros of data.
 fn is_plausible(instruction: &Instruction) -> bool {
     let zeros = instruction.code() == Opcode::Add_rm8_r8
         && instruction.len() == 2
-        && instruction.memory_displ_size() == 0
-        && instruction.op1_register() == Register::AL
-        && instruction.memory_base() == Register::RAX;
-    !instruction.is_invalid() && !instruction.is_privileged() && !zeros
+        && instruction.memory_base() == Register::RAX
+        && instruction.op1_register() == Register::AL;
+    let of_kernels = instruction.is_privileged() && instruction.mnemonic() != Mnemonic::Hlt;
+    !instruction.is_invalid() && !of_kernels && !zeros
 }

@@ -64,6 +64,7 @@ fn a_call_is_rewritten_in_the_form_that_fits() {
         ("form_return", 0, 3, true),
         ("form_both", 2, 1, true),
         ("form_following_relative", 0, 1, true),
+        ("form_after_stop", 1, 0, true),
         ("form_false", 1, 0, false),
         ("red_zone", 1, 0, false),
     ] {

@@ -103,6 +103,19 @@ function form_following_relative
     ret
 done form_following_relative
 
+# A call behind an instruction that stops the program, as in glibc's _exit.
+function form_after_stop
+    mov $110, %r10d
+    jmp 1f
+2:  hlt
+1:  mov %r10d, %eax
+    syscall
+    cmp $-4095, %rax
+    jae 2b
+    mov $0x8888, %r10d
+    ret
+done form_after_stop
+
 # A call that nothing but a jump over a return reaches, and nothing can move: it traps.
 function form_stays
     mov $110, %eax

@@ -10,7 +10,7 @@ extern unsigned char data_in_text[], data_in_text_end[];
 
 #define FORMS(X) \
     X(number) X(long_number) X(preceding) X(preceding_with_call) X(following) X(following_jump) X(return) \
-    X(both) X(following_relative) X(stays) X(false)
+    X(both) X(following_relative) X(after_stop) X(stays) X(false)
 #define DECLARE(name) extern void form_##name(void);
 FORMS(DECLARE)
 
