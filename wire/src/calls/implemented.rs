@@ -5,6 +5,7 @@ pub const IMPLEMENTED: &[u16] = &[
     0,   // read
     1,   // write
     3,   // close
+    7,   // poll
     9,   // mmap
     10,  // mprotect
     11,  // munmap
@@ -14,19 +15,142 @@ pub const IMPLEMENTED: &[u16] = &[
     16,  // ioctl
     19,  // readv
     20,  // writev
+    23,  // select
+    24,  // sched_yield
+    25,  // mremap
+    26,  // msync
+    27,  // mincore
     28,  // madvise
+    35,  // nanosleep
     39,  // getpid
+    56,  // clone
+    57,  // fork
+    58,  // vfork
+    59,  // execve
     60,  // exit
+    61,  // wait4
+    63,  // uname
+    96,  // gettimeofday
+    97,  // getrlimit
+    98,  // getrusage
+    99,  // sysinfo
+    100, // times
+    101, // ptrace
     102, // getuid
+    103, // syslog
     104, // getgid
+    105, // setuid
+    106, // setgid
     107, // geteuid
     108, // getegid
+    109, // setpgid
     110, // getppid
+    111, // getpgrp
+    112, // setsid
+    113, // setreuid
+    114, // setregid
+    115, // getgroups
+    116, // setgroups
+    117, // setresuid
+    118, // getresuid
+    119, // setresgid
+    120, // getresgid
+    121, // getpgid
+    122, // setfsuid
+    123, // setfsgid
+    124, // getsid
+    125, // capget
+    126, // capset
     131, // sigaltstack
+    135, // personality
+    140, // getpriority
+    141, // setpriority
+    142, // sched_setparam
+    143, // sched_getparam
+    144, // sched_setscheduler
+    145, // sched_getscheduler
+    146, // sched_get_priority_max
+    147, // sched_get_priority_min
+    148, // sched_rr_get_interval
+    149, // mlock
+    150, // munlock
+    151, // mlockall
+    152, // munlockall
+    153, // vhangup
+    155, // pivot_root
+    157, // prctl
     158, // arch_prctl
+    159, // adjtimex
+    160, // setrlimit
+    163, // acct
+    164, // settimeofday
+    165, // mount
+    166, // umount2
+    167, // swapon
+    168, // swapoff
+    169, // reboot
+    170, // sethostname
+    171, // setdomainname
+    172, // iopl
+    173, // ioperm
+    175, // init_module
+    176, // delete_module
+    179, // quotactl
     186, // gettid
+    201, // time
+    202, // futex
+    203, // sched_setaffinity
+    204, // sched_getaffinity
+    213, // epoll_create
     218, // set_tid_address
+    227, // clock_settime
+    228, // clock_gettime
+    229, // clock_getres
+    230, // clock_nanosleep
     231, // exit_group
+    232, // epoll_wait
+    233, // epoll_ctl
+    246, // kexec_load
+    247, // waitid
+    251, // ioprio_set
+    252, // ioprio_get
+    270, // pselect6
+    271, // ppoll
+    272, // unshare
     273, // set_robust_list
+    274, // get_robust_list
+    281, // epoll_pwait
+    283, // timerfd_create
+    284, // eventfd
+    286, // timerfd_settime
+    287, // timerfd_gettime
+    290, // eventfd2
+    291, // epoll_create1
+    298, // perf_event_open
+    300, // fanotify_init
+    302, // prlimit64
+    305, // clock_adjtime
+    308, // setns
+    309, // getcpu
+    313, // finit_module
+    314, // sched_setattr
+    315, // sched_getattr
+    317, // seccomp
     318, // getrandom
+    320, // kexec_file_load
+    321, // bpf
+    322, // execveat
+    323, // userfaultfd
+    324, // membarrier
+    325, // mlock2
+    330, // pkey_alloc
+    428, // open_tree
+    429, // move_mount
+    430, // fsopen
+    433, // fspick
+    435, // clone3
+    441, // epoll_pwait2
+    442, // mount_setattr
+    443, // quotactl_fd
+    449, // futex_waitv
 ];
