@@ -56,7 +56,7 @@ pub fn name(number: u64) -> Option<&'static str> {
     names.split(' ').nth(usize::try_from(number - first).ok()?)
 }
 
-/// Whether the library OS has the call with a number, rather than telling that it is not implemented.
+/// Whether the library OS has the call with a number, rather than refusing it whatever its arguments are.
 #[must_use]
 pub fn is_implemented(number: u64) -> bool {
     u16::try_from(number).is_ok_and(|number| IMPLEMENTED.binary_search(&number).is_ok())

@@ -12,7 +12,6 @@ pub const IMPLEMENTED: &[u16] = &[
     12,  // brk
     13,  // rt_sigaction
     14,  // rt_sigprocmask
-    16,  // ioctl
     19,  // readv
     20,  // writev
     23,  // select
@@ -24,18 +23,13 @@ pub const IMPLEMENTED: &[u16] = &[
     35,  // nanosleep
     39,  // getpid
     56,  // clone
-    57,  // fork
-    58,  // vfork
-    59,  // execve
     60,  // exit
-    61,  // wait4
     63,  // uname
     96,  // gettimeofday
     97,  // getrlimit
     98,  // getrusage
     99,  // sysinfo
     100, // times
-    101, // ptrace
     102, // getuid
     103, // syslog
     104, // getgid
@@ -76,26 +70,12 @@ pub const IMPLEMENTED: &[u16] = &[
     150, // munlock
     151, // mlockall
     152, // munlockall
-    153, // vhangup
-    155, // pivot_root
     157, // prctl
     158, // arch_prctl
     159, // adjtimex
     160, // setrlimit
-    163, // acct
-    164, // settimeofday
-    165, // mount
-    166, // umount2
-    167, // swapon
-    168, // swapoff
-    169, // reboot
     170, // sethostname
     171, // setdomainname
-    172, // iopl
-    173, // ioperm
-    175, // init_module
-    176, // delete_module
-    179, // quotactl
     186, // gettid
     201, // time
     202, // futex
@@ -103,20 +83,17 @@ pub const IMPLEMENTED: &[u16] = &[
     204, // sched_getaffinity
     213, // epoll_create
     218, // set_tid_address
-    227, // clock_settime
     228, // clock_gettime
     229, // clock_getres
     230, // clock_nanosleep
     231, // exit_group
     232, // epoll_wait
     233, // epoll_ctl
-    246, // kexec_load
     247, // waitid
     251, // ioprio_set
     252, // ioprio_get
     270, // pselect6
     271, // ppoll
-    272, // unshare
     273, // set_robust_list
     274, // get_robust_list
     281, // epoll_pwait
@@ -126,31 +103,15 @@ pub const IMPLEMENTED: &[u16] = &[
     287, // timerfd_gettime
     290, // eventfd2
     291, // epoll_create1
-    298, // perf_event_open
-    300, // fanotify_init
     302, // prlimit64
     305, // clock_adjtime
-    308, // setns
     309, // getcpu
-    313, // finit_module
     314, // sched_setattr
     315, // sched_getattr
-    317, // seccomp
     318, // getrandom
-    320, // kexec_file_load
-    321, // bpf
-    322, // execveat
-    323, // userfaultfd
     324, // membarrier
     325, // mlock2
-    330, // pkey_alloc
-    428, // open_tree
-    429, // move_mount
-    430, // fsopen
-    433, // fspick
     435, // clone3
     441, // epoll_pwait2
-    442, // mount_setattr
-    443, // quotactl_fd
     449, // futex_waitv
 ];
