@@ -75,6 +75,7 @@ async fn start() -> Result<(), (Vec<u8>, Errno)> {
     load::load(&program, &places, &mut space, &mut context, &credentials).await.map_err(failed)?;
     let process = Process::new(path.clone(), space, credentials, false);
     process.tell_identity();
+    crate::signal::listen(&process);
     let thread = Thread::new(&process);
     let mut name = [0; 16];
     let last = path.rsplit(|&b| b == b'/').next().unwrap_or_default();

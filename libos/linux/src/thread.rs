@@ -156,7 +156,7 @@ pub fn spawn(thread: Rc<Thread>, context: Box<Context>) {
 async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
     let mut calls = 0;
     while !thread.ending.get() {
-        if signal::is_pending(&thread) && signal::deliver(&thread, &mut context, None).await == Next::End {
+        if signal::is_due(&thread) && signal::deliver(&thread, &mut context, None).await == Next::End {
             break;
         }
         match context.enter() {
@@ -170,7 +170,7 @@ async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
                     kernlet_exec::yield_now().await;
                 }
             }
-            Exit::Trap(trap) => signal::trap(&thread, &mut context, trap).await,
+            Exit::Trap(trap) => signal::trap(&thread, &mut context, trap),
             Exit::Preempted => {
                 crate::memory::limit::enforce();
                 calls = 0;
@@ -179,7 +179,8 @@ async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
             }
         }
     }
-    task::end(&thread).await;
+    signal::retarget(&thread);
+    task::end(&thread);
 }
 
 /// Gives a call's result to the program; a call that was interrupted is made again or fails, as its signal's action says.

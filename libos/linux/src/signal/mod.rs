@@ -1,71 +1,88 @@
 //! Signals (signal(7)).
+//!
+//! A signal is sent to a thread or to a process, where it is pending ([`pending`]) until a thread that does not block it
+//! takes it: before it runs more of the program's text ([`deliver`](deliver())), in sigtimedwait(2), or by a signalfd(2).
+//! Waits of threads end when a signal is to be delivered ([`Thread::interruptible`]).
+
+mod action;
+mod deliver;
+mod fault;
+mod frame;
+mod information;
+mod interval;
+mod mask;
+mod number;
+mod outside;
+mod pending;
+mod send;
+mod stack;
+mod timer;
+
+pub use action::{Action, ProcessSignals};
+pub use deliver::{Next, deliver, is_due, is_pending, take};
+pub use fault::{force, trap};
+pub use information::{Information, code};
+pub use number::*;
+pub use outside::listen;
+pub use pending::Pending;
+pub use send::{raise, retarget, send_to_process, send_to_thread};
+pub use stack::Alternate;
 
 use crate::Errno;
-use crate::call::{Call, Outcome, number, restart, unknown};
+use crate::call::{Call, Outcome, number as calls, unknown};
 use crate::thread::Thread;
 use alloc::rc::Rc;
 use core::cell::Cell;
-use kernlet_platform::program::{Context, Trap};
-
-/// A call of a number that does not exist.
-pub const SIGSYS: u8 = 31;
-
-/// What all threads of a process share.
-#[derive(Debug, Default)]
-pub struct ProcessSignals {}
+use frame::Machine;
+use kernlet_platform::program::Context;
 
 /// What a thread has of its own.
-#[derive(Debug, Default)]
+#[derive(Debug, core::default::Default)]
 pub struct ThreadSignals {
     /// Those that are blocked, a bit each from signal 1 on.
-    pub mask: Cell<u64>,
+    pub mask: Cell<Set>,
+    /// What was sent to the thread.
+    pub pending: Pending,
+    /// What it waits for in sigtimedwait(2).
+    pub awaited: Cell<Set>,
+    /// Its alternate stack.
+    pub alternate: Cell<Alternate>,
+    /// Its last fault.
+    machine: Cell<Machine>,
 }
 
-/// How a thread goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// With the program's text.
-    Run,
-    /// It ends.
-    End,
-}
-
-/// Whether a signal is to be delivered to the thread.
-pub fn is_pending(_thread: &Thread) -> bool {
-    false
-}
-
-/// Delivers what is pending: runs default actions, makes frames for handlers. `interrupted` is the call that a signal
-/// interrupted and how it says it goes on: it is set up to be made again, or fails with EINTR.
-pub async fn deliver(
-    _thread: &Rc<Thread>,
-    context: &mut Context,
-    interrupted: Option<(Call, Errno)>,
-) -> Next {
-    if interrupted.is_some() {
-        context.registers.rax = -i64::from(Errno::EINTR.0) as u64;
+/// Goes on from a handler's frame; one that cannot be read ends the program.
+fn sigreturn(thread: &Rc<Thread>, context: &mut Context) -> Outcome {
+    if frame::pop(thread, context).is_err() {
+        force(thread, Information::kernel(SIGSEGV));
+    } else if context.registers.rip >= fault::HIGHEST {
+        fault::stray(thread);
     }
-    let _ = restart::SYS;
-    Next::Run
-}
-
-/// A fault of the program's text: the thread gets the signal that Linux makes of it.
-pub async fn trap(thread: &Rc<Thread>, context: &mut Context, trap: Trap) {
-    crate::report!(
-        "thread {}: exception {} (error {:#x}, address {:#x}) at {:#x}",
-        thread.id,
-        trap.vector,
-        trap.error,
-        trap.address,
-        context.registers.rip
-    );
-    thread.process.exit(139);
+    Ok(context.registers.rax)
 }
 
 /// Handles the calls of this subject.
-pub async fn call(thread: &Rc<Thread>, _context: &mut Context, call: Call) -> Outcome {
+pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome {
     match call.number {
-        number::RT_SIGACTION | number::RT_SIGPROCMASK | number::SIGALTSTACK => Ok(0),
+        calls::RT_SIGACTION => action::sigaction(thread, call),
+        calls::RT_SIGPROCMASK => mask::sigprocmask(thread, call),
+        calls::RT_SIGRETURN => sigreturn(thread, context),
+        calls::RT_SIGPENDING => mask::sigpending(thread, call),
+        calls::RT_SIGTIMEDWAIT => mask::sigtimedwait(thread, call).await,
+        calls::RT_SIGSUSPEND => mask::sigsuspend(thread, call).await,
+        calls::PAUSE => mask::pause(thread).await,
+        calls::SIGALTSTACK => stack::call(&thread.signals, context.registers.rsp, call),
+        calls::KILL | calls::TKILL | calls::TGKILL | calls::RT_SIGQUEUEINFO | calls::RT_TGSIGQUEUEINFO => {
+            send::call(thread, call)
+        }
+        calls::ALARM | calls::GETITIMER | calls::SETITIMER => interval::call(thread, call),
+        calls::TIMER_CREATE
+        | calls::TIMER_SETTIME
+        | calls::TIMER_GETTIME
+        | calls::TIMER_GETOVERRUN
+        | calls::TIMER_DELETE => timer::call(thread, call),
+        // What it would go on with is made again by itself.
+        calls::RESTART_SYSCALL => Err(Errno::EINTR),
         _ => unknown(thread, call),
     }
 }

@@ -22,6 +22,8 @@ pub struct ProcessFacts {
     pub reaper: Cell<bool>,
     /// PR_SET_THP_DISABLE.
     pub small_pages: Cell<bool>,
+    /// Rows and columns of the terminal, as the monitor told last; 0: it did not.
+    pub terminal_size: Cell<(u16, u16)>,
     /// What sethostname(2) set.
     pub hostname: RefCell<Option<Vec<u8>>>,
     /// What setdomainname(2) set.
@@ -41,6 +43,7 @@ impl Default for ProcessFacts {
             dumpable: Cell::new(1),
             reaper: Cell::new(false),
             small_pages: Cell::new(false),
+            terminal_size: Cell::new((0, 0)),
             hostname: RefCell::default(),
             domain: RefCell::default(),
             told: Cell::new(false),

@@ -24,7 +24,7 @@ const WAIT_OPTIONS: u32 = WAIT_STATES | 1 | 0x0100_0000 | 0xe000_0000;
 const EXITED: u32 = 4;
 
 /// A thread has ended: its locks are given up, its number is cleared for who joins it, and the process ends with the last one.
-pub async fn end(thread: &Rc<Thread>) {
+pub fn end(thread: &Rc<Thread>) {
     let process = &thread.process;
     futex::end(thread);
     let last = {

@@ -49,6 +49,11 @@ pub fn extended_length() -> usize {
     at_door!(program::extended_length())
 }
 
+/// Which parts of the extended state are kept, as bits of XCR0.
+pub fn extended_features() -> u64 {
+    at_door!(program::extended_features())
+}
+
 /// What AT_HWCAP and AT_HWCAP2 tell (arch/x86/include/uapi/asm/hwcap2.h): the CPU's feature word, and whether a program may use
 /// the instructions for FS and GS.
 pub fn capabilities() -> [u64; 2] {
