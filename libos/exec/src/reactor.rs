@@ -106,6 +106,34 @@ impl Source {
         REACTOR.get().borrow_mut().slot(self.token).is_none_or(|slot| slot.ready[0])
     }
 
+    /// Whether writing may succeed.
+    pub fn is_writable(&self) -> bool {
+        REACTOR.get().borrow_mut().slot(self.token).is_none_or(|slot| slot.ready[1])
+    }
+
+    /// Whether the other end was reported to have ended.
+    pub fn is_ended(&self) -> bool {
+        REACTOR.get().borrow_mut().slot(self.token).is_some_and(|slot| slot.ended)
+    }
+
+    /// Leaves wakers for the next report, whether or not it is ready already.
+    pub fn register(&self, readable: &Waker, writable: &Waker) {
+        if let Some(slot) = REACTOR.get().borrow_mut().slot(self.token) {
+            for (place, waker) in slot.waiting.iter_mut().zip([readable, writable]) {
+                if !place.as_ref().is_some_and(|known| known.will_wake(waker)) {
+                    *place = Some(waker.clone());
+                }
+            }
+        }
+    }
+
+    /// Says what it is ready for now, as its user has found out.
+    pub fn set(&self, readable: bool, writable: bool) {
+        if let Some(slot) = REACTOR.get().borrow_mut().slot(self.token) {
+            slot.ready = [readable, writable];
+        }
+    }
+
     /// Ready when reading may succeed.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         self.poll(0, context)

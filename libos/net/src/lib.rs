@@ -20,12 +20,15 @@ mod addr;
 mod host;
 mod interface;
 mod loopback;
+mod memory;
 mod ports;
+pub mod ready;
 mod stack;
 mod tcp;
 mod turn;
 mod udp;
 
+pub use addr::{canonical, destination, mapped};
 pub use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 #[cfg(not(kernlet_image))]
 pub use host::publish;
@@ -33,8 +36,11 @@ pub use host::resolve;
 pub use interface::{Interface, configured, interfaces};
 pub use kernlet_platform::Errno;
 pub use kernlet_platform::socket::Shutdown;
+pub use memory::{Memory, PIECES};
+pub use ports::Share;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use stack::fuzz::exercise;
-pub use tcp::{ReadHalf, TcpListener, TcpStream, WriteHalf};
-pub use udp::{Batch, UdpSocket};
+pub use tcp::{ReadHalf, TcpBinding, TcpListener, TcpStream, WriteHalf};
+pub use tcp::{nobody_at, source};
+pub use udp::{Batch, Next, UdpSocket};

@@ -8,7 +8,7 @@ use crate::process::descriptor::Descriptor;
 use crate::process::socket as process;
 #[cfg(kernlet_image)]
 use crate::vm::trunk as vm;
-use crate::{Door, Errno, door};
+use crate::{Door, Errno, door, program};
 use core::net::SocketAddr;
 
 #[cfg(not(kernlet_image))]
@@ -170,6 +170,40 @@ impl HostStream {
     /// As for [`Self::write`].
     pub fn write_vectored(&self, pieces: &[&[u8]]) -> Result<usize, Errno> {
         carried!(self, write_vectored(pieces))
+    }
+
+    /// Reads what is there into pieces of a program's memory (address and length, at most 16); 0 bytes at the end. With
+    /// `peek` it stays there.
+    ///
+    /// # Errors
+    /// EFAULT; EAGAIN when nothing is there; the host's others.
+    pub fn receive(&self, pieces: &[[usize; 2]], peek: bool) -> Result<usize, Errno> {
+        pieces.iter().try_for_each(|[at, length]| program::within(*at, *length))?;
+        carried!(self, receive(pieces, peek))
+    }
+
+    /// Writes what fits of pieces of a program's memory (address and length, at most 16).
+    ///
+    /// # Errors
+    /// EFAULT; as for [`Self::write`].
+    pub fn send(&self, pieces: &[[usize; 2]]) -> Result<usize, Errno> {
+        pieces.iter().try_for_each(|[at, length]| program::within(*at, *length))?;
+        carried!(self, send(pieces))
+    }
+
+    /// What it is ready for now, as the bits of poll(2).
+    pub fn ask(&self) -> u32 {
+        carried!(self, ask())
+    }
+
+    /// Bytes that can be read at once.
+    pub fn available(&self) -> usize {
+        carried!(self, available())
+    }
+
+    /// The error that is there to be told (SO_ERROR): it is told once.
+    pub fn take_error(&self) -> Option<Errno> {
+        carried!(self, take_error())
     }
 
     /// Ends one or both directions.

@@ -6,6 +6,7 @@
 
 mod connect;
 pub mod outgoing;
+mod program;
 pub mod tcp;
 pub mod udp;
 

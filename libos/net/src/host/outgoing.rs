@@ -44,6 +44,11 @@ impl Outgoing {
         Ok(made)
     }
 
+    /// The connection towards `to`, if there is one.
+    pub fn known(&self, to: SocketAddr) -> Option<Rc<Watched<HostRelay>>> {
+        self.0.borrow().get(&to).cloned()
+    }
+
     /// Receives a datagram from any of the destinations, or leaves a waker. A destination that the broker gave up is
     /// forgotten; sending to it makes it anew.
     pub fn poll_receive(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<(usize, SocketAddr)> {

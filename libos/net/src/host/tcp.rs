@@ -70,14 +70,16 @@ impl Published {
 
 /// A stream of the host's.
 pub struct Stream {
-    watched: Watched<HostStream>,
+    pub(super) watched: Watched<HostStream>,
     peer: SocketAddr,
+    /// The last reader took all that it had room for.
+    pub(super) unsure: Cell<bool>,
 }
 
 impl Stream {
     /// A connected stream of the host's, with the other end's address.
     pub fn new(stream: HostStream, peer: SocketAddr) -> Self {
-        Self { watched: Watched::new(stream), peer }
+        Self { watched: Watched::new(stream), peer, unsure: Cell::new(false) }
     }
 
     /// Reads what is there; 0 bytes at the end.

@@ -13,15 +13,15 @@ pub const CAPACITY: usize = 64 * 1024;
 /// The pipe; its two ends share it.
 #[derive(Default)]
 pub struct Pipe {
-    buffer: RefCell<VecDeque<u8>>,
+    pub(super) buffer: RefCell<VecDeque<u8>>,
     /// Nothing more will be written.
-    ended: Cell<bool>,
+    pub(super) ended: Cell<bool>,
     /// Nothing more will be read.
-    deaf: Cell<bool>,
+    pub(super) deaf: Cell<bool>,
     /// The connection was reset.
-    reset: Cell<bool>,
-    reader: Waiter,
-    writer: Waiter,
+    pub(super) reset: Cell<bool>,
+    pub(super) reader: Waiter,
+    pub(super) writer: Waiter,
 }
 
 impl Pipe {

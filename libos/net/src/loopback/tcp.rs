@@ -1,7 +1,7 @@
 //! Streams inside the instance.
 
 use super::pipe::Pipe;
-use crate::ports::Bound;
+use crate::ports::{Bound, Local};
 use crate::turn::Waiter;
 use crate::{Shutdown, addr};
 use alloc::collections::VecDeque;
@@ -21,10 +21,12 @@ pub const BACKLOG: usize = 128;
 pub struct Listener(Rc<Shared>);
 
 struct Shared {
-    bound: SocketAddr,
+    bound: Local,
     closed: Cell<bool>,
     pending: RefCell<VecDeque<Stream>>,
     waiter: Waiter,
+    /// How many wait to be accepted at most.
+    backlog: Cell<usize>,
     /// Connections that wait for a place in `pending`.
     room: WaitQueue,
 }
@@ -34,16 +36,24 @@ static LISTENERS: CpuLocal<Listeners> = CpuLocal::new(RefCell::default);
 
 impl Listener {
     /// Listens at an address that [`crate::ports`] has given out.
-    pub fn new(bound: SocketAddr) -> Self {
+    pub fn new(bound: impl Into<Local>) -> Self {
+        let bound = bound.into();
         let shared = Rc::new(Shared {
             bound,
             closed: Cell::new(false),
             pending: RefCell::default(),
             waiter: Waiter::default(),
+            backlog: Cell::new(BACKLOG),
             room: WaitQueue::new(),
         });
-        LISTENERS.get().borrow_mut().get_or_insert_with(bound.port(), Vec::new).push(shared.clone());
+        LISTENERS.get().borrow_mut().get_or_insert_with(bound.address.port(), Vec::new).push(shared.clone());
         Self(shared)
+    }
+
+    /// Has so many connections wait at most.
+    pub fn set_backlog(&self, backlog: usize) {
+        self.0.backlog.set(backlog);
+        self.0.room.wake_all();
     }
 
     /// Accepts a connection, or leaves a waker.
@@ -65,10 +75,10 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         let mut all = LISTENERS.get().borrow_mut();
-        if let Some(listeners) = all.get_mut(&self.0.bound.port()) {
+        if let Some(listeners) = all.get_mut(&self.0.bound.address.port()) {
             listeners.retain(|l| !Rc::ptr_eq(l, &self.0));
             if listeners.is_empty() {
-                all.remove(&self.0.bound.port());
+                all.remove(&self.0.bound.address.port());
             }
         }
         drop(all);
@@ -83,7 +93,7 @@ impl Drop for Listener {
 
 fn find(to: SocketAddr) -> Option<Rc<Shared>> {
     let all = LISTENERS.get().borrow();
-    all.get(&to.port())?.iter().find(|l| addr::takes(l.bound.ip(), to.ip())).cloned()
+    all.get(&to.port())?.iter().find(|l| l.bound.takes(to.ip())).cloned()
 }
 
 /// Connects to a listener of this instance. `bound` is the port spoken from, held as long as the stream lives.
@@ -93,7 +103,8 @@ fn find(to: SocketAddr) -> Option<Rc<Shared>> {
 pub async fn connect(bound: Bound, to: SocketAddr) -> Result<Stream, Errno> {
     let from = SocketAddr::new(addr::source_inside(bound.address().ip(), to.ip()), bound.address().port());
     let listener = find(to).ok_or(Errno::ECONNREFUSED)?;
-    let ready = || (listener.closed.get() || listener.pending.borrow().len() < BACKLOG).then_some(());
+    let ready =
+        || (listener.closed.get() || listener.pending.borrow().len() < listener.backlog.get()).then_some(());
     listener.room.until(ready).await;
     if listener.closed.get() {
         return Err(Errno::ECONNREFUSED);
@@ -107,8 +118,8 @@ pub async fn connect(bound: Bound, to: SocketAddr) -> Result<Stream, Errno> {
 
 /// One end of a stream.
 pub struct Stream {
-    read: Rc<Pipe>,
-    write: Rc<Pipe>,
+    pub(super) read: Rc<Pipe>,
+    pub(super) write: Rc<Pipe>,
     local: SocketAddr,
     peer: SocketAddr,
     /// The ephemeral port of the connecting end.

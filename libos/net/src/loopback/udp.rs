@@ -1,6 +1,7 @@
 //! Datagrams inside the instance.
 
 use crate::addr;
+use crate::ports::Local;
 use crate::turn::Waiter;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -21,7 +22,7 @@ pub const LONGEST: usize = 65507;
 
 /// The receiving end of a bound socket.
 pub struct Endpoint {
-    bound: SocketAddr,
+    bound: Local,
     queue: RefCell<VecDeque<(Box<[u8]>, SocketAddr)>>,
     bytes: Cell<usize>,
     waiter: Waiter,
@@ -32,7 +33,8 @@ static ENDPOINTS: CpuLocal<Endpoints> = CpuLocal::new(RefCell::default);
 
 impl Endpoint {
     /// Listens at an address that [`crate::ports`] has given out.
-    pub fn new(bound: SocketAddr) -> Rc<Self> {
+    pub fn new(bound: impl Into<Local>) -> Rc<Self> {
+        let bound = bound.into();
         let endpoint = Rc::new(Self {
             bound,
             queue: RefCell::default(),
@@ -40,7 +42,7 @@ impl Endpoint {
             waiter: Waiter::default(),
         });
         let mut all = ENDPOINTS.get().borrow_mut();
-        all.get_or_insert_with(bound.port(), Vec::new).push(Rc::downgrade(&endpoint));
+        all.get_or_insert_with(bound.address.port(), Vec::new).push(Rc::downgrade(&endpoint));
         endpoint
     }
 
@@ -69,11 +71,12 @@ impl Endpoint {
         if bytes.len() > LONGEST {
             return Err(Errno::EMSGSIZE);
         }
-        let from = SocketAddr::new(addr::source_inside(self.bound.ip(), to.ip()), self.bound.port());
+        let from =
+            SocketAddr::new(addr::source_inside(self.bound.address.ip(), to.ip()), self.bound.address.port());
         let receiver = {
             let all = ENDPOINTS.get().borrow();
             let mut at_port = all.get(&to.port()).into_iter().flatten().filter_map(Weak::upgrade);
-            at_port.find(|e| addr::takes(e.bound.ip(), to.ip()))
+            at_port.find(|e| e.bound.takes(to.ip()))
         };
         let Some(receiver) = receiver else { return Ok(()) };
         let mut queue = receiver.queue.borrow_mut();
@@ -88,13 +91,20 @@ impl Endpoint {
     }
 }
 
+/// Whether somebody receives what is sent to `to`.
+pub fn is_taken(to: SocketAddr) -> bool {
+    let all = ENDPOINTS.get().borrow();
+    let mut at_port = all.get(&to.port()).into_iter().flatten().filter_map(Weak::upgrade);
+    at_port.any(|e| e.bound.takes(to.ip()))
+}
+
 impl Drop for Endpoint {
     fn drop(&mut self) {
         let mut all = ENDPOINTS.get().borrow_mut();
-        if let Some(endpoints) = all.get_mut(&self.bound.port()) {
+        if let Some(endpoints) = all.get_mut(&self.bound.address.port()) {
             endpoints.retain(|e| e.strong_count() > 0);
             if endpoints.is_empty() {
-                all.remove(&self.bound.port());
+                all.remove(&self.bound.address.port());
             }
         }
     }

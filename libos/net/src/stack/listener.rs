@@ -4,7 +4,7 @@
 use super::Stack;
 use super::connection::{Connection, Tuple};
 use super::stream::Stream;
-use crate::addr;
+use crate::ports::Local;
 use crate::turn::Waiter;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -24,7 +24,7 @@ pub const HALF_OPEN: Duration = Duration::from_secs(10);
 
 /// The waiting room of one listener.
 pub struct Backlog {
-    bound: SocketAddr,
+    bound: Local,
     half_open: RefCell<VecDeque<Tuple>>,
     ready: RefCell<VecDeque<Rc<Connection>>>,
     waiter: Waiter,
@@ -33,7 +33,7 @@ pub struct Backlog {
 impl Backlog {
     /// Whether connections to `to` are for this listener.
     pub fn takes(&self, to: IpAddr) -> bool {
-        addr::takes(self.bound.ip(), to)
+        self.bound.takes(to)
     }
 
     /// Whether another handshake may begin.
@@ -73,14 +73,20 @@ pub struct Listener {
 
 impl Listener {
     /// Listens at an address that [`crate::ports`] has given out.
-    pub fn new(stack: &Rc<Stack>, bound: SocketAddr) -> Self {
+    pub fn new(stack: &Rc<Stack>, bound: impl Into<Local>) -> Self {
+        let bound = bound.into();
         let backlog = Rc::new(Backlog {
             bound,
             half_open: RefCell::default(),
             ready: RefCell::default(),
             waiter: Waiter::default(),
         });
-        stack.tcp.listeners.borrow_mut().get_or_insert_with(bound.port(), Vec::new).push(backlog.clone());
+        stack
+            .tcp
+            .listeners
+            .borrow_mut()
+            .get_or_insert_with(bound.address.port(), Vec::new)
+            .push(backlog.clone());
         Self { stack: stack.clone(), backlog }
     }
 
@@ -99,7 +105,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         let mut listeners = self.stack.tcp.listeners.borrow_mut();
-        let port = self.backlog.bound.port();
+        let port = self.backlog.bound.address.port();
         if let Some(at_port) = listeners.get_mut(&port) {
             at_port.retain(|b| !Rc::ptr_eq(b, &self.backlog));
             if at_port.is_empty() {

@@ -22,6 +22,7 @@ pub mod link;
 pub mod listener;
 mod neighbours;
 mod packet;
+mod program;
 mod slaac;
 pub mod stream;
 pub mod tcp;
@@ -367,6 +368,16 @@ impl Stack {
             if inner.leads_to(address) { Some(true) } else { inner.config.is_configured().then_some(false) }
         };
         kernlet_exec::timeout(CONFIGURATION, self.changed.until(asked)).await.unwrap_or(false)
+    }
+
+    /// Whether something leads to `address` now.
+    pub fn leads_now(&self, address: IpAddr) -> bool {
+        self.inner.borrow().leads_to(address)
+    }
+
+    /// The own address from which `to` is spoken to.
+    pub fn source(&self, to: IpAddr) -> Option<IpAddr> {
+        self.inner.borrow().iface.get_source_address(&to.into()).map(IpAddr::from)
     }
 
     /// What the interface is now.

@@ -14,7 +14,7 @@ use smoltcp::wire::{IpAddress, IpEndpoint};
 /// A connection in its user's hands.
 pub struct Stream {
     stack: Rc<Stack>,
-    connection: Rc<Connection>,
+    pub(super) connection: Rc<Connection>,
 }
 
 impl Stream {
@@ -48,7 +48,7 @@ impl Stream {
         Ok(stream)
     }
 
-    fn touch(&self) {
+    pub(super) fn touch(&self) {
         self.stack.tcp.touch(&self.connection);
         self.stack.kick();
     }

@@ -5,7 +5,7 @@
 use super::build::Ends;
 use super::packet::Datagram;
 use super::{Inner, Stack, Taken, instant};
-use crate::addr;
+use crate::ports::Local;
 use crate::turn::Waiter;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
@@ -58,7 +58,7 @@ fn buffer<H: Clone>((count, bytes): (usize, usize)) -> PacketBuffer<'static, H> 
 /// A bound socket's place in the stack.
 pub struct Endpoint {
     stack: Rc<Stack>,
-    bound: SocketAddr,
+    bound: Local,
     /// Made when the first datagram comes.
     received: RefCell<Option<Queue>>,
     reader: Waiter,
@@ -86,7 +86,7 @@ impl Table {
     pub(super) fn endpoint(&self, destination: SocketAddr) -> Option<Rc<Endpoint>> {
         let ports = self.ports.borrow();
         let mut at_port = ports.get(&destination.port()).into_iter().flatten();
-        at_port.find(|e| addr::takes(e.bound.ip(), destination.ip())).cloned()
+        at_port.find(|e| e.bound.takes(destination.ip())).cloned()
     }
 
     /// Wakes the server that waits, so that it takes frames in by itself; `false` when there is none.
@@ -118,7 +118,8 @@ pub struct Socket(Rc<Endpoint>);
 
 impl Socket {
     /// Listens at an address that [`crate::ports`] has given out.
-    pub fn new(stack: &Rc<Stack>, bound: SocketAddr) -> Self {
+    pub fn new(stack: &Rc<Stack>, bound: impl Into<Local>) -> Self {
+        let bound = bound.into();
         let endpoint = Rc::new(Endpoint {
             stack: stack.clone(),
             bound,
@@ -130,7 +131,12 @@ impl Socket {
             progress: Cell::new(Instant::from_nanoseconds(0)),
             writer: Waiter::default(),
         });
-        stack.udp.ports.borrow_mut().get_or_insert_with(bound.port(), Vec::new).push(endpoint.clone());
+        stack
+            .udp
+            .ports
+            .borrow_mut()
+            .get_or_insert_with(bound.address.port(), Vec::new)
+            .push(endpoint.clone());
         Self(endpoint)
     }
 }
@@ -146,10 +152,10 @@ impl Deref for Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         let mut ports = self.stack.udp.ports.borrow_mut();
-        if let Some(endpoints) = ports.get_mut(&self.bound.port()) {
+        if let Some(endpoints) = ports.get_mut(&self.bound.address.port()) {
             endpoints.retain(|e| !Rc::ptr_eq(e, &self.0));
             if endpoints.is_empty() {
-                ports.remove(&self.bound.port());
+                ports.remove(&self.bound.address.port());
             }
         }
     }
@@ -246,7 +252,7 @@ impl Endpoint {
         let ends = Ends {
             from_mac: facts.mac,
             to_mac: origin.mac,
-            from: SocketAddr::new(local, self.bound.port()),
+            from: SocketAddr::new(local, self.bound.address.port()),
             to: origin.peer,
         };
         let length = ends.datagram_length(payload.len());
@@ -277,7 +283,7 @@ impl Endpoint {
         if bytes.len() > most {
             return Poll::Ready(Err(Errno::EMSGSIZE));
         }
-        let local = Some(self.bound.ip()).filter(|ip| !ip.is_unspecified());
+        let local = Some(self.bound.address.ip()).filter(|ip| !ip.is_unspecified());
         match self.enqueue(bytes, to, local) {
             Err(udp::SendError::BufferFull) => {
                 self.writer.register(context);
@@ -311,7 +317,7 @@ impl Endpoint {
 
     fn new_sender(&self) -> (SocketSet<'static>, SocketHandle) {
         let mut socket = udp::Socket::new(PacketBuffer::new(Vec::new(), Vec::new()), buffer(SEND));
-        let bound = IpListenEndpoint { addr: None, port: self.bound.port() };
+        let bound = IpListenEndpoint { addr: None, port: self.bound.address.port() };
         // A new socket with a port that is not 0 can be bound.
         let _ = socket.bind(bound);
         let mut set = SocketSet::new(Vec::new());
@@ -334,7 +340,7 @@ impl Endpoint {
             self.writer.wake();
         } else if now.since(self.progress.get()) >= STUCK {
             socket.close();
-            let _ = socket.bind(IpListenEndpoint { addr: None, port: self.bound.port() });
+            let _ = socket.bind(IpListenEndpoint { addr: None, port: self.bound.address.port() });
             self.writer.wake();
             return None;
         }

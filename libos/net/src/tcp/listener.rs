@@ -14,8 +14,8 @@ use kernlet_sync::poll_fn;
 
 /// A listening TCP socket, as `std::net::TcpListener`, but asynchronous. Dropping it closes it.
 pub struct TcpListener {
-    bound: Bound,
-    inside: loopback::tcp::Listener,
+    pub(super) bound: Bound,
+    pub(super) inside: loopback::tcp::Listener,
     host: Option<Rc<host::tcp::Published>>,
     stack: Option<stack::listener::Listener>,
     accepting: Turn,
@@ -33,18 +33,22 @@ impl TcpListener {
     pub async fn bind(address: impl Into<SocketAddr>) -> Result<Self, Errno> {
         let address = addr::canonical(address.into());
         addr::check_local(address.ip())?;
-        let bound = ports::TCP.get().bind(address)?;
-        let address = bound.address();
-        Ok(Self {
-            inside: loopback::tcp::Listener::new(address),
+        ports::TCP.get().bind(address).map(Self::at)
+    }
+
+    /// Listens at a bound address.
+    pub(super) fn at(bound: Bound) -> Self {
+        let (address, local) = (bound.address(), bound.local());
+        Self {
+            inside: loopback::tcp::Listener::new(local),
             host: address.ip().is_unspecified().then(|| host::tcp::published(address.port())).flatten(),
             stack: stack::get()
                 .filter(|_| !address.ip().is_loopback())
-                .map(|s| stack::listener::Listener::new(s, address)),
+                .map(|s| stack::listener::Listener::new(s, local)),
             bound,
             accepting: Turn::default(),
             first: Cell::new(0),
-        })
+        }
     }
 
     /// Waits for a connection; gives it with the other end's address.
@@ -60,7 +64,7 @@ impl TcpListener {
         Ok((stream, peer))
     }
 
-    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<Provider, Errno>> {
+    pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<Provider, Errno>> {
         let first = self.first.get();
         self.first.set((first + 1) % 3);
         for which in (first..first + 3).map(|i| i % 3) {

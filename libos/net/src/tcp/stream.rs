@@ -1,6 +1,6 @@
 //! Connections.
 
-use crate::ports;
+use crate::ports::{self, Bound};
 use crate::turn::Turn;
 use crate::{Shutdown, addr, host, loopback, stack};
 use alloc::rc::Rc;
@@ -22,7 +22,7 @@ pub enum Provider {
 /// A TCP connection, as `std::net::TcpStream`, but asynchronous. All methods take `&self`: one task may read while
 /// another writes. Dropping it closes it; what was written is still delivered.
 pub struct TcpStream {
-    provider: Provider,
+    pub(super) provider: Provider,
     reading: Turn,
     writing: Turn,
 }
@@ -41,9 +41,16 @@ impl TcpStream {
         let to = addr::destination(to.into());
         let any: IpAddr =
             if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        Self::open(to, || ports::TCP.get().bind(SocketAddr::new(any, 0))).await
+    }
+
+    /// Connects to `to`, which is a [`addr::destination`], from the port that `bind` gives where one is needed.
+    pub(super) async fn open(
+        to: SocketAddr,
+        bind: impl FnOnce() -> Result<Bound, Errno>,
+    ) -> Result<Self, Errno> {
         // The first socket starts the network, so that its addresses are known.
         let stack = stack::get();
-        let bind = || ports::TCP.get().bind(SocketAddr::new(any, 0));
         if addr::is_inside(to.ip()) {
             return loopback::tcp::connect(bind()?, to).await.map(|s| Self::new(Provider::Inside(s)));
         }

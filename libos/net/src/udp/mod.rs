@@ -2,8 +2,10 @@
 
 mod batch;
 mod peers;
+mod program;
 
 pub use batch::Batch;
+pub use program::Next;
 
 use crate::host::outgoing::Outgoing;
 use crate::host::udp::Published;
@@ -44,21 +46,25 @@ impl UdpSocket {
     pub async fn bind(address: impl Into<SocketAddr>) -> Result<Self, Errno> {
         let address = addr::canonical(address.into());
         addr::check_local(address.ip())?;
-        let bound = ports::UDP.get().bind(address)?;
-        let address = bound.address();
-        Ok(Self {
-            inside: Endpoint::new(address),
+        ports::UDP.get().bind(address).map(Self::at)
+    }
+
+    /// A socket at a bound address.
+    fn at(bound: Bound) -> Self {
+        let (address, local) = (bound.address(), bound.local());
+        Self {
+            inside: Endpoint::new(local),
             host: address.ip().is_unspecified().then(|| host::udp::published(address.port())).flatten(),
             stack: stack::get()
                 .filter(|_| !address.ip().is_loopback())
-                .map(|s| stack::udp::Socket::new(s, address)),
+                .map(|s| stack::udp::Socket::new(s, local)),
             outgoing: Outgoing::default(),
             turn: Cell::new(0),
             bound,
             receiving: Turn::default(),
             sending: Turn::default(),
             peers: Peers::default(),
-        })
+        }
     }
 
     /// The address that it is bound to.

@@ -2,6 +2,7 @@
 
 mod address;
 mod datagram;
+mod program;
 mod relay;
 
 pub use datagram::{Batch, HostDatagram};

@@ -41,6 +41,14 @@ impl Bytes {
         length
     }
 
+    /// Copies as many as there are behind `skipped` of them and fit into `into`; tells how many.
+    pub fn peek(&self, skipped: usize, into: &mut [u8]) -> usize {
+        let there = self.bytes.get(self.start + skipped..).unwrap_or_default();
+        let length = there.len().min(into.len());
+        into[..length].copy_from_slice(&there[..length]);
+        length
+    }
+
     /// Takes so many off, or as many as there are.
     #[inline(never)]
     pub fn skip(&mut self, length: usize) {

@@ -5,6 +5,7 @@
 
 mod bytes;
 mod mux;
+mod program;
 mod socket;
 
 pub use socket::{Datagram, Listener, Stream};

@@ -374,6 +374,8 @@ impl Mux {
     }
 }
 
+#[path = "state.rs"]
+mod state;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

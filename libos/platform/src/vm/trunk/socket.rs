@@ -20,6 +20,12 @@ impl Drop for Channel {
     }
 }
 
+impl Stream {
+    pub(super) fn number(&self) -> u32 {
+        self.0.0
+    }
+}
+
 impl Channel {
     #[inline(never)]
     fn watch(&self, token: u32) -> Result<(), Errno> {

@@ -1,0 +1,83 @@
+//! Connections and listeners as a program of descriptors uses them: tried instead of awaited, asked what they are ready for.
+
+use super::stream::Provider;
+use super::{TcpListener, TcpStream};
+use crate::memory::Memory;
+use core::task::{Context, Poll, Waker};
+use kernlet_platform::Errno;
+
+/// Calls the function of the same name of whoever carries the connection.
+macro_rules! carried {
+    ($stream:expr, $name:ident ( $($argument:expr),* )) => {
+        match &$stream.provider {
+            Provider::Inside(stream) => stream.$name($($argument),*),
+            Provider::Host(stream) => stream.$name($($argument),*),
+            Provider::Stack(stream) => stream.$name($($argument),*),
+        }
+    };
+}
+
+impl TcpStream {
+    /// Reads what is there into a program's memory, or leaves a waker; 0 bytes at the end. With `peek` it stays there.
+    ///
+    /// # Errors
+    /// As for [`Self::read`]; EFAULT.
+    pub fn poll_receive(
+        &self,
+        context: &mut Context<'_>,
+        to: &mut dyn Memory,
+        peek: bool,
+    ) -> Poll<Result<usize, Errno>> {
+        carried!(self, poll_receive(context, to, peek))
+    }
+
+    /// Writes what fits from a program's memory, or leaves a waker.
+    ///
+    /// # Errors
+    /// As for [`Self::write`]; EFAULT.
+    pub fn poll_send(&self, context: &mut Context<'_>, from: &mut dyn Memory) -> Poll<Result<usize, Errno>> {
+        carried!(self, poll_send(context, from))
+    }
+
+    /// What it is ready for now ([`crate::ready`]); the wakers are told of the next change.
+    pub fn readiness(&self, readable: &Waker, writable: &Waker) -> u32 {
+        carried!(self, readiness(readable, writable))
+    }
+
+    /// Bytes that can be read at once.
+    pub fn available(&self) -> usize {
+        carried!(self, available())
+    }
+
+    /// Bytes that were written and that the other end has not taken; unknown (0) for those that the host carries.
+    pub fn unsent(&self) -> usize {
+        match &self.provider {
+            Provider::Inside(stream) => stream.unsent(),
+            Provider::Host(_) => 0,
+            Provider::Stack(stream) => stream.unsent(),
+        }
+    }
+
+    /// The error that is there to be told, if the host knows one; the others tell it when reading.
+    pub fn take_error(&self) -> Option<Errno> {
+        match &self.provider {
+            Provider::Host(stream) => stream.take_error(),
+            Provider::Inside(_) | Provider::Stack(_) => None,
+        }
+    }
+
+    /// Whether the host carries it, so that this end's address is one of the host's.
+    pub fn is_hosted(&self) -> bool {
+        matches!(self.provider, Provider::Host(_))
+    }
+}
+
+impl TcpListener {
+    /// Accepts a connection, or leaves a waker. One task or relay at a time.
+    ///
+    /// # Errors
+    /// As for [`Self::accept`].
+    pub fn poll_connection(&self, context: &mut Context<'_>) -> Poll<Result<TcpStream, Errno>> {
+        self.poll_accept(context).map_ok(TcpStream::new)
+    }
+}
