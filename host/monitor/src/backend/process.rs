@@ -60,6 +60,10 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         (Some(ours), Some(theirs))
     };
     let segments: Vec<_> = plan.image.segments().iter().map(segment).collect();
+    let kind = match plan.image.manifest().kind {
+        kernlet_image::manifest::Kind::Native => Kind::Native,
+        kernlet_image::manifest::Kind::Linux => Kind::Linux,
+    };
     let instance = kernlet_sandbox::launch(kernlet_sandbox::Launch {
         image: plan.image.file(),
         segments: &segments,
@@ -70,10 +74,7 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         nic,
         broker: inside,
         memory: plan.options.memory,
-        kind: match plan.image.manifest().kind {
-            kernlet_image::manifest::Kind::Native => Kind::Native,
-            kernlet_image::manifest::Kind::Linux => Kind::Linux,
-        },
+        kind,
     })
     .map_err(StartError::Launch)?;
     let kernlet_sandbox::Instance { pid, pidfd, control } = instance;
@@ -87,6 +88,7 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         broker,
         trunk: None,
         remarks: None,
+        watched: (kind == Kind::Linux).then_some(plan.options.memory),
     })
 }
 

@@ -129,6 +129,7 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         broker: None,
         trunk,
         remarks: Some(remarks),
+        watched: None,
     })
 }
 

@@ -3,6 +3,7 @@
 mod clients;
 mod input;
 mod lives;
+mod memory;
 mod outlet;
 mod serve;
 mod wait;
@@ -22,6 +23,7 @@ use clients::Clients;
 use input::Input;
 use kernlet_broker::{Broker, Service, Volume};
 use kernlet_image::Image;
+use memory::MemoryWatch;
 use outlet::{Means, Outlet};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use std::cell::RefCell;
@@ -166,6 +168,8 @@ struct Life {
     kill_at: Option<Instant>,
     /// When to start it again; it has ended.
     start_at: Option<Instant>,
+    /// The watch over its memory, where the host has no limit for it.
+    memory: Option<MemoryWatch>,
     /// The end of QEMU's own messages, for an error.
     complaint: String,
 }
@@ -173,8 +177,9 @@ struct Life {
 impl Life {
     fn begin() -> Self {
         let complaint = String::new();
-        let (told, kill_at, start_at) = (None, None, None);
-        Self { began: Instant::now(), entered: false, told, killed: false, kill_at, start_at, complaint }
+        let (told, kill_at, start_at, memory) = (None, None, None, None);
+        let began = Instant::now();
+        Self { began, entered: false, told, killed: false, kill_at, start_at, memory, complaint }
     }
 }
 
@@ -295,6 +300,8 @@ impl<'r> Monitor<'r> {
             None => None,
         };
         self.trunk = guest.trunk.take();
+        let pid = guest.pid();
+        self.life.memory = guest.watched.map(|limit| MemoryWatch::new(pid, limit, Instant::now()));
         self.guest = Some(guest);
         Ok(())
     }
@@ -325,6 +332,11 @@ impl<'r> Monitor<'r> {
             let now = Instant::now();
             self.means.symboliser.rest(now);
             if self.life.kill_at.is_some_and(|at| at <= now) {
+                self.kill();
+            }
+            if self.life.memory.as_mut().is_some_and(|memory| memory.exceeded(now)) {
+                self.life.memory = None;
+                self.life.told.get_or_insert(End { status: 137, reason: Some("out of memory".into()) });
                 self.kill();
             }
             if happened.ended

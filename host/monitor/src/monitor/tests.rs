@@ -42,6 +42,7 @@ impl Starter for Shell {
             broker: None,
             trunk: None,
             remarks: None,
+            watched: None,
         })
     }
 }

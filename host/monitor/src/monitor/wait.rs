@@ -116,7 +116,11 @@ impl Monitor<'_> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.life.kill_at, self.life.start_at, self.means.symboliser.deadline()].into_iter().flatten().min()
+        let memory = self.life.memory.as_ref().map(super::MemoryWatch::deadline);
+        [self.life.kill_at, self.life.start_at, self.means.symboliser.deadline(), memory]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// After the instance's end: waits until somebody takes what is to be shown. `false` when the user gives up.
