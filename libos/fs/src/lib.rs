@@ -28,7 +28,7 @@ mod namespace;
 mod open;
 mod root;
 mod tree;
-mod volume;
+pub mod volume;
 
 pub use directory::DirEntry;
 pub use file::{File, SeekFrom};
@@ -67,6 +67,14 @@ pub async fn read_to_string(path: impl AsRef<[u8]>) -> Result<String, Errno> {
 /// Those of open(2) and write(2).
 pub async fn write(path: impl AsRef<[u8]>, bytes: impl AsRef<[u8]>) -> Result<(), Errno> {
     File::create(path).await?.write_all(bytes.as_ref()).await
+}
+
+/// The read-only root that is sealed into the image.
+///
+/// # Errors
+/// ENOENT when the image has none; EIO and EOPNOTSUPP as for [`erofs::Erofs::new`].
+pub fn root() -> Result<erofs::Erofs<'static>, Errno> {
+    root::root()
 }
 
 /// The SHA-256 hash of the sealed root, by which one image's files can be told from another's; `None` when the image

@@ -14,9 +14,9 @@ use kernlet_platform::boot::Mount;
 use remote::RemoteVolume;
 
 /// A volume. The paths that are given here are absolute ones of the namespace, without links, `.` and `..`; they
-/// begin with the volume's own.
+/// begin with the volume's own, which may be empty.
 #[derive(Debug)]
-pub(crate) struct Volume {
+pub struct Volume {
     path: Vec<u8>,
     file: bool,
     read_only: bool,
@@ -33,7 +33,7 @@ enum Link {
 
 /// An open file of a volume.
 #[derive(Debug)]
-pub(crate) struct VolumeFile {
+pub struct VolumeFile {
     device: u64,
     object: Opened,
 }
@@ -90,6 +90,10 @@ impl Volume {
         if self.read_only { Err(Errno::EROFS) } else { Ok(()) }
     }
 
+    /// Opens a file, which must be regular, or a directory to be listed.
+    ///
+    /// # Errors
+    /// Those of open(2); EROFS for a volume that is only to be read.
     pub async fn open(&self, path: &[u8], options: &OpenOptions) -> Result<VolumeFile, Errno> {
         if options.writes() {
             self.writable()?;
@@ -102,54 +106,98 @@ impl Volume {
         Ok(VolumeFile { device: self.device, object })
     }
 
+    /// What is known of a file; of a link itself unless `follow`.
+    ///
+    /// # Errors
+    /// Those of stat(2).
     pub async fn stat(&self, path: &[u8], follow: bool) -> Result<Metadata, Errno> {
         let about = by_link!(self.link, stat(self.within(path), follow))?;
         Ok(Metadata { device: self.device, ..about })
     }
 
+    /// The names in a directory, in any order, without `.` and `..`.
+    ///
+    /// # Errors
+    /// Those of opendir(3).
     pub async fn read_directory(&self, path: &[u8]) -> Result<Vec<DirEntry>, Errno> {
         by_link!(self.link, read_directory(self.within(path)))
     }
 
+    /// Makes a directory.
+    ///
+    /// # Errors
+    /// Those of mkdir(2).
     pub async fn create_directory(&self, path: &[u8], mode: u32) -> Result<(), Errno> {
         self.writable()?;
         by_link!(self.link, create_directory(self.within(path), mode))
     }
 
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// Those of rmdir(2).
     pub async fn remove_directory(&self, path: &[u8]) -> Result<(), Errno> {
         self.writable()?;
         by_link!(self.link, remove(self.within(path), true))
     }
 
+    /// Removes a file or link.
+    ///
+    /// # Errors
+    /// Those of unlink(2).
     pub async fn remove_file(&self, path: &[u8]) -> Result<(), Errno> {
         self.writable()?;
         by_link!(self.link, remove(self.within(path), false))
     }
 
+    /// Moves a file or directory, in place of what may be there.
+    ///
+    /// # Errors
+    /// Those of rename(2).
     pub async fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), Errno> {
         self.writable()?;
         by_link!(self.link, rename(self.within(from), self.within(to)))
     }
 
+    /// Makes a symbolic link.
+    ///
+    /// # Errors
+    /// Those of symlink(2).
     pub async fn symlink(&self, target: &[u8], path: &[u8]) -> Result<(), Errno> {
         self.writable()?;
         by_link!(self.link, symlink(target, self.within(path)))
     }
 
+    /// Gives a file a second name.
+    ///
+    /// # Errors
+    /// Those of link(2).
     pub async fn link(&self, from: &[u8], to: &[u8]) -> Result<(), Errno> {
         self.writable()?;
         by_link!(self.link, hard_link(self.within(from), self.within(to)))
     }
 
+    /// Where a link points.
+    ///
+    /// # Errors
+    /// EINVAL when it is none; those of readlink(2).
     pub async fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, Errno> {
         by_link!(self.link, read_link(self.within(path)))
     }
 
+    /// Sets permission bits; a link at the end is followed.
+    ///
+    /// # Errors
+    /// Those of chmod(2).
     pub async fn set_mode(&self, path: &[u8], mode: u32) -> Result<(), Errno> {
         self.writable()?;
         by_link!(self.link, set_mode(self.within(path), mode))
     }
 
+    /// Sets when a file was last read and changed; `None` leaves a time.
+    ///
+    /// # Errors
+    /// Those of utimensat(2).
     pub async fn set_times(
         &self,
         path: &[u8],
@@ -160,29 +208,61 @@ impl Volume {
         by_link!(self.link, set_times(self.within(path), accessed, modified))
     }
 
+    /// How full the file system is.
+    ///
+    /// # Errors
+    /// Those of statfs(2).
     pub async fn space(&self, path: &[u8]) -> Result<Space, Errno> {
         by_link!(self.link, space(self.within(path)))
     }
 }
 
 impl VolumeFile {
+    /// The host's file, on the process door; its contents can be reached by it directly.
+    pub fn host(&self) -> Option<&kernlet_platform::broker::HostFile> {
+        match &self.object {
+            Opened::Host(file) => file.host(),
+            Opened::Remote(_) => None,
+        }
+    }
+
+    /// Reads at an offset; 0 bytes at the end.
+    ///
+    /// # Errors
+    /// EISDIR; those of pread(2).
     pub async fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
         by_object!(self.object, read_at(offset, buffer))
     }
 
+    /// Writes at an offset; tells how much was written.
+    ///
+    /// # Errors
+    /// Those of pwrite(2).
     pub async fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<usize, Errno> {
         by_object!(self.object, write_at(offset, bytes))
     }
 
+    /// What is known of the file.
+    ///
+    /// # Errors
+    /// EIO.
     pub async fn metadata(&self) -> Result<Metadata, Errno> {
         let about = by_object!(self.object, metadata())?;
         Ok(Metadata { device: self.device, ..about })
     }
 
+    /// Cuts the file, or lengthens it by zeros.
+    ///
+    /// # Errors
+    /// Those of ftruncate(2).
     pub async fn set_len(&self, length: u64) -> Result<(), Errno> {
         by_object!(self.object, set_len(length))
     }
 
+    /// Returns when what was written is on the disk.
+    ///
+    /// # Errors
+    /// Those of fsync(2).
     pub async fn sync(&self, data_only: bool) -> Result<(), Errno> {
         by_object!(self.object, sync(data_only))
     }

@@ -1,6 +1,7 @@
 //! From the library OS's entry to the program's first instruction.
 
 use crate::Errno;
+use crate::files;
 use crate::load;
 use crate::memory::Space;
 use crate::process::Process;
@@ -76,6 +77,7 @@ async fn start() -> Result<(), (Vec<u8>, Errno)> {
     let process = Process::new(path.clone(), space, credentials, false);
     process.tell_identity();
     crate::signal::listen(&process);
+    files::begin(&process);
     let thread = Thread::new(&process);
     let mut name = [0; 16];
     let last = path.rsplit(|&b| b == b'/').next().unwrap_or_default();

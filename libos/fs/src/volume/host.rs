@@ -183,6 +183,10 @@ pub struct HostFile {
 }
 
 impl HostFile {
+    pub fn host(&self) -> Option<&platform::HostFile> {
+        self.file.as_ref().filter(|_| !self.is_directory)
+    }
+
     pub async fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
         if self.is_directory {
             return Err(Errno::EISDIR);

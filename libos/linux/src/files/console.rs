@@ -39,8 +39,40 @@ impl Input {
 
 impl Console {
     /// A stream with which `output` is written, `input` is read.
-    pub fn new(output: Option<Stream>, input: Option<Rc<Input>>) -> Self {
-        Self { output, input, none: Watchers::new() }
+    fn new(output: Option<Stream>, input: Option<Rc<Input>>) -> Rc<Self> {
+        Rc::new(Self { output, input, none: Watchers::new() })
+    }
+
+    /// Standard input, output and error, and input and output together.
+    pub fn standard() -> [Rc<Self>; 4] {
+        let input = Input::new();
+        [
+            Self::new(None, Some(input.clone())),
+            Self::new(Some(Stream::Out), None),
+            Self::new(Some(Stream::Err), None),
+            Self::new(Some(Stream::Out), Some(input)),
+        ]
+    }
+
+    /// Whether it is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        false
+    }
+
+    /// Bytes that can be read (FIONREAD), as far as that is known.
+    ///
+    /// # Errors
+    /// ENOTTY when it is not.
+    pub fn filled(&self) -> Result<usize, Errno> {
+        Err(Errno::ENOTTY)
+    }
+
+    /// ioctl(2) of a terminal.
+    ///
+    /// # Errors
+    /// ENOTTY.
+    pub async fn control(&self, _thread: &Thread, _request: u32, _argument: usize) -> crate::call::Outcome {
+        Err(Errno::ENOTTY)
     }
 
     /// Reads what is there; waits for something unless `non_blocking`.
@@ -49,22 +81,18 @@ impl Console {
     /// EBADF when it is no input; EAGAIN; those of the host.
     pub async fn read(&self, thread: &Thread, non_blocking: bool, to: &mut Buffers) -> Result<usize, Errno> {
         let input = self.input.as_ref().ok_or(Errno::EBADF)?;
-        let mut chunk = [0; CHUNK];
-        let chunk = &mut chunk[..to.remaining().min(CHUNK)];
-        if chunk.is_empty() {
+        if to.remaining() == 0 {
             return Ok(0);
         }
-        let length = loop {
-            match console::read(chunk) {
-                Err(Errno::EAGAIN) if !non_blocking => {
-                    input.source.clear_readable();
-                    let ready = input.relay.watchers().until(|| (!self.readiness().is_none()).then_some(()));
-                    thread.interruptible(ready).await?;
-                }
-                other => break other?,
+        loop {
+            match take(to) {
+                Err(Errno::EAGAIN) if !non_blocking => {}
+                other => return other,
             }
-        };
-        to.fill(&chunk[..length])
+            input.source.clear_readable();
+            let ready = input.relay.watchers().until(|| (!self.readiness().is_none()).then_some(()));
+            thread.interruptible(ready).await?;
+        }
     }
 
     /// Writes.
@@ -88,6 +116,15 @@ impl Console {
         Ok(done)
     }
 
+    /// Writes bytes of the library OS.
+    ///
+    /// # Errors
+    /// EBADF when it is no output.
+    pub fn put(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        console::write(self.output.ok_or(Errno::EBADF)?, bytes);
+        Ok(bytes.len())
+    }
+
     /// See [`super::Description::readiness`].
     pub fn readiness(&self) -> Events {
         let output = Events::OUT.when(self.output.is_some());
@@ -101,4 +138,12 @@ impl Console {
     pub fn watchers(&self) -> &Watchers {
         self.input.as_ref().map_or(&self.none, |input| input.relay.watchers())
     }
+}
+
+/// Moves what is there of standard input. The bytes on their way are on the stack, not in what waits.
+fn take(to: &mut Buffers) -> Result<usize, Errno> {
+    let mut chunk = [0; CHUNK];
+    let most = to.remaining().min(CHUNK);
+    let length = console::read(&mut chunk[..most])?;
+    to.fill(&chunk[..length])
 }

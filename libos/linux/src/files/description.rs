@@ -1,6 +1,16 @@
 //! Open file descriptions (open(2)): what descriptors refer to.
 
 use super::console::Console;
+use super::device::Device;
+use super::directory::Listing;
+use super::flags::{ACCESS, APPEND, NON_BLOCKING, PATH, READ_WRITE, WRITE_ONLY};
+use super::lock::Held;
+use super::notify::Notify;
+use super::pipe::End;
+use super::proc::Text;
+use super::regular::Regular;
+use super::tree::Place;
+use super::volume::Opened;
 use crate::Errno;
 use crate::thread::Thread;
 use crate::user::Buffers;
@@ -9,21 +19,28 @@ use crate::wait::eventfd::EventFd;
 use crate::wait::timerfd::TimerFd;
 use crate::wait::{Events, Watchers};
 use alloc::rc::Rc;
-use core::cell::Cell;
-
-/// O_ACCMODE.
-pub const ACCESS: u32 = 3;
-/// O_WRONLY.
-pub const WRITE_ONLY: u32 = 1;
-/// O_RDWR.
-pub const READ_WRITE: u32 = 2;
-/// O_NONBLOCK.
-pub const NON_BLOCKING: u32 = 0o4000;
+use core::cell::{Cell, OnceCell};
 
 /// What a description is of.
 pub enum Kind {
     /// Standard input, output and error.
-    Console(Console),
+    Console(Rc<Console>),
+    /// A regular file in memory or in the image.
+    Regular(Regular),
+    /// A regular file of a volume.
+    Volume(Opened),
+    /// A directory.
+    Directory(Listing),
+    /// An end of a pipe.
+    Pipe(End),
+    /// A device.
+    Device(Device),
+    /// Something that was made up when it was opened.
+    Text(Text),
+    /// A place (O_PATH): nothing can be read or written.
+    Path,
+    /// An inotify instance.
+    Notify(Notify),
     /// epoll(7).
     Epoll(Rc<Epoll>),
     /// eventfd(2).
@@ -40,27 +57,55 @@ pub struct Description {
     pub flags: Cell<u32>,
     /// Where reading and writing go on.
     pub offset: Cell<u64>,
+    /// By which name it was opened.
+    pub place: Option<Place>,
+    /// The locks that it has.
+    pub locks: OnceCell<Held>,
 }
 
 impl Description {
-    /// A description with an offset of 0.
+    /// A description with an offset of 0 that no name led to.
     pub fn new(kind: Kind, flags: u32) -> Rc<Self> {
-        Rc::new(Self { kind, flags: Cell::new(flags), offset: Cell::new(0) })
+        Self::with(kind, flags, None)
+    }
+
+    /// A description with an offset of 0.
+    pub fn with(kind: Kind, flags: u32, place: Option<Place>) -> Rc<Self> {
+        Rc::new(Self { kind, flags: Cell::new(flags), offset: Cell::new(0), place, locks: OnceCell::new() })
     }
 
     /// Whether it was opened for reading.
     pub fn readable(&self) -> bool {
-        self.flags.get() & ACCESS != WRITE_ONLY
+        let flags = self.flags.get();
+        flags & ACCESS != WRITE_ONLY && flags & PATH == 0
     }
 
     /// Whether it was opened for writing.
     pub fn writable(&self) -> bool {
-        matches!(self.flags.get() & ACCESS, WRITE_ONLY | READ_WRITE)
+        matches!(self.flags.get() & ACCESS, WRITE_ONLY | READ_WRITE) && !self.is_path()
+    }
+
+    /// Whether it is only a place (O_PATH).
+    pub fn is_path(&self) -> bool {
+        self.flags.get() & PATH != 0
     }
 
     /// Whether calls give EAGAIN instead of waiting.
     pub fn non_blocking(&self) -> bool {
         self.flags.get() & NON_BLOCKING != 0
+    }
+
+    /// Whether what is written goes to the end (O_APPEND).
+    pub fn appends(&self) -> bool {
+        self.flags.get() & APPEND != 0
+    }
+
+    /// Whether it has an offset that can be set and read at.
+    pub fn seekable(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Regular(_) | Kind::Volume(_) | Kind::Directory(_) | Kind::Text(_) | Kind::Device(_)
+        )
     }
 
     /// Reads at the offset, which it moves; 0 bytes at the end.
@@ -73,9 +118,34 @@ impl Description {
         }
         match &self.kind {
             Kind::Console(console) => console.read(thread, self.non_blocking(), to).await,
+            Kind::Pipe(pipe) => pipe.read(thread, self.non_blocking(), to).await,
+            Kind::Notify(notify) => notify.read(thread, self.non_blocking(), to).await,
             Kind::Epoll(_) => Err(Errno::EINVAL),
             Kind::EventFd(event) => event.read(thread, self.non_blocking(), to).await,
             Kind::TimerFd(timer) => timer.read(thread, self.non_blocking(), to).await,
+            _ => {
+                let length = self.read_at(self.offset.get(), to).await?;
+                self.offset.set(self.offset.get() + length as u64);
+                Ok(length)
+            }
+        }
+    }
+
+    /// Reads at `offset`; 0 bytes at the end.
+    ///
+    /// # Errors
+    /// Those of pread(2).
+    pub async fn read_at(&self, offset: u64, to: &mut Buffers) -> Result<usize, Errno> {
+        if !self.readable() {
+            return Err(Errno::EBADF);
+        }
+        match &self.kind {
+            Kind::Regular(file) => file.read(offset, to),
+            Kind::Volume(file) => file.read(offset, to).await,
+            Kind::Directory(_) => Err(Errno::EISDIR),
+            Kind::Device(device) => device.read(to),
+            Kind::Text(text) => text.read(offset, to),
+            _ => Err(Errno::ESPIPE),
         }
     }
 
@@ -89,18 +159,48 @@ impl Description {
         }
         match &self.kind {
             Kind::Console(console) => console.write(from),
+            Kind::Pipe(pipe) => pipe.write(thread, self.non_blocking(), from).await,
             Kind::Epoll(_) | Kind::TimerFd(_) => Err(Errno::EINVAL),
             Kind::EventFd(event) => event.write(thread, self.non_blocking(), from).await,
+            _ => {
+                let (length, end) = self.write_at(self.offset.get(), from).await?;
+                self.offset.set(end);
+                Ok(length)
+            }
         }
+    }
+
+    /// Writes at `offset`, or at the end when it appends; tells how much was written, and where that ended.
+    ///
+    /// # Errors
+    /// Those of pwrite(2).
+    pub async fn write_at(&self, offset: u64, from: &mut Buffers) -> Result<(usize, u64), Errno> {
+        if !self.writable() {
+            return Err(Errno::EBADF);
+        }
+        let appends = self.appends();
+        let (length, start) = match &self.kind {
+            Kind::Regular(file) => file.write(offset, appends, from)?,
+            Kind::Volume(file) => file.write(offset, self.flags.get(), from).await?,
+            Kind::Device(device) => (device.write(from)?, offset),
+            Kind::Text(text) => (text.write(from)?, offset),
+            Kind::Directory(_) => return Err(Errno::EISDIR),
+            Kind::Notify(_) => return Err(Errno::EINVAL),
+            _ => return Err(Errno::ESPIPE),
+        };
+        Ok((length, start + length as u64))
     }
 
     /// What it is ready for now. Its watchers are told of every change from now on.
     pub fn readiness(&self) -> Events {
         match &self.kind {
             Kind::Console(console) => console.readiness(),
+            Kind::Pipe(pipe) => pipe.readiness(),
+            Kind::Notify(notify) => notify.readiness(),
             Kind::Epoll(epoll) => epoll.readiness(),
             Kind::EventFd(event) => event.readiness(),
             Kind::TimerFd(timer) => timer.readiness(),
+            _ => Events::IN.or(Events::OUT),
         }
     }
 
@@ -108,9 +208,12 @@ impl Description {
     pub fn watchers(&self) -> Option<&Watchers> {
         match &self.kind {
             Kind::Console(console) => Some(console.watchers()),
+            Kind::Pipe(pipe) => Some(pipe.watchers()),
+            Kind::Notify(notify) => Some(notify.watchers()),
             Kind::Epoll(epoll) => Some(epoll.watchers()),
             Kind::EventFd(event) => Some(event.watchers()),
             Kind::TimerFd(timer) => Some(timer.watchers()),
+            _ => None,
         }
     }
 }

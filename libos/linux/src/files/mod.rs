@@ -1,50 +1,209 @@
 //! Files and descriptors.
+//!
+//! A path leads to a node of the [`tree`] or into a volume; what is opened is a [`Description`], and descriptors refer to
+//! descriptions. What a call does stands in the file of its subject; here is only which that is.
 
+mod about;
+mod attributes;
 mod console;
+mod copy;
 mod description;
+mod descriptor;
+pub mod device;
+mod directory;
+pub mod flags;
+pub mod lock;
+mod mapped;
+mod names;
+pub mod notify;
+mod open;
+mod path;
+pub mod pipe;
+pub mod proc;
+mod regular;
+pub mod ring;
+mod space;
 mod table;
+mod transfer;
+pub mod tree;
+mod volume;
+mod xattr;
 
+pub use copy::{fetch, send, store};
 pub use description::{Description, Kind};
+pub use open::{anonymous, bind, socket};
 pub use table::{Files, Table};
 
 use crate::Errno;
 use crate::call::{Call, Outcome, number, unknown};
+use crate::process::Process;
 use crate::thread::Thread;
 use crate::user::Buffers;
+use alloc::boxed::Box;
 use alloc::rc::Rc;
+use attributes::Format;
+use directory::Record;
+use flags::{AT_NO_FOLLOW, AT_REMOVE_DIRECTORY, CWD};
+use kernlet_platform::{boot, sealed};
+use kernlet_wire::manifest::Manifest;
+use xattr::What;
 
-/// Handles the calls of this subject.
-pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
-    let files = &thread.process.files;
-    match call.number {
-        number::READ => {
-            let mut to = Buffers::one(call.size(1), call.size(2));
-            read(thread, call.int(0), &mut to).await
-        }
-        number::READV => {
-            let mut to = Buffers::vector(call.size(1), call.size(2))?;
-            read(thread, call.int(0), &mut to).await
-        }
-        number::WRITE => {
-            let mut from = Buffers::one(call.size(1), call.size(2));
-            write(thread, call.int(0), &mut from).await
-        }
-        number::WRITEV => {
-            let mut from = Buffers::vector(call.size(1), call.size(2))?;
-            write(thread, call.int(0), &mut from).await
-        }
-        number::CLOSE => files.table.borrow_mut().close(call.int(0)).map(|_| 0),
-        number::IOCTL => Err(Errno::ENOTTY),
-        _ => unknown(thread, call),
+/// Begins in the directory that the instance was told, else the image's.
+pub fn begin(process: &Process) {
+    let manifest = || Manifest::parse(sealed::segment()).ok().map(|manifest| manifest.workdir);
+    let Some(text) = boot::blob().workdir().or_else(manifest) else { return };
+    let top = path::start(process);
+    match path::walk(process, top, text.as_bytes(), true).and_then(|place| place.existing().cloned()) {
+        Ok(location) => *process.files.working_directory.borrow_mut() = Some(location),
+        Err(error) => crate::report!("the working directory {text} cannot be entered: {error}"),
     }
 }
 
-async fn read(thread: &Rc<Thread>, descriptor: i32, to: &mut Buffers) -> Outcome {
-    let file = thread.process.files.get(descriptor)?;
-    file.read(thread, to).await.map(|n| n as u64)
+/// Handles the calls of this subject. Those that move bytes are handled right here; the others' futures, which are larger,
+/// are allocated when they are made, so that a thread does not carry them.
+pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
+    let one = || Buffers::one(call.size(1), call.size(2));
+    let vector = || Buffers::vector(call.size(1), call.size(2));
+    match call.number {
+        number::READ => transfer::read(thread, call.int(0), &mut one()).await,
+        number::WRITE => transfer::write(thread, call.int(0), &mut one()).await,
+        number::READV => transfer::read(thread, call.int(0), &mut vector()?).await,
+        number::WRITEV => transfer::write(thread, call.int(0), &mut vector()?).await,
+        number::PREAD64 => transfer::read_at(thread, call.int(0), call.arguments[3], &mut one()).await,
+        number::PWRITE64 => transfer::write_at(thread, call.int(0), call.arguments[3], &mut one()).await,
+        number::PREADV => transfer::read_at(thread, call.int(0), call.arguments[3], &mut vector()?).await,
+        number::PWRITEV => transfer::write_at(thread, call.int(0), call.arguments[3], &mut vector()?).await,
+        number::CLOSE => descriptor::close(thread, call.int(0)),
+        number::DUP => descriptor::duplicate(thread, call.int(0), 0, false),
+        number::DUP2 => descriptor::duplicate_to(thread, call.int(0), call.int(1), 0, false),
+        number::DUP3 => descriptor::duplicate_to(thread, call.int(0), call.int(1), call.word(2), true),
+        number::CLOSE_RANGE => descriptor::close_range(thread, call.word(0), call.word(1), call.word(2)),
+        number::PIPE => pipe::make(thread, call.size(0), 0),
+        number::PIPE2 => pipe::make(thread, call.size(0), call.word(1)),
+        number::UMASK => names::umask(thread, call.word(0)),
+        number::GETCWD => directory::working(thread, call.size(0), call.size(1)),
+        number::FADVISE64 => space::advise(thread, call.int(0), call.word(3)),
+        number::READAHEAD => space::read_ahead(thread, call.int(0)),
+        number::INOTIFY_INIT => notify::make(thread, 0),
+        number::INOTIFY_INIT1 => notify::make(thread, call.word(0)),
+        number::INOTIFY_ADD_WATCH => notify::watch(thread, call.int(0), call.size(1), call.word(2)),
+        number::INOTIFY_RM_WATCH => notify::unwatch(thread, call.int(0), call.int(1)),
+        _ => Box::pin(other(thread, call)).await,
+    }
 }
 
-async fn write(thread: &Rc<Thread>, descriptor: i32, from: &mut Buffers) -> Outcome {
-    let file = thread.process.files.get(descriptor)?;
-    file.write(thread, from).await.map(|n| n as u64)
+/// Those whose futures are allocated.
+async fn other(thread: &Rc<Thread>, call: Call) -> Outcome {
+    let (int, size, word) = (|i| call.int(i), |i| call.size(i), |i| call.word(i));
+    match call.number {
+        number::OPEN => open::openat(thread, CWD, size(0), word(1), word(2)).await,
+        number::OPENAT => open::openat(thread, int(0), size(1), word(2), word(3)).await,
+        number::OPENAT2 => open::openat2(thread, int(0), size(1), size(2), size(3)).await,
+        number::CREAT => open::creat(thread, size(0), word(1)).await,
+        number::LSEEK => transfer::seek(thread, int(0), call.arguments[1] as i64, word(2)).await,
+        number::FCNTL => descriptor::control(thread, int(0), int(1), call.arguments[2]).await,
+        number::IOCTL => descriptor::device_control(thread, int(0), word(1), size(2)).await,
+        number::PREADV2 => transfer::extended(thread, call).await,
+        number::PWRITEV2 => transfer::extended(thread, call).await,
+        number::STAT => about::stat(thread, CWD, size(0), size(1), 0).await,
+        number::LSTAT => about::stat(thread, CWD, size(0), size(1), AT_NO_FOLLOW).await,
+        number::NEWFSTATAT => about::stat(thread, int(0), size(1), size(2), word(3)).await,
+        number::FSTAT => about::fstat(thread, int(0), size(1)).await,
+        number::STATX => about::statx(thread, int(0), size(1), word(2), word(3), size(4)).await,
+        number::STATFS => about::statfs(thread, size(0), size(1)).await,
+        number::FSTATFS => about::fstatfs(thread, int(0), size(1)).await,
+        number::ACCESS => attributes::access(thread, CWD, size(0), word(1), 0).await,
+        number::FACCESSAT => attributes::access(thread, int(0), size(1), word(2), 0).await,
+        number::FACCESSAT2 => attributes::access(thread, int(0), size(1), word(2), word(3)).await,
+        number::READLINK => path::read_link(thread, CWD, size(0), size(1), size(2)).await,
+        number::READLINKAT => path::read_link(thread, int(0), size(1), size(2), size(3)).await,
+        number::GETDENTS => directory::entries(thread, int(0), size(1), size(2), Record::Old).await,
+        number::GETDENTS64 => directory::entries(thread, int(0), size(1), size(2), Record::Long).await,
+        number::CHDIR => directory::change(thread, size(0)).await,
+        number::FCHDIR => directory::change_to(thread, int(0)).await,
+        number::FSYNC => space::sync(thread, int(0), false).await,
+        number::FDATASYNC => space::sync(thread, int(0), true).await,
+        number::SYNCFS => space::sync(thread, int(0), false).await,
+        number::SYNC => space::sync_all(thread).await,
+        number::SYNC_FILE_RANGE => {
+            let [_, offset, length, ..] = call.arguments;
+            space::sync_range(thread, int(0), offset as i64, length as i64, word(3)).await
+        }
+        number::TRUNCATE => space::truncate(thread, size(0), call.arguments[1] as i64).await,
+        number::FTRUNCATE => space::truncate_open(thread, int(0), call.arguments[1] as i64).await,
+        number::FALLOCATE => {
+            let [_, _, offset, length, ..] = call.arguments;
+            space::allocate(thread, int(0), word(1), offset as i64, length as i64).await
+        }
+        number::FLOCK => lock::flock(thread, int(0), word(1)).await,
+        _ => of_names(thread, call).await,
+    }
+}
+
+/// Those that are about names and what stands beside contents.
+async fn of_names(thread: &Rc<Thread>, call: Call) -> Outcome {
+    let (int, size, word) = (|i| call.int(i), |i| call.size(i), |i| call.word(i));
+    match call.number {
+        number::MKDIR => names::make_directory(thread, CWD, size(0), word(1)).await,
+        number::MKDIRAT => names::make_directory(thread, int(0), size(1), word(2)).await,
+        number::RMDIR => names::remove(thread, CWD, size(0), AT_REMOVE_DIRECTORY).await,
+        number::UNLINK => names::remove(thread, CWD, size(0), 0).await,
+        number::UNLINKAT => names::remove(thread, int(0), size(1), word(2)).await,
+        number::RENAME => names::rename(thread, CWD, size(0), CWD, size(1), 0).await,
+        number::RENAMEAT => names::rename(thread, int(0), size(1), int(2), size(3), 0).await,
+        number::RENAMEAT2 => names::rename(thread, int(0), size(1), int(2), size(3), word(4)).await,
+        number::LINK => names::link(thread, CWD, size(0), CWD, size(1), 0).await,
+        number::LINKAT => names::link(thread, int(0), size(1), int(2), size(3), word(4)).await,
+        number::SYMLINK => names::make_link(thread, size(0), CWD, size(1)).await,
+        number::SYMLINKAT => names::make_link(thread, size(0), int(1), size(2)).await,
+        number::MKNOD => names::make_node(thread, CWD, size(0), word(1), call.arguments[2]).await,
+        number::MKNODAT => names::make_node(thread, int(0), size(1), word(2), call.arguments[3]).await,
+        number::CHMOD => attributes::set_mode(thread, CWD, size(0), word(1), 0).await,
+        number::FCHMOD => attributes::set_mode_open(thread, int(0), word(1)).await,
+        number::FCHMODAT => attributes::set_mode(thread, int(0), size(1), word(2), 0).await,
+        number::FCHMODAT2 => attributes::set_mode(thread, int(0), size(1), word(2), word(3)).await,
+        number::CHOWN => attributes::set_owner(thread, CWD, size(0), (word(1), word(2)), 0).await,
+        number::LCHOWN => attributes::set_owner(thread, CWD, size(0), (word(1), word(2)), AT_NO_FOLLOW).await,
+        number::FCHOWN => attributes::set_owner_open(thread, int(0), (word(1), word(2))).await,
+        number::FCHOWNAT => attributes::set_owner(thread, int(0), size(1), (word(2), word(3)), word(4)).await,
+        number::UTIME => attributes::set_times(thread, CWD, size(0), size(1), Format::Seconds, 0).await,
+        number::UTIMES => attributes::set_times(thread, CWD, size(0), size(1), Format::Microseconds, 0).await,
+        number::FUTIMESAT => {
+            attributes::set_times(thread, int(0), size(1), size(2), Format::Microseconds, 0).await
+        }
+        number::UTIMENSAT => {
+            attributes::set_times(thread, int(0), size(1), size(2), Format::Nanoseconds, word(3)).await
+        }
+        number::SENDFILE => copy::send_file(thread, int(0), int(1), size(2), size(3)).await,
+        number::COPY_FILE_RANGE => {
+            copy::copy_range(thread, (int(0), size(1)), (int(2), size(3)), size(4), word(5)).await
+        }
+        number::SPLICE => copy::splice(thread, (int(0), size(1)), (int(2), size(3)), size(4), word(5)).await,
+        number::TEE => copy::tee(thread, int(0), int(1), size(2), word(3)).await,
+        number::VMSPLICE => copy::from_memory(thread, int(0), size(1), size(2), word(3)).await,
+        _ => of_attributes(thread, call),
+    }
+}
+
+/// xattr(7).
+fn of_attributes(thread: &Rc<Thread>, call: Call) -> Outcome {
+    let (size, word) = (|i| call.size(i), |i| call.word(i));
+    let (path, link, open) = (What::Path(size(0)), What::Link(size(0)), What::Open(call.int(0)));
+    match call.number {
+        number::GETXATTR => xattr::get(thread, path, size(1), size(2), size(3)),
+        number::LGETXATTR => xattr::get(thread, link, size(1), size(2), size(3)),
+        number::FGETXATTR => xattr::get(thread, open, size(1), size(2), size(3)),
+        number::SETXATTR => xattr::set(thread, path, size(1), size(2), size(3), word(4)),
+        number::LSETXATTR => xattr::set(thread, link, size(1), size(2), size(3), word(4)),
+        number::FSETXATTR => xattr::set(thread, open, size(1), size(2), size(3), word(4)),
+        number::LISTXATTR => xattr::list(thread, path, size(1), size(2)),
+        number::LLISTXATTR => xattr::list(thread, link, size(1), size(2)),
+        number::FLISTXATTR => xattr::list(thread, open, size(1), size(2)),
+        number::REMOVEXATTR => xattr::remove(thread, path, size(1)),
+        number::LREMOVEXATTR => xattr::remove(thread, link, size(1)),
+        number::FREMOVEXATTR => xattr::remove(thread, open, size(1)),
+        // What stands in for paths is of no file system here.
+        number::NAME_TO_HANDLE_AT => Err(Errno::EOPNOTSUPP),
+        _ => unknown(thread, call),
+    }
 }

@@ -1,12 +1,13 @@
 //! Descriptors.
 
-use super::console::{Console, Input};
+use super::console::Console;
 use super::description::{Description, Kind};
+use super::flags::READ_WRITE;
+use super::tree::{Location, Tree};
 use crate::Errno;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
-use kernlet_platform::console::Stream;
 
 /// A descriptor.
 #[derive(Clone)]
@@ -114,10 +115,13 @@ impl Table {
 pub struct Files {
     /// Its descriptors.
     pub table: RefCell<Table>,
-    /// The absolute path of its working directory, without links.
-    pub working_directory: RefCell<Vec<u8>>,
+    /// Its working directory; `None`: the top.
+    pub working_directory: RefCell<Option<Location>>,
     /// Permission bits that new files do not get.
     pub umask: Cell<u32>,
+    /// All files there are.
+    pub tree: Rc<Tree>,
+    console: Rc<Console>,
 }
 
 impl Default for Files {
@@ -130,21 +134,24 @@ impl Files {
     /// Standard input, output and error, working directory `/`.
     pub fn new() -> Self {
         let mut table = Table { limit: 1024, ..Table::default() };
-        let console = |output, input| Kind::Console(Console::new(output, input));
-        let streams = [
-            (console(None, Some(Input::new())), 0),
-            (console(Some(Stream::Out), None), 1),
-            (console(Some(Stream::Err), None), 1),
-        ];
-        for (kind, flags) in streams {
-            let placed = table.insert(Description::new(kind, flags), false, 0);
+        let [input, output, error, console] = Console::standard();
+        for (console, flags) in [(input, 0), (output, 1), (error, 1)] {
+            let flags = if console.is_terminal() { READ_WRITE } else { flags };
+            let placed = table.insert(Description::new(Kind::Console(console), flags), false, 0);
             debug_assert!(placed.is_ok(), "an empty table has room");
         }
         Self {
             table: RefCell::new(table),
-            working_directory: RefCell::new(b"/".to_vec()),
+            working_directory: RefCell::new(None),
             umask: Cell::new(0o022),
+            tree: Tree::new(),
+            console,
         }
+    }
+
+    /// The instance's console: its terminal, or standard input and output together.
+    pub fn console(&self) -> &Rc<Console> {
+        &self.console
     }
 
     /// What a descriptor refers to.

@@ -70,6 +70,11 @@ impl Limits {
         self.0[kind as usize].get()[0]
     }
 
+    /// Soft and hard limit.
+    pub fn both(&self, kind: Limit) -> [u64; 2] {
+        self.0[kind as usize].get()
+    }
+
     fn set(&self, kind: usize, to: [u64; 2], privileged: bool) -> Result<(), Errno> {
         let place = &self.0[kind];
         if to[0] > to[1] {

@@ -3,6 +3,7 @@
 use super::call::{number, retried};
 use super::descriptor::Descriptor;
 use crate::Errno;
+use crate::program::within;
 use kernlet_wire::broker::Stat;
 
 /// An open file or directory of a volume.
@@ -36,6 +37,27 @@ impl HostFile {
         let arguments = [self.0.raw(), bytes.as_ptr() as usize, bytes.len(), offset as usize, 0, 0];
         // SAFETY: the host only reads the lent bytes.
         unsafe { retried(number::PWRITE64, arguments) }
+    }
+
+    /// pread(2) right into the program's memory.
+    ///
+    /// # Errors
+    /// EFAULT when the memory is not the program's or not there; the host's.
+    pub fn read_to_program(&self, offset: u64, address: usize, length: usize) -> Result<usize, Errno> {
+        within(address, length)?;
+        // SAFETY: the host writes where only the program's memory may be, which nothing of ours refers to, and tells
+        // EFAULT where nothing is mapped.
+        unsafe { retried(number::PREAD64, [self.0.raw(), address, length, offset as usize, 0, 0]) }
+    }
+
+    /// pwrite(2) right from the program's memory.
+    ///
+    /// # Errors
+    /// EFAULT when the memory is not the program's or not there; the host's.
+    pub fn write_from_program(&self, offset: u64, address: usize, length: usize) -> Result<usize, Errno> {
+        within(address, length)?;
+        // SAFETY: the host only reads, where only the program's memory may be.
+        unsafe { retried(number::PWRITE64, [self.0.raw(), address, length, offset as usize, 0, 0]) }
     }
 
     /// ftruncate(2).

@@ -1,0 +1,43 @@
+//! What mmap(2) has to know of an open file.
+
+use super::about::About;
+use super::description::{Description, Kind};
+use super::path;
+use crate::Errno;
+use crate::memory::Mapped;
+use crate::process::Process;
+use alloc::rc::Rc;
+use kernlet_platform::broker::HostFile;
+
+/// The device number of the image's root where files are known by it: see [`kernlet_fs::Metadata::device`].
+const ROOT: u64 = 0;
+
+impl Description {
+    /// The file as a mapping knows it.
+    ///
+    /// # Errors
+    /// ENODEV for what cannot be mapped; EACCES for what is not open for reading.
+    pub async fn mapped(&self, process: &Process) -> Result<Rc<Mapped>, Errno> {
+        if !matches!(self.kind, Kind::Regular(_) | Kind::Volume(_)) {
+            return Err(if self.is_path() { Errno::EBADF } else { Errno::ENODEV });
+        }
+        if !self.readable() {
+            return Err(Errno::EACCES);
+        }
+        let about = About::open(process, self).await?;
+        let sealed = match &self.kind {
+            Kind::Regular(file) => file.sealed(),
+            _ => None,
+        };
+        let device = if sealed.is_some() { ROOT } else { about.device };
+        Ok(Rc::new(Mapped { path: path::of_description(self), device, inode: about.inode, sealed }))
+    }
+
+    /// The host's file, which can be mapped itself: a volume's, on the process door.
+    pub fn host_file(&self) -> Option<&HostFile> {
+        match &self.kind {
+            Kind::Volume(opened) => opened.host(),
+            _ => None,
+        }
+    }
+}

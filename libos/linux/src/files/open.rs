@@ -1,0 +1,389 @@
+//! Opening: open(2), openat2(2), creat(2).
+
+use super::about::About;
+use super::description::{Description, Kind};
+use super::directory::Listing;
+use super::flags::{
+    ACCESS, ALL, APPEND, CLOSE_ON_EXEC, CREATE, CWD, DIRECTORY, EXCLUSIVE, LARGE, NO_CONTROL, NO_FOLLOW,
+    PATH, READ_WRITE, TRUNCATE, UNNAMED, WRITE_ONLY,
+};
+use super::notify::{self, Mask};
+use super::path::{self, At};
+use super::proc::{self, Text};
+use super::regular::Regular;
+use super::tree::mounts::new_file;
+use super::tree::node::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK};
+use super::tree::{self, Access, Location, Node, Place, Resolve, Walk, Who, directory};
+use super::volume::Opened;
+use super::{device, pipe};
+use crate::call::Outcome;
+use crate::thread::Thread;
+use crate::{Errno, user};
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use kernlet_fs::OpenOptions;
+
+/// How to open.
+#[derive(Clone, Copy, Debug)]
+struct How {
+    flags: u32,
+    mode: u32,
+    resolve: Resolve,
+}
+
+impl How {
+    fn has(&self, flag: u32) -> bool {
+        self.flags & flag == flag
+    }
+
+    fn creates(&self) -> bool {
+        self.has(CREATE)
+    }
+
+    /// What has to be allowed of what is there.
+    fn access(&self) -> Access {
+        match self.flags & ACCESS {
+            0 if self.has(TRUNCATE) => Access::READ.or(Access::WRITE),
+            0 => Access::READ,
+            WRITE_ONLY => Access::WRITE,
+            _ => Access::READ.or(Access::WRITE),
+        }
+    }
+
+    fn writes(&self) -> bool {
+        matches!(self.flags & ACCESS, WRITE_ONLY | READ_WRITE)
+    }
+
+    /// What the description remembers.
+    fn kept(&self) -> u32 {
+        self.flags & !(CREATE | EXCLUSIVE | NO_CONTROL | TRUNCATE)
+    }
+}
+
+/// open(2), openat(2), creat(2). Flags that are not known are no error there.
+pub async fn openat(thread: &Rc<Thread>, directory: i32, path: usize, flags: u32, mode: u32) -> Outcome {
+    let flags = flags & ALL | LARGE;
+    // A place is not made, changed or read: all that says so is left out.
+    let flags =
+        if flags & PATH != 0 { flags & (PATH | DIRECTORY | NO_FOLLOW | CLOSE_ON_EXEC) } else { flags };
+    let mode = if flags & (CREATE | UNNAMED) != 0 { mode & 0o7777 } else { 0 };
+    open(thread, directory, path, How { flags, mode, resolve: Resolve::default() }).await
+}
+
+/// creat(2).
+pub async fn creat(thread: &Rc<Thread>, path: usize, mode: u32) -> Outcome {
+    openat(thread, CWD, path, WRITE_ONLY | CREATE | TRUNCATE, mode).await
+}
+
+/// openat2(2).
+pub async fn openat2(thread: &Rc<Thread>, directory: i32, path: usize, how: usize, size: usize) -> Outcome {
+    /// The structure's first version, which is all that is known.
+    const SIZE: usize = 24;
+    if size < SIZE {
+        return Err(Errno::EINVAL);
+    }
+    let [flags, mode, resolve] = user::read_words(how)?;
+    // What a later version has behind must say nothing.
+    for at in SIZE..size.min(crate::PAGE) {
+        if user::read::<1>(how.wrapping_add(at))? != [0] {
+            return Err(Errno::E2BIG);
+        }
+    }
+    if size > crate::PAGE {
+        return Err(Errno::E2BIG);
+    }
+    let known = u32::try_from(flags).map_err(|_| Errno::EINVAL)?;
+    let makes = known & CREATE != 0 || known & UNNAMED != 0;
+    if known & !ALL != 0 || resolve & !Resolve::ALL != 0 || mode & !0o7777 != 0 || (mode != 0 && !makes) {
+        return Err(Errno::EINVAL);
+    }
+    if known & PATH != 0 && known & !(PATH | DIRECTORY | NO_FOLLOW | CLOSE_ON_EXEC | LARGE) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let how = How { flags: known | LARGE, mode: mode as u32, resolve: Resolve(resolve) };
+    if how.resolve.excludes_itself() {
+        return Err(Errno::EINVAL);
+    }
+    open(thread, directory, path, how).await
+}
+
+async fn open(thread: &Rc<Thread>, directory: i32, path: usize, how: How) -> Outcome {
+    let process = &thread.process;
+    if how.has(UNNAMED) && (!how.has(DIRECTORY) || !how.writes() || how.creates()) {
+        return Err(Errno::EINVAL);
+    }
+    if how.has(CREATE | DIRECTORY) {
+        return Err(Errno::EINVAL);
+    }
+    let (start, text) = match path::at(process, directory, path, false)? {
+        At::Path(start, text) => (start, text),
+        At::Open(_) => return Err(Errno::ENOENT),
+    };
+    // Where it begins, for those ways of walking that do not lead out of there.
+    let start = if text.starts_with(b"/") && how.resolve.0 != 0 {
+        path::directory(process, directory)?
+    } else {
+        start
+    };
+    let exclusive = how.has(CREATE | EXCLUSIVE);
+    let follow = !how.has(NO_FOLLOW) && !exclusive;
+    let place = Walk { process, start, follow, resolve: how.resolve }.walk(&text)?;
+    let description = opened(thread, place, how).await?;
+    let on_exec = how.has(CLOSE_ON_EXEC);
+    let number = process.files.table.borrow_mut().insert(description, on_exec, 0)?;
+    Ok(number as u64)
+}
+
+async fn opened(thread: &Rc<Thread>, mut place: Place, how: How) -> Result<Rc<Description>, Errno> {
+    let process = &thread.process;
+    let who = Who::of(&process.credentials);
+    if how.creates() && place.slash {
+        return Err(Errno::EISDIR);
+    }
+    let exclusive = how.has(CREATE | EXCLUSIVE);
+    match place.found.clone() {
+        None if how.creates() => {
+            let Location::Node(around) = &place.around else { return Err(Errno::EACCES) };
+            let node = create(thread, around, &place.name, how.mode, &who)?;
+            place.found = Some(Location::Node(node.clone()));
+            notify::tell(&node, Mask::OPEN);
+            Ok(Description::with(Kind::Regular(Regular::open(node)?), how.kept(), Some(place)))
+        }
+        None => Err(Errno::ENOENT),
+        Some(Location::Volume(top, path)) => in_volume(thread, top, &path, place, how).await,
+        Some(_) if exclusive => Err(Errno::EEXIST),
+        Some(Location::Open(open)) => again(&open, how),
+        Some(Location::Node(node)) => {
+            let sort = node.sort();
+            if (how.has(DIRECTORY) || place.slash) && sort != S_IFDIR {
+                return Err(Errno::ENOTDIR);
+            }
+            if how.has(PATH) {
+                return Ok(Description::with(Kind::Path, how.kept(), Some(place)));
+            }
+            if sort == S_IFLNK {
+                return Err(Errno::ELOOP);
+            }
+            if sort == S_IFDIR && (how.writes() || how.creates()) && !how.has(UNNAMED) {
+                return Err(Errno::EISDIR);
+            }
+            if how.has(UNNAMED) {
+                return unnamed(thread, &node, how, &who);
+            }
+            who.may(&node, how.access())?;
+            if node.system.read_only
+                && how.access().0 & Access::WRITE.0 != 0
+                && matches!(sort, S_IFREG | S_IFDIR)
+            {
+                return Err(Errno::EROFS);
+            }
+            if how.has(super::flags::NO_ACCESS_TIME) {
+                who.owns(&node)?;
+            }
+            let kind = of_node(thread, &node, &place, how).await?;
+            notify::tell(&node, Mask::OPEN);
+            Ok(Description::with(kind, how.kept(), Some(place)))
+        }
+    }
+}
+
+/// Opens a node that may be opened so.
+async fn of_node(thread: &Rc<Thread>, node: &Rc<Node>, place: &Place, how: How) -> Result<Kind, Errno> {
+    Ok(match &node.kind {
+        tree::Kind::File(_) => {
+            let file = Regular::open(node.clone())?;
+            if how.has(TRUNCATE) && file.content()?.borrow().len() > 0 {
+                file.content()?.borrow_mut().set_len(0)?;
+                file.written();
+            }
+            Kind::Regular(file)
+        }
+        tree::Kind::Directory(_) => Kind::Directory(Listing::new(Location::Node(node.clone()))),
+        tree::Kind::Generated(_) if node.sort() == S_IFDIR => {
+            Kind::Directory(Listing::new(Location::Node(node.clone())))
+        }
+        tree::Kind::Generated(generated) => {
+            if how.writes() && !proc::is_writable(&thread.process, generated) {
+                return Err(Errno::EACCES);
+            }
+            Kind::Text(Text::open(thread, generated)?)
+        }
+        tree::Kind::Pipe(_) => Kind::Pipe(Box::pin(pipe::open(thread, node, how.flags)).await?),
+        tree::Kind::Device(device) => device::open(thread, *device)?,
+        tree::Kind::Socket(_) => return Err(Errno::ENXIO),
+        tree::Kind::Link(_) => return Err(Errno::ELOOP),
+        tree::Kind::Volume => Kind::Directory(Listing::new(place.existing()?.clone())),
+    })
+}
+
+/// Makes a file.
+///
+/// # Errors
+/// EACCES, EROFS, ENOSPC.
+pub fn create(
+    thread: &Thread,
+    around: &Rc<Node>,
+    name: &[u8],
+    mode: u32,
+    who: &Who,
+) -> Result<Rc<Node>, Errno> {
+    super::names::may_change(around, who)?;
+    let (owner, mode) = super::names::owner_and_mode(thread, around, who, S_IFREG | mode);
+    let node = new_file(&around.system, mode, owner)?;
+    directory::insert(around, name, &node)?;
+    notify::named(around, Mask::CREATE, name, &node);
+    Ok(node)
+}
+
+fn unnamed(thread: &Thread, around: &Rc<Node>, how: How, who: &Who) -> Result<Rc<Description>, Errno> {
+    super::names::may_change(around, who)?;
+    let (owner, mode) = super::names::owner_and_mode(thread, around, who, S_IFREG | how.mode);
+    let node = new_file(&around.system, mode, owner)?;
+    let found = Some(Location::Node(node.clone()));
+    let name = alloc::format!("#{}", node.number).into_bytes();
+    let place = Place { found, around: Location::Node(around.clone()), name, slash: false, follow: false };
+    Ok(Description::with(Kind::Regular(Regular::open(node)?), how.kept(), Some(place)))
+}
+
+/// Opens once more what is open and has no place of its own.
+fn again(open: &Rc<Description>, how: How) -> Result<Rc<Description>, Errno> {
+    if how.has(PATH) {
+        return Ok(Description::new(Kind::Path, how.kept()));
+    }
+    if how.has(DIRECTORY) {
+        return Err(Errno::ENOTDIR);
+    }
+    let kind = match &open.kind {
+        Kind::Console(console) => Kind::Console(console.clone()),
+        Kind::Pipe(end) => Kind::Pipe(end.again(how.flags)),
+        Kind::Regular(file) => {
+            if how.has(TRUNCATE) {
+                file.content()?.borrow_mut().set_len(0)?;
+                file.written();
+            }
+            Kind::Regular(Regular::open(file.node().clone())?)
+        }
+        _ => return Err(Errno::ENXIO),
+    };
+    Ok(Description::new(kind, how.kept()))
+}
+
+/// Opens something in a volume, which may or may not be there.
+async fn in_volume(
+    thread: &Rc<Thread>,
+    top: Rc<Node>,
+    path: &[u8],
+    place: Place,
+    how: How,
+) -> Result<Rc<Description>, Errno> {
+    let volume = top.system.volume().ok_or(Errno::EIO)?;
+    if how.has(UNNAMED) {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    let look = how.has(PATH) || how.has(DIRECTORY) || how.has(NO_FOLLOW) || place.slash;
+    let about = if look && !how.has(CREATE | EXCLUSIVE) {
+        match About::at(&thread.process, place.existing()?, place.follow).await {
+            Err(Errno::ENOENT) if how.creates() => None,
+            other => Some(other?),
+        }
+    } else {
+        None
+    };
+    if let Some(about) = about {
+        if (how.has(DIRECTORY) || place.slash) && about.sort() != S_IFDIR {
+            return Err(Errno::ENOTDIR);
+        }
+        if how.has(PATH) {
+            return Ok(Description::with(Kind::Path, how.kept(), Some(place)));
+        }
+        match about.sort() {
+            S_IFLNK => return Err(Errno::ELOOP),
+            S_IFDIR if how.writes() || how.creates() => return Err(Errno::EISDIR),
+            S_IFDIR => {
+                let listing = Listing::new(place.existing()?.clone());
+                return Ok(Description::with(Kind::Directory(listing), how.kept(), Some(place)));
+            }
+            _ => {}
+        }
+    }
+    if path.is_empty() && !volume.is_file() && (how.writes() || how.creates()) {
+        return Err(if how.has(CREATE | EXCLUSIVE) { Errno::EEXIST } else { Errno::EISDIR });
+    }
+    let exclusive = how.has(CREATE | EXCLUSIVE);
+    let mut options = OpenOptions::new();
+    options
+        .read(how.flags & ACCESS != WRITE_ONLY)
+        .write(how.writes())
+        .append(how.writes() && how.has(APPEND))
+        .truncate(how.has(TRUNCATE))
+        .create(how.creates() && !exclusive)
+        .create_new(exclusive)
+        .mode(how.mode & !thread.process.files.umask.get());
+    let file = volume.open(path, &options).await?;
+    let about = file.metadata().await?;
+    if about.mode & S_IFMT == S_IFDIR {
+        if how.creates() {
+            return Err(Errno::EISDIR);
+        }
+        let listing = Listing::new(place.existing()?.clone());
+        return Ok(Description::with(Kind::Directory(listing), how.kept(), Some(place)));
+    }
+    Ok(Description::with(Kind::Volume(Opened::new(top.clone(), file)), how.kept(), Some(place)))
+}
+
+/// A file in memory that no name leads to: what memfd_create(2) makes. The name is for /proc/self/fd alone.
+///
+/// # Errors
+/// ENOSPC.
+pub fn anonymous(thread: &Thread, name: &[u8]) -> Result<Rc<Description>, Errno> {
+    let owner = {
+        let credentials = thread.process.credentials.borrow();
+        (credentials.users[1], credentials.groups[1])
+    };
+    let tree = &thread.process.files.tree;
+    let node = tree.unnamed(0o777, owner)?;
+    let place = Place {
+        found: Some(Location::Node(node.clone())),
+        around: Location::of(tree.top().clone()),
+        name: [b"memfd:", name].concat(),
+        slash: false,
+        follow: false,
+    };
+    Ok(Description::with(Kind::Regular(Regular::open(node)?), READ_WRITE | LARGE, Some(place)))
+}
+
+/// The name of a UNIX socket in the tree: made at `path`, for whoever binds one.
+///
+/// # Errors
+/// EADDRINUSE when something is there; those of mknod(2).
+pub fn bind(thread: &Thread, path: &[u8]) -> Result<Rc<Node>, Errno> {
+    let process = &thread.process;
+    let who = Who::of(&process.credentials);
+    let place = path::walk(process, path::start(process), path, false)?;
+    if place.found.is_some() {
+        return Err(if matches!(place.found, Some(Location::Volume(..))) {
+            Errno::EPERM
+        } else {
+            Errno::EADDRINUSE
+        });
+    }
+    let Location::Node(around) = &place.around else { return Err(Errno::EACCES) };
+    super::names::may_change(around, &who)?;
+    let (owner, mode) = super::names::owner_and_mode(thread, around, &who, S_IFSOCK | 0o777);
+    let node = Node::new(&around.system, mode, owner, tree::Kind::Socket(core::cell::RefCell::new(None)))?;
+    directory::insert(around, &place.name, &node)?;
+    notify::named(around, Mask::CREATE, &place.name, &node);
+    Ok(node)
+}
+
+/// The node of a UNIX socket that is at `path`, to connect to.
+///
+/// # Errors
+/// ECONNREFUSED when it is no socket; EACCES; those of path_resolution(7).
+pub fn socket(thread: &Thread, path: &[u8]) -> Result<Rc<Node>, Errno> {
+    let process = &thread.process;
+    let place = path::walk(process, path::start(process), path, true)?;
+    let Location::Node(node) = place.existing()? else { return Err(Errno::ECONNREFUSED) };
+    Who::of(&process.credentials).may(node, Access::WRITE)?;
+    if node.sort() == S_IFSOCK { Ok(node.clone()) } else { Err(Errno::ECONNREFUSED) }
+}

@@ -1,0 +1,427 @@
+//! The contents of a file in memory: pages by their number, over what the image holds of the file.
+//!
+//! A file of the image that is written becomes pages where it was written, and stays the image's everywhere else: a change
+//! takes the memory of the change. A hole takes nothing.
+
+use super::system::Usage;
+use crate::user::Buffers;
+use crate::{Errno, PAGE};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+/// Pages are kept in groups of so many with successive numbers.
+const GROUP: u64 = 64;
+/// The longest file (`loff_t` is signed).
+const MOST_BYTES: u64 = i64::MAX as u64;
+static ZEROS: [u8; PAGE] = [0; PAGE];
+
+/// A page's bytes, counted as long as it exists.
+struct Page(Box<[u8]>, Rc<Usage>);
+
+impl Page {
+    fn new(usage: &Rc<Usage>, from: &[u8]) -> Result<Self, Errno> {
+        let mut bytes = Vec::new();
+        if bytes.try_reserve_exact(PAGE).is_err() {
+            return Err(Errno::ENOSPC);
+        }
+        usage.take_page()?;
+        bytes.extend_from_slice(&from[..from.len().min(PAGE)]);
+        bytes.resize(PAGE, 0);
+        Ok(Self(bytes.into_boxed_slice(), usage.clone()))
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.1.give_page();
+    }
+}
+
+type Group = Box<[Option<Page>; GROUP as usize]>;
+
+/// The contents of a file.
+pub struct Content {
+    length: u64,
+    /// What shows where there is no page.
+    base: &'static [u8],
+    groups: BTreeMap<u64, Group>,
+    usage: Rc<Usage>,
+}
+
+/// A kind of place in a file: SEEK_DATA and SEEK_HOLE of lseek(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// Something that takes room.
+    Data,
+    /// A hole, or the end.
+    Hole,
+}
+
+impl Content {
+    /// A file that holds `base`.
+    pub fn new(usage: Rc<Usage>, base: &'static [u8]) -> Self {
+        Self { length: base.len() as u64, base, groups: BTreeMap::new(), usage }
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Units of 512 bytes that it takes, the image's included (`st_blocks`).
+    pub fn blocks(&self) -> u64 {
+        let pages: usize = self.groups.values().map(|g| g.iter().flatten().count()).sum();
+        pages as u64 * (PAGE as u64 / 512) + (self.base.len() as u64).div_ceil(512)
+    }
+
+    /// Where the whole of it lies in the image, when nothing of it was changed.
+    pub fn sealed(&self) -> Option<&'static [u8]> {
+        (self.groups.is_empty() && self.base.len() as u64 == self.length && !self.base.is_empty())
+            .then_some(self.base)
+    }
+
+    fn page(&self, number: u64) -> Option<&[u8]> {
+        let page = self.groups.get(&(number / GROUP))?[(number % GROUP) as usize].as_ref()?;
+        Some(&page.0)
+    }
+
+    /// A part of the image's bytes: those from `at` on, at most up to `end`.
+    fn base(&self, at: u64, end: u64) -> &'static [u8] {
+        let end = (self.base.len() as u64).min(end) as usize;
+        usize::try_from(at).ok().and_then(|at| self.base.get(at..end)).unwrap_or(&[])
+    }
+
+    /// What is there from `at` on, in one piece as long as may be; empty at the end.
+    fn piece(&self, at: u64) -> &[u8] {
+        let left = self.length.saturating_sub(at);
+        if self.groups.is_empty() && at < self.base.len() as u64 {
+            return self.base(at, self.length);
+        }
+        let (number, within) = (at / PAGE as u64, (at % PAGE as u64) as usize);
+        let most = left.min((PAGE - within) as u64) as usize;
+        if let Some(page) = self.page(number) {
+            return &page[within..within + most];
+        }
+        match self.base(at, at + most as u64) {
+            [] => &ZEROS[..most],
+            piece => piece,
+        }
+    }
+
+    /// Copies from `offset` on to the program's memory; tells how much there was.
+    ///
+    /// # Errors
+    /// EFAULT when not even the first byte could be written.
+    pub fn read(&self, offset: u64, to: &mut Buffers) -> Result<usize, Errno> {
+        let mut done = 0;
+        while to.remaining() > 0 {
+            let piece = self.piece(offset + done as u64);
+            if piece.is_empty() {
+                break;
+            }
+            let wanted = piece.len().min(to.remaining());
+            match to.fill(&piece[..wanted]) {
+                Ok(length) => {
+                    done += length;
+                    if length < wanted {
+                        break;
+                    }
+                }
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Copies from `offset` on into `to`; tells how much there was.
+    pub fn read_at(&self, offset: u64, to: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < to.len() {
+            let piece = self.piece(offset + done as u64);
+            if piece.is_empty() {
+                break;
+            }
+            let length = piece.len().min(to.len() - done);
+            to[done..done + length].copy_from_slice(&piece[..length]);
+            done += length;
+        }
+        done
+    }
+
+    /// The page of this number, made when it is not there.
+    fn make(&mut self, number: u64) -> Result<&mut [u8], Errno> {
+        let base = self.base(number * PAGE as u64, (number + 1) * PAGE as u64);
+        let group = self.groups.entry(number / GROUP).or_insert_with(|| Box::new([const { None }; _]));
+        let place = &mut group[(number % GROUP) as usize];
+        if place.is_none() {
+            *place = Some(Page::new(&self.usage, base)?);
+        }
+        place.as_mut().map(|page| &mut page.0[..]).ok_or(Errno::EIO)
+    }
+
+    /// Writes at `offset` what `next` gives for each piece, up to `length` bytes; it may give less than it is asked for.
+    fn put(
+        &mut self,
+        offset: u64,
+        length: usize,
+        mut next: impl FnMut(&mut [u8]) -> Result<usize, Errno>,
+    ) -> Result<usize, Errno> {
+        if length == 0 {
+            return Ok(0);
+        }
+        let room = MOST_BYTES.saturating_sub(offset);
+        if room == 0 {
+            return Err(Errno::EFBIG);
+        }
+        let length = length.min(usize::try_from(room).unwrap_or(usize::MAX));
+        let mut done = 0;
+        while done < length {
+            let at = offset + done as u64;
+            let within = (at % PAGE as u64) as usize;
+            let most = (length - done).min(PAGE - within);
+            let moved = self.make(at / PAGE as u64).and_then(|page| next(&mut page[within..within + most]));
+            match moved {
+                Ok(moved) => {
+                    done += moved;
+                    if moved < most {
+                        break;
+                    }
+                }
+                // What was written before stays written.
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.length = self.length.max(offset + done as u64);
+        Ok(done)
+    }
+
+    /// Writes from the program's memory; tells how much found room.
+    ///
+    /// # Errors
+    /// EFAULT, ENOSPC when not even the first byte could be written; EFBIG.
+    pub fn write(&mut self, offset: u64, from: &mut Buffers) -> Result<usize, Errno> {
+        let length = from.remaining();
+        self.put(offset, length, |piece| from.take(piece))
+    }
+
+    /// Writes `bytes`; tells how much found room.
+    ///
+    /// # Errors
+    /// ENOSPC when not even the first byte could be written; EFBIG.
+    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Errno> {
+        let mut rest = bytes;
+        self.put(offset, bytes.len(), |piece| {
+            let (first, behind) = rest.split_at(piece.len());
+            piece.copy_from_slice(first);
+            rest = behind;
+            Ok(first.len())
+        })
+    }
+
+    /// Makes zeros of `start..end`, and gives back what whole pages took; the length stays.
+    ///
+    /// # Errors
+    /// ENOSPC when a part of a page of the image would have to become a page.
+    pub fn zero(&mut self, start: u64, end: u64) -> Result<(), Errno> {
+        let end = end.min(self.length.next_multiple_of(PAGE as u64));
+        // Where the image shows through, zeros need pages, unless nothing of the image comes behind.
+        if end >= self.base.len() as u64 && start < self.base.len() as u64 {
+            self.base = &self.base[..start as usize];
+        }
+        let mut at = start;
+        while at < end {
+            let (number, within) = (at / PAGE as u64, (at % PAGE as u64) as usize);
+            let most = (end - at).min((PAGE - within) as u64) as usize;
+            let whole = most == PAGE && self.base(at, at + PAGE as u64).is_empty();
+            if whole {
+                match self.groups.range_mut(number / GROUP..).next() {
+                    None => break,
+                    Some((&group, _)) if group > number / GROUP => {
+                        // Nothing is there up to this group.
+                        at = (group * GROUP * PAGE as u64).max(at + 1).min(end);
+                        continue;
+                    }
+                    Some((_, pages)) => pages[(number % GROUP) as usize] = None,
+                }
+            } else if self.page(number).is_some() || !self.base(at, at + most as u64).is_empty() {
+                self.make(number)?[within..within + most].fill(0);
+            }
+            at += most as u64;
+        }
+        Ok(())
+    }
+
+    /// Cuts the file, or lengthens it by a hole.
+    ///
+    /// # Errors
+    /// EFBIG.
+    pub fn set_len(&mut self, length: u64) -> Result<(), Errno> {
+        if length > MOST_BYTES {
+            return Err(Errno::EFBIG);
+        }
+        if length < self.length {
+            self.base = &self.base[..self.base.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
+            let end = length.div_ceil(PAGE as u64);
+            self.groups.retain(|&group, pages| {
+                let first = group * GROUP;
+                for (page, number) in pages.iter_mut().zip(first..) {
+                    if number >= end {
+                        *page = None;
+                    }
+                }
+                first < end
+            });
+            let within = (length % PAGE as u64) as usize;
+            if within > 0 && self.page(length / PAGE as u64).is_some() {
+                self.make(length / PAGE as u64)?[within..].fill(0);
+            }
+        }
+        self.length = length;
+        Ok(())
+    }
+
+    /// Makes pages for all of `start..end`, so that writing there finds room; the length stays.
+    ///
+    /// # Errors
+    /// ENOSPC; what was made until then stays.
+    pub fn reserve(&mut self, start: u64, end: u64) -> Result<(), Errno> {
+        let missing = (end.saturating_sub(start)).div_ceil(PAGE as u64);
+        if missing > self.usage.free_pages() {
+            return Err(Errno::ENOSPC);
+        }
+        for number in start / PAGE as u64..end.div_ceil(PAGE as u64) {
+            if self.base(number * PAGE as u64, (number + 1) * PAGE as u64).len() < PAGE {
+                self.make(number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first place of this kind from `from` on (lseek(2)).
+    ///
+    /// # Errors
+    /// ENXIO behind the end, and when no data come any more.
+    pub fn seek(&self, from: u64, what: Seek) -> Result<u64, Errno> {
+        if from >= self.length {
+            return Err(Errno::ENXIO);
+        }
+        let mut at = from;
+        while at < self.length {
+            let number = at / PAGE as u64;
+            let data = at < self.base.len() as u64 || self.page(number).is_some();
+            if data == (what == Seek::Data) {
+                return Ok(at);
+            }
+            at = match (what, self.groups.range(number / GROUP..).next()) {
+                // A long hole is passed by groups.
+                (Seek::Data, None) => break,
+                (Seek::Data, Some((&group, _))) if group > number / GROUP => group * GROUP * PAGE as u64,
+                _ if at < self.base.len() as u64 && self.groups.is_empty() => self.base.len() as u64,
+                _ => (number + 1) * PAGE as u64,
+            };
+        }
+        if what == Seek::Hole { Ok(self.length) } else { Err(Errno::ENXIO) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn usage() -> Rc<Usage> {
+        Rc::new(Usage::new(1 << 20))
+    }
+
+    proptest! {
+        #[test]
+        fn contents_behave_like_a_vector(
+            base in 0usize..30_000,
+            steps in proptest::collection::vec(
+                (0u8..4, prop_oneof![0u64..40_000, 255_000u64..270_000], 0usize..9000, any::<u8>()),
+                1..30,
+            )
+        ) {
+            let base: &'static [u8] = std::vec::Vec::leak((0..base).map(|i| i as u8 | 1).collect());
+            let (mut content, mut model) = (Content::new(usage(), base), base.to_vec());
+            for (what, at, length, byte) in steps {
+                match what {
+                    0 => {
+                        let bytes = std::vec![byte; length];
+                        prop_assert_eq!(content.write_at(at, &bytes), Ok(length));
+                        if length > 0 {
+                            model.resize(model.len().max(at as usize + length), 0);
+                            model[at as usize..at as usize + length].copy_from_slice(&bytes);
+                        }
+                    }
+                    1 => {
+                        content.set_len(at).unwrap();
+                        model.resize(at as usize, 0);
+                    }
+                    2 => {
+                        content.zero(at, at + length as u64).unwrap();
+                        let end = model.len().min(at as usize + length);
+                        if (at as usize) < end {
+                            model[at as usize..end].fill(0);
+                        }
+                    }
+                    _ => {
+                        let mut buffer = std::vec![0xee; length];
+                        let count = content.read_at(at, &mut buffer);
+                        let wanted = model.get(at as usize..).unwrap_or(&[]);
+                        prop_assert_eq!(&buffer[..count], &wanted[..length.min(wanted.len())]);
+                        let mut other = std::vec![0xee; length];
+                        let address = other.as_mut_ptr() as usize;
+                        prop_assert_eq!(content.read(at, &mut Buffers::one(address, length)), Ok(count));
+                        prop_assert_eq!(&other[..count], &buffer[..count]);
+                    }
+                }
+                prop_assert_eq!(content.len(), model.len() as u64);
+                // No byte that is not zero lies in a hole.
+                let mut at = 0;
+                while let Ok(hole) = content.seek(at, Seek::Hole) {
+                    let end = content.seek(hole, Seek::Data).unwrap_or(content.len());
+                    prop_assert!(model[hole as usize..end as usize].iter().all(|&b| b == 0));
+                    at = end;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_takes_the_memory_of_the_change() {
+        let usage = usage();
+        let base: &'static [u8] = std::vec::Vec::leak(std::vec![7; 100 * PAGE]);
+        let mut content = Content::new(usage.clone(), base);
+        assert_eq!(content.sealed().map(<[u8]>::as_ptr), Some(base.as_ptr()));
+        content.write_at(10 * PAGE as u64 + 5, b"changed").unwrap();
+        assert_eq!(usage.pages(), 1);
+        assert_eq!(content.sealed(), None);
+        let mut bytes = std::vec![0; 100 * PAGE];
+        assert_eq!(content.read_at(0, &mut bytes), 100 * PAGE);
+        assert_eq!(&bytes[10 * PAGE + 3..10 * PAGE + 14], b"\x07\x07changed\x07\x07");
+        drop(content);
+        assert_eq!(usage.pages(), 0);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_told_and_what_was_written_stays() {
+        let usage = Rc::new(Usage::new(4));
+        let mut content = Content::new(usage.clone(), &[]);
+        assert_eq!(content.write_at(0, &[1; 5 * PAGE]), Ok(4 * PAGE));
+        assert_eq!(content.write_at(4 * PAGE as u64, &[1]), Err(Errno::ENOSPC));
+        assert_eq!(content.write_at(u64::MAX, &[1]), Err(Errno::EFBIG));
+        content.set_len(1 << 50).unwrap();
+        content.zero(0, 1 << 49).unwrap();
+        assert_eq!(usage.pages(), 0);
+        assert_eq!(content.reserve(0, 1 << 50), Err(Errno::ENOSPC));
+        assert_eq!(content.seek(0, Seek::Hole), Ok(0));
+        assert_eq!(content.seek(0, Seek::Data), Err(Errno::ENXIO));
+        content.write_at(1 << 40, &[1]).unwrap();
+        assert_eq!(content.seek(0, Seek::Data), Ok(1 << 40));
+    }
+}
