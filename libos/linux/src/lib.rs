@@ -25,6 +25,8 @@ pub mod sockets;
 mod start;
 pub mod system;
 pub mod task;
+#[cfg(test)]
+mod testing;
 pub mod thread;
 pub mod time;
 pub mod user;

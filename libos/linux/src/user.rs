@@ -195,6 +195,34 @@ impl Buffers {
     }
 }
 
+impl kernlet_net::Memory for Buffers {
+    fn remaining(&self) -> usize {
+        self.remaining
+    }
+
+    fn pieces(&self, into: &mut [[usize; 2]; kernlet_net::PIECES]) -> usize {
+        let rest = self.rest.get(self.next..).unwrap_or_default();
+        let all = core::iter::once(&self.first).chain(rest).filter(|(_, length)| *length > 0);
+        into.iter_mut().zip(all).map(|(piece, (at, length))| *piece = [*at, *length]).count()
+    }
+
+    fn advance(&mut self, mut length: usize) {
+        while let (true, Some((_, piece))) = (length > 0, self.piece()) {
+            let part = length.min(piece);
+            Self::advance(self, part);
+            length -= part;
+        }
+    }
+
+    fn fill(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        Self::fill(self, bytes)
+    }
+
+    fn take(&mut self, bytes: &mut [u8]) -> Result<usize, Errno> {
+        Self::take(self, bytes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ use super::regular::Regular;
 use super::tree::Place;
 use super::volume::Opened;
 use crate::Errno;
+use crate::sockets::Socket;
 use crate::thread::Thread;
 use crate::user::Buffers;
 use crate::wait::epoll::Epoll;
@@ -47,6 +48,8 @@ pub enum Kind {
     EventFd(EventFd),
     /// timerfd_create(2).
     TimerFd(TimerFd),
+    /// socket(2).
+    Socket(Rc<Socket>),
 }
 
 /// An open file description.
@@ -123,6 +126,7 @@ impl Description {
             Kind::Epoll(_) => Err(Errno::EINVAL),
             Kind::EventFd(event) => event.read(thread, self.non_blocking(), to).await,
             Kind::TimerFd(timer) => timer.read(thread, self.non_blocking(), to).await,
+            Kind::Socket(socket) => socket.read(thread, self.non_blocking(), to).await,
             _ => {
                 let length = self.read_at(self.offset.get(), to).await?;
                 self.offset.set(self.offset.get() + length as u64);
@@ -162,6 +166,7 @@ impl Description {
             Kind::Pipe(pipe) => pipe.write(thread, self.non_blocking(), from).await,
             Kind::Epoll(_) | Kind::TimerFd(_) => Err(Errno::EINVAL),
             Kind::EventFd(event) => event.write(thread, self.non_blocking(), from).await,
+            Kind::Socket(socket) => socket.write(thread, self.non_blocking(), from).await,
             _ => {
                 let (length, end) = self.write_at(self.offset.get(), from).await?;
                 self.offset.set(end);
@@ -200,6 +205,7 @@ impl Description {
             Kind::Epoll(epoll) => epoll.readiness(),
             Kind::EventFd(event) => event.readiness(),
             Kind::TimerFd(timer) => timer.readiness(),
+            Kind::Socket(socket) => socket.readiness(),
             _ => Events::IN.or(Events::OUT),
         }
     }
@@ -213,6 +219,7 @@ impl Description {
             Kind::Epoll(epoll) => Some(epoll.watchers()),
             Kind::EventFd(event) => Some(event.watchers()),
             Kind::TimerFd(timer) => Some(timer.watchers()),
+            Kind::Socket(socket) => Some(socket.watchers()),
             _ => None,
         }
     }

@@ -1,12 +1,95 @@
 //! Sockets (socket(7)).
+//!
+//! A [`Socket`] has what all have in common and what it speaks. Each kind is tried (`poll_receive`, `poll_send`, `poll_accept`)
+//! and asked (`readiness`); who waits does so on the socket's watchers, which are told when a trial may succeed. So any
+//! number of threads and epoll instances wait for one socket.
 
-use crate::call::{Call, Outcome, unknown};
+mod address;
+mod calls;
+mod ioctl;
+mod message;
+mod netlink;
+mod options;
+mod socket;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod udp;
+mod unix;
+
+pub use ioctl::control;
+pub use socket::Socket;
+
+use crate::Errno;
+use crate::call::{Call, Outcome, number, unknown};
+use crate::files::{Description, Kind};
 use crate::thread::Thread;
+use crate::user::Buffers;
 use alloc::rc::Rc;
 
 /// Handles the calls of this subject.
 pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
     match call.number {
+        number::RECVFROM => transfer::receive_from(thread, call).await,
+        number::SENDTO => transfer::send_to(thread, call).await,
+        number::RECVMSG => transfer::receive_message(thread, call).await,
+        number::SENDMSG => transfer::send_message(thread, call).await,
+        number::RECVMMSG => transfer::receive_messages(thread, call).await,
+        number::SENDMMSG => transfer::send_messages(thread, call).await,
+        number::ACCEPT => calls::accept(thread, call, 0).await,
+        number::ACCEPT4 => calls::accept(thread, call, call.word(3)).await,
+        number::SOCKET => calls::create(thread, call),
+        number::SOCKETPAIR => calls::pair(thread, call),
+        number::BIND => calls::bind(thread, call).await,
+        number::LISTEN => calls::listen(thread, call),
+        number::CONNECT => calls::connect(thread, call).await,
+        number::SHUTDOWN => calls::shutdown(thread, call),
+        number::GETSOCKNAME => calls::local_name(thread, call),
+        number::GETPEERNAME => calls::peer_name(thread, call),
+        number::SETSOCKOPT => options::set(thread, call),
+        number::GETSOCKOPT => options::get(thread, call),
         _ => unknown(thread, call),
+    }
+}
+
+/// The socket that a descriptor refers to.
+///
+/// # Errors
+/// EBADF, ENOTSOCK.
+fn socket(thread: &Thread, descriptor: i32) -> Result<(Rc<Description>, Rc<Socket>), Errno> {
+    let file = thread.process.files.get(descriptor)?;
+    match &file.kind {
+        Kind::Socket(socket) => {
+            let socket = socket.clone();
+            Ok((file, socket))
+        }
+        _ => Err(Errno::ENOTSOCK),
+    }
+}
+
+/// A thread wrote to a stream that has no reader.
+fn broken_pipe(_thread: &Thread) {}
+
+impl Socket {
+    /// read(2).
+    ///
+    /// # Errors
+    /// Those of recv(2).
+    pub async fn read(&self, thread: &Thread, non_blocking: bool, to: &mut Buffers) -> Result<usize, Errno> {
+        self.receive(thread, to, 0, !non_blocking, false).await.map(|received| received.length)
+    }
+
+    /// write(2).
+    ///
+    /// # Errors
+    /// Those of send(2).
+    pub async fn write(
+        &self,
+        thread: &Thread,
+        non_blocking: bool,
+        from: &mut Buffers,
+    ) -> Result<usize, Errno> {
+        self.send(thread, from, None, &mut message::Ancillary::default(), 0, !non_blocking).await
     }
 }

@@ -1,14 +1,10 @@
 //! The calls of this subject, made by a thread of a program that there is not.
 
-use crate::call::{Call, Outcome, number};
-use crate::files::Files;
-use crate::memory::Space;
-use crate::process::Process;
-use crate::system::Credentials;
+use crate::Errno;
+use crate::call::{Outcome, number};
+use crate::testing::{call, run};
 use crate::thread::Thread;
-use crate::{Errno, files, wait};
 use alloc::rc::Rc;
-use core::future::Future;
 use std::vec::Vec;
 
 const IN: u32 = 0x1;
@@ -16,40 +12,17 @@ const OUT: u32 = 0x4;
 const ONE_SHOT: u32 = 1 << 30;
 const EDGE: u32 = 1 << 31;
 
-/// A thread of a process with nothing in it.
-pub fn thread() -> Rc<Thread> {
-    let process = Process::new(b"/test".to_vec(), Space::new(0x1000_0000), Credentials::of(0, 0), false);
-    let _: &Files = &process.files;
-    Thread::new(&process)
-}
-
-fn run<F: Future<Output = ()> + 'static>(test: impl FnOnce(Rc<Thread>) -> F + 'static) {
-    kernlet_exec::block_on(async move { test(thread()).await });
-}
-
-async fn call(thread: &Rc<Thread>, number: u64, arguments: &[u64]) -> Outcome {
-    let mut all = [0; 6];
-    all[..arguments.len()].copy_from_slice(arguments);
-    wait::call(thread, Call { number, arguments: all }).await
-}
-
-async fn file_call(thread: &Rc<Thread>, number: u64, arguments: &[u64]) -> Outcome {
-    let mut all = [0; 6];
-    all[..arguments.len()].copy_from_slice(arguments);
-    files::call(thread, Call { number, arguments: all }).await
-}
-
 async fn eventfd(thread: &Rc<Thread>, count: u64) -> u64 {
     call(thread, number::EVENTFD2, &[count, 0o4000]).await.unwrap()
 }
 
 async fn add(thread: &Rc<Thread>, fd: u64, value: u64) -> Outcome {
-    file_call(thread, number::WRITE, &[fd, &raw const value as u64, 8]).await
+    call(thread, number::WRITE, &[fd, &raw const value as u64, 8]).await
 }
 
 async fn take(thread: &Rc<Thread>, fd: u64) -> Result<u64, Errno> {
     let mut value = 0u64;
-    file_call(thread, number::READ, &[fd, &raw mut value as u64, 8]).await?;
+    call(thread, number::READ, &[fd, &raw mut value as u64, 8]).await?;
     Ok(core::hint::black_box(value))
 }
 
@@ -135,7 +108,7 @@ fn a_closed_descriptor_drops_out_of_its_sets_and_its_number_may_come_again() {
         let fd = eventfd(&thread, 1).await;
         control(&thread, set, 1, fd, IN, 7).await.unwrap();
         assert_eq!(control(&thread, set, 1, fd, IN, 7).await, Err(Errno::EEXIST));
-        file_call(&thread, number::CLOSE, &[fd]).await.unwrap();
+        call(&thread, number::CLOSE, &[fd]).await.unwrap();
         assert_eq!(ready(&thread, set, 0).await, []);
         assert_eq!(eventfd(&thread, 1).await, fd);
         control(&thread, set, 1, fd, IN, 9).await.unwrap();

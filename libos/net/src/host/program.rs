@@ -78,7 +78,7 @@ impl Stream {
         self.watched.watch(HostStream::ask);
         source.register(readable, writable);
         let (reads, writes) = (source.is_readable(), source.is_writable());
-        if !source.is_ended() && !(reads && self.unsure.get()) {
+        if !(source.is_ended() || (reads && self.unsure.get())) {
             return ready::when(ready::IN, reads) | ready::when(ready::OUT, writes);
         }
         // A reader that took all that it had room for may have taken everything; and an end is of more than one kind.

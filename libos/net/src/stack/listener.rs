@@ -9,7 +9,7 @@ use crate::turn::Waiter;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use kernlet_platform::cell::RefCell;

@@ -1,0 +1,423 @@
+//! TCP (tcp(7)).
+
+use super::message::Received;
+use super::socket::{Common, Socket, Speech};
+use crate::Errno;
+use crate::call::restart;
+use crate::thread::Thread;
+use crate::user::Buffers;
+use crate::wait::{Deadline, Events};
+use alloc::rc::{Rc, Weak};
+use core::cell::{Cell, RefCell};
+use core::task::{Context, Poll};
+use kernlet_exec::{Task, spawn};
+use kernlet_net::{Shutdown, SocketAddr, TcpBinding, TcpListener, TcpStream, ready};
+
+/// How far a socket has come.
+enum State {
+    /// Not bound.
+    Fresh,
+    /// Bound.
+    Bound(TcpBinding),
+    /// Listening, with the connection that is accepted next.
+    Listening(TcpListener, Option<TcpStream>),
+    /// Connecting.
+    Connecting {
+        /// Ended when nobody wants the connection any more.
+        _task: Dialling,
+        from: SocketAddr,
+        to: SocketAddr,
+    },
+    /// What was begun without waiting came to nothing, and nobody has been told by connect(2).
+    Failed,
+    /// Connected.
+    Connected(TcpStream),
+}
+
+/// The task that connects.
+struct Dialling(Task<()>);
+
+impl Drop for Dialling {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Where connect(2) finds a socket.
+enum Begun {
+    /// It has begun to connect.
+    Now,
+    /// It had before.
+    Before,
+    /// It has come to an end, of which connect(2) has not been told.
+    Over,
+}
+
+/// A TCP socket.
+pub struct Tcp {
+    state: RefCell<State>,
+    /// connect(2) has not told yet that it is connected.
+    untold: Cell<bool>,
+    /// The connection broke, which was told: from now on there is nothing to read, and writing is in vain.
+    broken: Cell<bool>,
+    /// Reading, writing has been shut down here.
+    shut: Cell<[bool; 2]>,
+    /// The port that it was accepted at.
+    port: Option<u16>,
+}
+
+impl Tcp {
+    /// A new socket.
+    pub fn new() -> Self {
+        Self::at(State::Fresh, None)
+    }
+
+    fn at(state: State, port: Option<u16>) -> Self {
+        let state = RefCell::new(state);
+        Self { state, untold: Cell::new(false), broken: Cell::new(false), shut: Cell::default(), port }
+    }
+
+    /// bind(2).
+    ///
+    /// # Errors
+    /// EINVAL when it is bound; EADDRINUSE; EADDRNOTAVAIL.
+    pub fn bind(&self, common: &Common, address: SocketAddr) -> Result<(), Errno> {
+        let mut state = self.state.borrow_mut();
+        if !matches!(*state, State::Fresh) {
+            return Err(Errno::EINVAL);
+        }
+        *state = State::Bound(TcpBinding::new(address, common.options.share())?);
+        Ok(())
+    }
+
+    /// listen(2).
+    ///
+    /// # Errors
+    /// EINVAL when it is connected; EADDRINUSE.
+    pub fn listen(&self, common: &Common, backlog: i32) -> Result<(), Errno> {
+        // One more than asked for may wait; a negative number is a very large one (net/core/sock.c).
+        let backlog = usize::try_from(backlog).map_or(usize::MAX, |n| n + 1);
+        let mut state = self.state.borrow_mut();
+        let binding = match core::mem::replace(&mut *state, State::Fresh) {
+            State::Fresh => TcpBinding::new(common.any(), common.options.share())?,
+            State::Bound(binding) => binding,
+            State::Listening(listener, next) => {
+                listener.set_backlog(backlog);
+                *state = State::Listening(listener, next);
+                return Ok(());
+            }
+            other => {
+                *state = other;
+                return Err(Errno::EINVAL);
+            }
+        };
+        match binding.listen(backlog) {
+            Ok(listener) => *state = State::Listening(listener, None),
+            Err((binding, error)) => {
+                *state = State::Bound(binding);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts a connection; the watchers are told when there may be one.
+    pub fn poll_accept(&self, common: &Common) -> Poll<Result<Self, Errno>> {
+        let mut state = self.state.borrow_mut();
+        let State::Listening(listener, next) = &mut *state else { return Poll::Ready(Err(Errno::EINVAL)) };
+        let stream = match next.take() {
+            Some(stream) => stream,
+            None => core::task::ready!(poll_listener(listener, common))?,
+        };
+        let port = listener.local_addr().map(|a| a.port()).ok();
+        Poll::Ready(Ok(Self::at(State::Connected(stream), port)))
+    }
+
+    /// connect(2); without waiting EINPROGRESS tells that it has begun.
+    ///
+    /// # Errors
+    /// Those of connect(2).
+    pub async fn connect(
+        &self,
+        thread: &Thread,
+        socket: &Rc<Socket>,
+        to: SocketAddr,
+        waits: bool,
+    ) -> Result<(), Errno> {
+        let common = &socket.common;
+        match self.begin(socket, to)? {
+            Begun::Over => return self.outcome(common),
+            Begun::Now if !waits => return Err(Errno::EINPROGRESS),
+            Begun::Before if !waits => return Err(Errno::EALREADY),
+            Begun::Now | Begun::Before => {}
+        }
+        let done = || (!matches!(*self.state.borrow(), State::Connecting { .. })).then_some(());
+        let limit = common.options.send_timeout();
+        match limit.limit(thread, common.relay.watchers().until(done)).await {
+            Ok(Some(())) => {}
+            Ok(None) => return Err(Errno::EINPROGRESS),
+            Err(restart::SYS) if limit != Deadline::Never => return Err(Errno::EINTR),
+            Err(error) => return Err(error),
+        }
+        self.outcome(common)
+    }
+
+    /// What has become of connecting, told by connect(2).
+    fn outcome(&self, common: &Common) -> Result<(), Errno> {
+        self.untold.set(false);
+        let mut state = self.state.borrow_mut();
+        if matches!(*state, State::Failed) {
+            *state = State::Fresh;
+            return Err(common.error.take().unwrap_or(Errno::ECONNABORTED));
+        }
+        Ok(())
+    }
+
+    /// Begins to connect.
+    fn begin(&self, socket: &Rc<Socket>, to: SocketAddr) -> Result<Begun, Errno> {
+        let common = &socket.common;
+        let mut state = self.state.borrow_mut();
+        match *state {
+            State::Fresh | State::Bound(_) => {}
+            State::Connecting { .. } => return Ok(Begun::Before),
+            State::Connected(_) if self.untold.get() => return Ok(Begun::Over),
+            State::Failed => return Ok(Begun::Over),
+            State::Listening(..) | State::Connected(_) => return Err(Errno::EISCONN),
+        }
+        let binding = match core::mem::replace(&mut *state, State::Fresh) {
+            State::Bound(binding) => binding,
+            _ => {
+                let any = if to.is_ipv4() { SocketAddr::from(([0; 4], 0)) } else { common.any() };
+                TcpBinding::new(any, common.options.share())?
+            }
+        };
+        let from = binding.address();
+        let weak: Weak<Socket> = Rc::downgrade(socket);
+        let task = spawn("connect", async move {
+            let result = binding.connect(to).await;
+            if let Some(socket) = weak.upgrade()
+                && let Speech::Tcp(tcp) = &socket.speech
+            {
+                tcp.finish(&socket.common, result);
+            }
+        });
+        *state = State::Connecting { _task: Dialling(task), from, to };
+        Ok(Begun::Now)
+    }
+
+    fn finish(&self, common: &Common, result: Result<TcpStream, Errno>) {
+        let state = match result {
+            Ok(stream) => {
+                // Options that were set before.
+                let _ = stream.set_nodelay(common.options.no_delay());
+                State::Connected(stream)
+            }
+            Err(error) => {
+                common.error.set(Some(error));
+                State::Failed
+            }
+        };
+        self.untold.set(true);
+        // The task that ends here is cancelled by this, which does it no harm.
+        drop(self.state.replace(state));
+        common.relay.watchers().notify(Events::IN);
+        common.relay.watchers().notify(Events::OUT);
+    }
+
+    /// Ends the association (connect(2) with AF_UNSPEC).
+    pub fn disconnect(&self) {
+        let before = self.state.replace(State::Fresh);
+        self.untold.set(false);
+        drop(before);
+    }
+
+    /// See [`Socket::poll_receive`].
+    pub fn poll_receive(
+        &self,
+        common: &Common,
+        to: &mut Buffers,
+        peek: bool,
+    ) -> Poll<Result<Received, Errno>> {
+        let state = self.state.borrow();
+        let stream = match &*state {
+            State::Connected(stream) => stream,
+            State::Connecting { .. } => return Poll::Pending,
+            _ => return Poll::Ready(Err(Errno::ENOTCONN)),
+        };
+        if self.broken.get() {
+            return Poll::Ready(Ok(Received::bytes(0)));
+        }
+        let context = &mut Context::from_waker(common.relay.readable());
+        stream.poll_receive(context, to, peek).map(|result| self.note(result).map(Received::bytes))
+    }
+
+    /// See [`Socket::poll_send`].
+    pub fn poll_send(&self, common: &Common, from: &mut Buffers) -> Poll<Result<usize, Errno>> {
+        let state = self.state.borrow();
+        let stream = match &*state {
+            State::Connected(stream) if !self.broken.get() && !self.shut.get()[1] => stream,
+            State::Connecting { .. } => return Poll::Pending,
+            _ => return Poll::Ready(Err(Errno::EPIPE)),
+        };
+        let context = &mut Context::from_waker(common.relay.writable());
+        stream.poll_send(context, from).map(|result| self.note(result))
+    }
+
+    /// An error of the connection is told once.
+    fn note(&self, result: Result<usize, Errno>) -> Result<usize, Errno> {
+        if let Err(error) = result
+            && error != Errno::EFAULT
+        {
+            self.broken.set(true);
+        }
+        result
+    }
+
+    /// See [`Socket::readiness`] (tcp_poll in net/ipv4/tcp.c).
+    pub fn readiness(&self, common: &Common) -> u32 {
+        let mut state = self.state.borrow_mut();
+        match &mut *state {
+            State::Fresh | State::Bound(_) => ready::OUT | ready::HANG_UP,
+            State::Connecting { .. } => 0,
+            State::Failed => ready::IN | ready::OUT | ready::READ_HANG_UP | ready::HANG_UP,
+            State::Listening(listener, next) => {
+                if next.is_none() {
+                    match poll_listener(listener, common) {
+                        Poll::Ready(Ok(stream)) => *next = Some(stream),
+                        // Accepting tells of it.
+                        Poll::Ready(Err(_)) => return ready::IN,
+                        Poll::Pending => {}
+                    }
+                }
+                ready::when(ready::IN, next.is_some())
+            }
+            State::Connected(stream) => {
+                let bits = stream.readiness(common.relay.readable(), common.relay.writable());
+                let [reads, writes] = self.shut.get();
+                let told = if self.broken.get() { bits & !ready::ERROR } else { bits };
+                told | ready::when(ready::IN | ready::READ_HANG_UP, reads || self.broken.get())
+                    | ready::when(ready::OUT, writes || self.broken.get())
+                    | ready::when(
+                        ready::HANG_UP,
+                        self.broken.get() || (writes && bits & ready::READ_HANG_UP != 0),
+                    )
+            }
+        }
+    }
+
+    /// Its own address.
+    pub fn local(&self, common: &Common) -> SocketAddr {
+        match &*self.state.borrow() {
+            State::Fresh | State::Failed => common.any(),
+            State::Bound(binding) => binding.address(),
+            State::Connecting { from, to, .. } => {
+                SocketAddr::new(kernlet_net::source(from.ip(), *to), from.port())
+            }
+            State::Listening(listener, _) => listener.local_addr().unwrap_or(common.any()),
+            State::Connected(stream) => {
+                let mut local = stream.local_addr().unwrap_or(common.any());
+                // The host's address leads here, but to the port as the program knows it.
+                if let (true, Some(port)) = (stream.is_hosted(), self.port) {
+                    local.set_port(port);
+                }
+                local
+            }
+        }
+    }
+
+    /// The other end's address.
+    ///
+    /// # Errors
+    /// ENOTCONN.
+    pub fn peer(&self) -> Result<SocketAddr, Errno> {
+        match &*self.state.borrow() {
+            State::Connected(stream) if !self.broken.get() => stream.peer_addr(),
+            _ => Err(Errno::ENOTCONN),
+        }
+    }
+
+    /// See [`Socket::shutdown`].
+    ///
+    /// # Errors
+    /// ENOTCONN.
+    pub fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
+        let mut state = self.state.borrow_mut();
+        match &*state {
+            State::Connected(stream) if !self.broken.get() => {
+                let [reads, writes] = self.shut.get();
+                self.shut.set([reads || how != Shutdown::Write, writes || how != Shutdown::Read]);
+                // That the other end is gone already is no error of ending it.
+                let _ = stream.shutdown(how);
+                Ok(())
+            }
+            State::Listening(listener, _) if how != Shutdown::Write => {
+                let address = listener.local_addr()?;
+                *state = State::Fresh;
+                // It stays bound, as far as nobody was quicker.
+                *state =
+                    TcpBinding::new(address, kernlet_net::Share::NONE).map_or(State::Fresh, State::Bound);
+                Ok(())
+            }
+            _ => Err(Errno::ENOTCONN),
+        }
+    }
+
+    /// Whether it listens (SO_ACCEPTCONN).
+    pub fn listens(&self) -> bool {
+        matches!(*self.state.borrow(), State::Listening(..))
+    }
+
+    /// Whether it is connected.
+    pub fn is_connected(&self) -> bool {
+        matches!(*self.state.borrow(), State::Connected(_))
+    }
+
+    /// TCP_NODELAY.
+    pub fn set_no_delay(&self, on: bool) {
+        if let State::Connected(stream) = &*self.state.borrow() {
+            // It is a wish: a connection that is gone has none.
+            let _ = stream.set_nodelay(on);
+        }
+    }
+
+    /// See [`Socket::take_error`].
+    pub fn take_error(&self) -> Option<Errno> {
+        match &*self.state.borrow() {
+            State::Connected(stream) if !self.broken.get() => {
+                let error = stream.take_error();
+                self.broken.set(error.is_some());
+                error
+            }
+            _ => None,
+        }
+    }
+
+    /// See [`Socket::available`].
+    ///
+    /// # Errors
+    /// EINVAL when it listens.
+    pub fn available(&self) -> Result<usize, Errno> {
+        match &*self.state.borrow() {
+            State::Connected(stream) if !self.broken.get() => Ok(stream.available()),
+            State::Listening(..) => Err(Errno::EINVAL),
+            _ => Ok(0),
+        }
+    }
+
+    /// See [`Socket::unsent`].
+    pub fn unsent(&self) -> usize {
+        if let State::Connected(stream) = &*self.state.borrow() { stream.unsent() } else { 0 }
+    }
+}
+
+fn poll_listener(listener: &TcpListener, common: &Common) -> Poll<Result<TcpStream, Errno>> {
+    let context = &mut Context::from_waker(common.relay.readable());
+    loop {
+        let stream = core::task::ready!(listener.poll_connection(context))?;
+        // Without IPv4 here, nothing else can have come by it than what the host or the stack let through.
+        let four = stream.peer_addr().is_ok_and(|peer| peer.is_ipv4());
+        if !(four && common.options.six_only()) {
+            return Poll::Ready(Ok(stream));
+        }
+    }
+}
