@@ -158,6 +158,7 @@ pub async fn device_control(thread: &Rc<Thread>, descriptor: i32, request: u32, 
                 Kind::Regular(_) | Kind::Volume(_) => {
                     space::length(&file).await?.saturating_sub(file.offset.get())
                 }
+                Kind::Socket(socket) => return crate::sockets::control(socket, request, argument),
                 _ => return Err(Errno::ENOTTY),
             };
             let there = u32::try_from(there).unwrap_or(i32::MAX as u32);
@@ -165,6 +166,7 @@ pub async fn device_control(thread: &Rc<Thread>, descriptor: i32, request: u32, 
         }
         _ => match &file.kind {
             Kind::Console(console) => console.control(thread, request, argument).await,
+            Kind::Socket(socket) => crate::sockets::control(socket, request, argument),
             _ => Err(Errno::ENOTTY),
         },
     }

@@ -130,7 +130,8 @@ impl Image {
                 self.map_part(space, area(first..mapped_end, Object::File(self.mapped.clone()), offset))
                     .await?;
                 if end > file_end && segment.protection.write {
-                    program::zero(file_end, mapped_end.min(end) - file_end)?;
+                    // To the end of the page, as Linux does: a linker takes memory from there.
+                    program::zero(file_end, mapped_end - file_end)?;
                 }
             }
             let end = end.next_multiple_of(PAGE);

@@ -55,7 +55,7 @@ fn key(thread: &Thread, name: &Name) -> Name {
     match name {
         Name::Path(path) if path.first() != Some(&b'/') => {
             let around = thread.process.files.working_directory.borrow();
-            let mut whole: Vec<u8> = around.clone();
+            let mut whole: Vec<u8> = around.as_ref().and_then(|l| l.path()).unwrap_or_default();
             if whole.last() != Some(&b'/') {
                 whole.push(b'/');
             }
