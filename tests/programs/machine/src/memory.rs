@@ -59,6 +59,24 @@ pub fn pages() {
     // Mapped again: fresh zeros.
     map(AT, 16 * PAGE, Protection { read: true, write: true, execute: true });
     (0..16).for_each(|page| assert_eq!(byte(AT + page * PAGE + 5), Ok(0)));
+    // What moves takes its content and nothing else along.
+    program::write(AT + 5, &[1]).expect("mapped");
+    program::write(AT + 2 * PAGE + 5, &[3]).expect("mapped");
+    program::relocate(AT..AT + 4 * PAGE, 2 * AT).expect("one mapping");
+    assert_eq!([0, 1, 2, 3, 4].map(|page| byte(2 * AT + page * PAGE + 5)), [
+        Ok(1),
+        Ok(0),
+        Ok(3),
+        Ok(0),
+        Err(Errno::EFAULT)
+    ]);
+    assert_eq!([0, 3, 4].map(|page| byte(AT + page * PAGE + 5)), [
+        Err(Errno::EFAULT),
+        Err(Errno::EFAULT),
+        Ok(0)
+    ]);
+    assert_eq!(program::relocate(AT..AT + 8 * PAGE, 2 * AT), Err(Errno::EFAULT));
+    assert_eq!(byte(2 * AT + 5), Ok(1));
     // Reservations of terabytes take nothing.
     program::map(AT + (1 << 40)..AT + (8 << 40), Protection::NONE, Backing::Anonymous).expect("a reservation");
     protect(AT + (3 << 40), 1 << 40, Protection::READ_WRITE);

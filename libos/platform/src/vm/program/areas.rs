@@ -47,6 +47,12 @@ impl Areas {
         (address < area.end).then(|| (area.protection, area.source.further(address - start)))
     }
 
+    /// What may be done with `range`, and what lies behind its start, if it lies in one area.
+    pub fn one(&self, range: &Range<usize>) -> Option<(Protection, Source)> {
+        let (_, area) = self.0.range(..=range.start).next_back()?;
+        (range.end <= area.end).then(|| self.find(range.start)).flatten()
+    }
+
     /// Whether all of `range` is mapped.
     pub fn cover(&self, range: &Range<usize>) -> bool {
         let mut at = range.start;
@@ -166,6 +172,11 @@ mod tests {
             for (start, length, action) in actions {
                 let range = start..(start + length).min(PAGES);
                 prop_assert_eq!(areas.cover(&range), model[range.clone()].iter().all(Option::is_some));
+                let first = model[range.start];
+                let one = model[range.clone()].iter().enumerate().all(|(n, page)| {
+                    page.is_some() && *page == first.map(|(protection, source)| (protection, source.further(n)))
+                });
+                prop_assert_eq!(areas.one(&range), first.filter(|_| one));
                 match action {
                     Action::Map(protection, source) => {
                         areas.insert(range.clone(), protection, source);

@@ -101,9 +101,16 @@ pub fn resident() -> usize {
     MEMORY.lock().own * PAGE
 }
 
-/// See [`crate::program::relocate`]: the layer above copies.
-pub fn relocate(_: Range<usize>, _: usize) -> Result<(), Errno> {
-    Err(Errno::EFAULT)
+/// See [`crate::program::relocate`].
+pub fn relocate(pages: Range<usize>, to: usize) -> Result<(), Errno> {
+    let mut memory = MEMORY.lock();
+    let (protection, source) = memory.areas.one(&pages).ok_or(Errno::EFAULT)?;
+    let target = to..to + (pages.end - pages.start);
+    memory.clear(&target);
+    memory.relocate(&pages, to);
+    memory.areas.remove(pages);
+    memory.areas.insert(target, protection, source);
+    Ok(())
 }
 
 /// The page is there and may be used as the area says; only an own frame that is not clean may be written.
@@ -181,6 +188,26 @@ impl Memory {
             forget(page);
         }
         Outcome::Filled
+    }
+
+    /// Moves what lies in `pages` to `to`, where nothing lies.
+    fn relocate(&mut self, pages: &Range<usize>, to: usize) {
+        let mut from = pages.start;
+        while let Some((page, _)) = tables::first(from..pages.end) {
+            let place = self.least(|| tables::make(to + (page - pages.start)));
+            // The page may just have been let go of, for the sake of a table.
+            if let Some((_, old)) = tables::first(page..page + PAGE) {
+                // SAFETY: both are entries of pages of the program's.
+                unsafe {
+                    place.write_volatile(old.read_volatile());
+                    old.write_volatile(0);
+                }
+                forget(page);
+            }
+            from = page + PAGE;
+        }
+        // Only for the tables that are empty now.
+        tables::change(pages, |_, entry| entry);
     }
 
     /// What `take` needs memory for, or the end.

@@ -34,6 +34,32 @@ pub fn make(page: usize) -> Option<*mut u64> {
     Some(entry(page, 1))
 }
 
+/// The first of `pages` whose entry is not 0, and that entry.
+pub fn first(pages: Range<usize>) -> Option<(usize, *mut u64)> {
+    search(4, pages.start, pages.end)
+}
+
+fn search(level: u32, mut at: usize, end: usize) -> Option<(usize, *mut u64)> {
+    let size = PAGE << (9 * (level - 1));
+    while at < end {
+        let next = (at & !(size - 1)) + size;
+        let place = entry(at, level);
+        // SAFETY: the table that holds the entry is there: those above were found present.
+        let value = unsafe { place.read_volatile() };
+        if level == 1 && value != 0 {
+            return Some((at, place));
+        }
+        if level > 1 && value & PRESENT != 0 {
+            let found = search(level - 1, at, next.min(end));
+            if found.is_some() {
+                return found;
+            }
+        }
+        at = next;
+    }
+    None
+}
+
 /// Calls `change` with the page and its entry for each of `pages` whose entry is not 0, and writes what it returns. Makes
 /// the CPU forget what changed, and gives tables back that became empty.
 pub fn change(pages: &Range<usize>, mut change: impl FnMut(usize, u64) -> u64) {
