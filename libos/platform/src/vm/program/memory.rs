@@ -169,9 +169,9 @@ impl Memory {
                 None => return Outcome::Beyond,
             },
         };
-        let place = self.least(|| tables::make(page));
         // SAFETY: the entry of a page of the program's.
-        let before = unsafe { place.read_volatile() };
+        let before =
+            tables::first(page..page + PAGE).map_or(0, |(_, entry)| unsafe { entry.read_volatile() });
         let clean = if write || source == Source::Zero { 0 } else { tables::CLEAN };
         let frame = if before & tables::OWN != 0 {
             before & (tables::FRAME | tables::OWN) | before & clean
@@ -182,6 +182,8 @@ impl Memory {
             self.own += 1;
             frame | tables::OWN | clean
         };
+        // Last, as whatever takes memory may give empty tables back.
+        let place = self.least(|| tables::make(page));
         // SAFETY: as above. The frame is the program's, or one of the image, which stays read-only.
         unsafe { place.write_volatile(frame | bits(protection, frame)) };
         if before & PRESENT != 0 {
