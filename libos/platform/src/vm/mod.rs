@@ -2,7 +2,8 @@
 //!
 //! [`boot`] takes the CPU from 32-bit mode to [`start`], which maps the image at a random address ([`paging`],
 //! [`frames`]) and runs the program. Nothing here runs in parallel: interrupts are let in only while the vCPU
-//! halts in [`event`], and their handlers ([`trap`]) only set bits. Devices are found and opened when they are
+//! halts in [`event`], where their handlers ([`trap`]) only set bits, and while a Linux program runs ([`program`]), which
+//! they end. Devices are found and opened when they are
 //! first used, so a program that uses none neither links nor waits for them.
 
 mod apic;

@@ -6,7 +6,8 @@ use core::cell::{RefCell, RefMut};
 pub struct Single<T>(RefCell<T>);
 
 // SAFETY: one vCPU runs the library OS, which is not preempted, and interrupt handlers (assembly in `trap`) use
-// no `Single`; the fault handler takes values with `try_lock` only, or such as nobody holds who reads the root (root.rs).
+// no `Single`; the fault handler takes values with `try_lock` only, or such as nobody holds who reads the root (root.rs)
+// or copies from or to a program's memory (program/memory.rs).
 unsafe impl<T> Sync for Single<T> {}
 
 impl<T> Single<T> {
