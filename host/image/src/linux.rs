@@ -210,6 +210,17 @@ fn absolute(path: &Path) -> Result<PathBuf, ProgramError> {
     }
 }
 
+/// Reads bytes as everything that this module reads but for ELF files: what a fuzzer calls.
+#[doc(hidden)]
+pub fn exercise(bytes: &[u8]) {
+    let cache = ld_cache::LdCache::parse(bytes);
+    let _ = cache.find(b"libc.so.6").count();
+    if let Some(line) = script::Shebang::parse(bytes) {
+        let _ = line.through_env();
+    }
+    debian::exercise(&String::from_utf8_lossy(bytes));
+}
+
 /// The hash of all that decides the image but for the contents of files.
 fn key(path: &Path, options: &ProgramOptions) -> String {
     let ProgramOptions { name, args, env, workdir, identity, root, libs_only, sysroot } = options;

@@ -244,3 +244,11 @@ fn take_enabled(folders: &[PathBuf], host: &mut Host) -> Result<(), ProgramError
     }
     Ok(())
 }
+
+/// Reads any text as dpkg's status file.
+pub(crate) fn exercise(text: &str) {
+    let database = Database::parse(text);
+    let mut selection = Selection { database: &database, own: Vec::new(), all: Vec::new() };
+    selection.add_own(database.names().map(Into::into).collect());
+    assert!(selection.all.len() <= database.names().count());
+}

@@ -39,7 +39,7 @@ impl Database {
         Some(Self::parse(&String::from_utf8_lossy(&status)))
     }
 
-    fn parse(status: &str) -> Self {
+    pub(crate) fn parse(status: &str) -> Self {
         let mut database = Self::default();
         for paragraph in status.split("\n\n") {
             if let Some(package) = Package::parse(paragraph) {
@@ -50,6 +50,11 @@ impl Database {
             }
         }
         database
+    }
+
+    /// All packages.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.packages.keys().map(|name| &**name)
     }
 
     pub(crate) fn package(&self, name: &str) -> Option<&Package> {
