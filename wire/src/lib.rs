@@ -9,6 +9,7 @@
 //! 5. [`trunk`]: host sockets and broker messages of a VM, on one line.
 //! 6. [`rewrite`]: pages of program code in which system calls were replaced.
 //! 7. [`calls`]: the names of Linux system calls, and which the library OS has.
+//! 8. [`trace`]: which files of its root a program has used.
 //!
 //! Readers borrow from the bytes, allocate nothing, and never trust what they read: every length is checked,
 //! and no input makes them panic.
@@ -25,4 +26,5 @@ pub mod launch;
 pub mod manifest;
 pub mod rewrite;
 pub mod tlv;
+pub mod trace;
 pub mod trunk;

@@ -10,6 +10,7 @@
 //! 3. The [`list`] that reads one back trusts nothing in it.
 
 mod disk;
+mod keep;
 mod node;
 mod plan;
 mod read;

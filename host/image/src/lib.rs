@@ -27,7 +27,7 @@ pub mod symbols;
 
 pub use error::ImageError;
 pub use image::Image;
-pub use kernlet_wire::manifest;
+pub use kernlet_wire::{manifest, trace};
 pub use layout::{Access, LINK_BASE, Layout, ManifestSpan, PAGE, Segment};
 pub use sdk::Sdk;
 pub use seal::{SealError, seal};

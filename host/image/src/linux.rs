@@ -65,6 +65,9 @@ pub struct ProgramOptions {
     pub root: Vec<RootSource>,
     /// Nothing but the program and its libraries.
     pub libs_only: bool,
+    /// Keep nothing but what these paths lead to, beside what every system has: what a trace of the program's use of its
+    /// files told ([`kernlet_wire::trace`]).
+    pub only: Option<Vec<PathBuf>>,
     /// Where the program's system begins; `/` unless given.
     pub sysroot: Option<PathBuf>,
 }
@@ -95,6 +98,12 @@ pub fn build_program(
         debian::take_companions(&mut host)?;
     }
     report_locked(&host, progress);
+    if let Some(used) = &options.only {
+        let mut kept: Vec<&Path> = used.iter().map(PathBuf::as_path).collect();
+        kept.extend(program.paths());
+        base::kept().for_each(|path| kept.push(path));
+        host.tree.keep_only(kept);
+    }
     progress.step("rewriting system calls");
     rewritten::add(&mut host.tree)?;
     progress.step("sealing");
@@ -223,7 +232,7 @@ pub fn exercise(bytes: &[u8]) {
 
 /// The hash of all that decides the image but for the contents of files.
 fn key(path: &Path, options: &ProgramOptions) -> String {
-    let ProgramOptions { name, args, env, workdir, identity, root, libs_only, sysroot } = options;
+    let ProgramOptions { name, args, env, workdir, identity, root, libs_only, only, sysroot } = options;
     let mut hasher = Hasher::new();
     hasher.field(env!("KERNLET_IMAGE_REVISION").as_bytes());
     hasher.field(env!("KERNLET_PROGRAM_REVISION").as_bytes());
@@ -231,7 +240,7 @@ fn key(path: &Path, options: &ProgramOptions) -> String {
     hasher.field(path.as_os_str().as_bytes());
     // Paths of sources may be relative.
     let folder = root.iter().any(|_| true).then(std::env::current_dir);
-    let rest = (name, args, env, workdir, identity, root, libs_only, sysroot, folder);
+    let rest = (name, args, env, workdir, identity, root, libs_only, only, sysroot, folder);
     hasher.field(format!("{rest:?}").as_bytes());
     hasher.finish().to_string()
 }

@@ -3,6 +3,7 @@
 #[path = "common/system.rs"]
 mod system;
 
+use kernlet_image::Image;
 use kernlet_image::linux::ProgramOptions;
 use kernlet_image::native::RootSource;
 use std::fs::{self, File};
@@ -262,6 +263,27 @@ fn every_system_has_accounts_without_passwords_and_names() {
     let bytes = fs::read(built.image).unwrap();
     let holds = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
     assert!(holds(b"root:x:0:0:mine") && !holds(b"root:*:0:0"));
+}
+
+#[test]
+fn what_a_trace_tells_is_kept_and_all_else_goes() {
+    let system = System::new();
+    system.program("/opt/app", &Elf::program(&["libx.so", "libc.so.6"]));
+    system.library("/usr/lib/libx.so", Elf::default());
+    system.put("/data/used", b"1", 0o644);
+    system.put("/data/unused", b"2", 0o644);
+    let root = vec![RootSource::File { host: system.outside("/data"), guest: "/data".into() }];
+    let used =
+        ["/lib/x86_64-linux-gnu/libc.so.6", "/data/used", "/proc/self/maps", "/gone", "/../etc/hostname"];
+    let only = Some(used.map(Into::into).to_vec());
+    let options = ProgramOptions { root, only, ..system.options() };
+    let built = system.build_with("/opt/app", &options).unwrap();
+    let root = Root::of(&Image::open(built.image).unwrap());
+    let linker = "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2";
+    root.check(
+        &["/opt/app", linker, LIBC, "/data/used", "/etc/passwd", "/lib", "/tmp"],
+        &["/usr/lib/libx.so", "/data/unused", "/etc/hostname", "/etc/ld.so.cache"],
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `kernlet build`.
 
 use super::run::environment;
+use super::trace;
 use crate::arguments::Common;
 use crate::report::{Failure, say};
 use crate::{show, what};
@@ -28,7 +29,10 @@ pub fn execute(matches: &ArgMatches, common: &Common) -> Result<u8, Failure> {
                 return Err(Failure::new(format!("{} is an image already", program.display()), help));
             }
             let options = program_options(matches, options, what.as_os_str());
-            what::build_linux(&program, &options, &home, common)?
+            match matches.get_flag("trace") {
+                true => trace::build(&program, options, &home, common)?,
+                false => what::build_linux(&program, &options, &home, common)?,
+            }
         }
         None => {
             for name in ["libs-only", "trace"] {

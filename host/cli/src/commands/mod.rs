@@ -8,3 +8,4 @@ pub mod logs;
 pub mod new;
 pub mod ps;
 pub mod run;
+pub mod trace;

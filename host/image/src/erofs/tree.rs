@@ -13,7 +13,7 @@ use super::disk::{BLOCK, NAME_MAX};
 use super::node::{Dir, FileNode, Name, Node, Source, file_node, fingerprint_dir, mode_of, owner_of};
 
 /// As many symbolic links as Linux follows in one path.
-const MAX_LINKS: usize = 40;
+pub(super) const MAX_LINKS: usize = 40;
 /// Deeper trees have paths that no program can name (`PATH_MAX` is 4096).
 const MAX_DEPTH: usize = 1024;
 
@@ -305,7 +305,7 @@ impl Tree {
         Ok(done)
     }
 
-    fn node(&self, path: &[Name]) -> Option<&Node> {
+    pub(super) fn node(&self, path: &[Name]) -> Option<&Node> {
         let (last, parents) = path.split_last()?;
         let mut dir = &self.root;
         for name in parents {
@@ -358,7 +358,7 @@ fn parts(path: &Path) -> Result<Vec<Name>, TreeError> {
     Ok(parts)
 }
 
-fn split(path: &[u8]) -> impl Iterator<Item = Name> {
+pub(super) fn split(path: &[u8]) -> impl Iterator<Item = Name> {
     path.split(|&b| b == b'/').filter(|part| !part.is_empty() && *part != b".").map(<[u8]>::to_vec)
 }
 

@@ -122,6 +122,13 @@ impl Accounts {
     }
 }
 
+/// What a system has whether its program uses it or not.
+pub(crate) fn kept() -> impl Iterator<Item = &'static Path> {
+    let files = ["/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf"];
+    let links = LINKS.into_iter().map(|(path, _)| path).chain(MERGED).chain(files).map(Path::new);
+    FOLDERS.into_iter().map(|(path, _)| Path::new(path)).chain(links)
+}
+
 fn groups() -> String {
     let words: Vec<&str> = GROUPS.split(' ').collect();
     words.chunks_exact(2).map(|pair| format!("{}:*:{}:\n", pair[0], pair[1])).collect()

@@ -26,6 +26,8 @@ pub(crate) struct Program {
     pub lead: Vec<OsString>,
     /// All files that were named on the way, with the links to them: scripts, interpreters, the executable.
     pub places: Vec<Place>,
+    /// Its dynamic linker's path.
+    pub interpreter: Option<PathBuf>,
     /// How its libraries are found; a static program has none.
     linker: Option<Linker>,
 }
@@ -34,8 +36,14 @@ impl Program {
     /// Finds the program that is started by executing `path`, and takes into the root what that needs.
     pub(crate) fn find(path: &Path, name: Option<&OsStr>, host: &mut Host) -> Result<Self, ProgramError> {
         let name = name.unwrap_or(path.as_os_str()).to_owned();
-        let mut program =
-            Self { path: path.into(), lead: vec![name.clone()], name, places: Vec::new(), linker: None };
+        let mut program = Self {
+            path: path.into(),
+            lead: vec![name.clone()],
+            name,
+            places: Vec::new(),
+            interpreter: None,
+            linker: None,
+        };
         for _ in 0..MAX_DEPTH {
             let (place, mut file) = program.executable(host)?;
             let mut head = Vec::new();
@@ -58,6 +66,11 @@ impl Program {
         }
         let why = "its interpreter is a script, and so is that one's, and so on".into();
         Err(ProgramError::Script { script: program.name.into(), interpreter: program.path, why })
+    }
+
+    /// The paths of what is entered: the executable and its dynamic linker.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        [&self.path].into_iter().chain(&self.interpreter).map(PathBuf::as_path)
     }
 
     /// Takes what the libraries and modules in the root need that came by other ways. What is not found is left out:
@@ -161,7 +174,7 @@ impl Program {
         let linker = Linker::of(&absolute, host)?;
         linker.take(&path, &place.real, &elf, None, host)?;
         linker.take_hidden(host)?;
-        self.linker = Some(linker);
+        (self.interpreter, self.linker) = (Some(absolute), Some(linker));
         Ok(())
     }
 }
