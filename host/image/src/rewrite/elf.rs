@@ -76,8 +76,9 @@ impl<'a> Program<'a> {
             end = end.max(memory_end);
             let piece = Segment { address, offset, bytes };
             let flags = segment.p_flags(LE);
-            let mapped = address % PAGE == offset % PAGE && segment.p_memsz(LE) <= bytes.len() as u64;
-            // What is writable may be changed after it is mapped, and its zeroed end is not the file's.
+            let mapped = address % PAGE == offset % PAGE && segment.p_memsz(LE) == bytes.len() as u64;
+            // What is writable may be changed after it is mapped; a zeroed end is not the file's, and what is longer in
+            // the file than in memory is malformed.
             if flags.contains(elf::PF_X) && !flags.contains(elf::PF_W) && mapped && !bytes.is_empty() {
                 code.push(piece);
             } else {

@@ -154,6 +154,19 @@ fn only_the_bytes_of_windows_change_in_replaced_pages() {
     assert_eq!(jumps, segment.rewritten);
 }
 
+#[test]
+fn a_segment_that_is_longer_in_the_file_than_in_memory_is_left_alone() {
+    let mut bytes = forms().to_vec();
+    let u64_at = |bytes: &[u8], at: usize| u64::from_le_bytes(*bytes[at..].first_chunk().unwrap());
+    let (first, count) = (u64_at(&bytes, 32) as usize, usize::from(bytes[56]));
+    let code =
+        (0..count).map(|index| first + index * 56).find(|&at| bytes[at] == 1 && bytes[at + 4] & 1 != 0);
+    let memory_len = code.unwrap() + 40;
+    let len = u64_at(&bytes, memory_len);
+    bytes[memory_len..memory_len + 8].copy_from_slice(&(len - 1).to_le_bytes());
+    assert_eq!(rewrite([(PATH, bytes)]), None);
+}
+
 /// Files that are damaged in their first part (headers, tables) or in their code.
 fn damaged(changes: &[(usize, u8)], len: usize) {
     let mut bytes = forms().to_vec();
