@@ -62,7 +62,7 @@ function form_following_jump
     ud2
 1:  syscall
     test %rax, %rax
-    jz 2f
+    js 2f
     jmp 3f
 2:  ud2
 3:  ret
