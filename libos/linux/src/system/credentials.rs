@@ -9,8 +9,6 @@ pub const SETGID: u32 = 6;
 pub const SETUID: u32 = 7;
 /// CAP_SETPCAP.
 pub const SETPCAP: u32 = 8;
-/// CAP_SYS_ADMIN.
-pub const SYS_ADMIN: u32 = 21;
 /// CAP_SYS_NICE.
 pub const SYS_NICE: u32 = 23;
 /// CAP_SYS_RESOURCE.
@@ -19,8 +17,11 @@ pub const SYS_RESOURCE: u32 = 24;
 pub const SYSLOG: u32 = 34;
 /// CAP_LAST_CAP.
 pub const LAST: u32 = 40;
-/// All capabilities.
+/// All that there are.
 pub const ALL: u64 = (1 << (LAST + 1)) - 1;
+/// What root has: what Docker gives it (CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE,
+/// NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP), and SYS_RESOURCE, as limits are the instance's own.
+pub const ROOT: u64 = 0xa804_25fb | 1 << SYS_RESOURCE;
 /// An argument that leaves an identity as it is.
 const SAME: u32 = u32::MAX;
 
@@ -55,10 +56,10 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// All the same user and group; root has all capabilities.
+    /// All the same user and group; root has what [`ROOT`] says.
     pub fn of(user: u32, group: u32) -> Self {
-        let all = if user == 0 { ALL } else { 0 };
-        let capabilities = Capabilities { effective: all, permitted: all, inheritable: 0, bounding: ALL };
+        let has = if user == 0 { ROOT } else { 0 };
+        let capabilities = Capabilities { effective: has, permitted: has, inheritable: 0, bounding: ROOT };
         Self {
             users: [user; 3],
             groups: [group; 3],
@@ -243,7 +244,7 @@ mod tests {
     fn an_effective_user_alone_can_come_back() {
         let mut who = Credentials::of(0, 0);
         who.set_users([SAME, 5, SAME]).unwrap();
-        assert!(!who.can(SETUID) && who.capabilities.permitted == ALL);
+        assert!(!who.can(SETUID) && who.capabilities.permitted == ROOT);
         assert_eq!(who.set_group(3), Err(Errno::EPERM));
         who.set_user(0).unwrap();
         assert!(who.can(SETUID));
@@ -255,7 +256,7 @@ mod tests {
         let mut who = Credentials::of(0, 0);
         who.keep = true;
         who.set_user(5).unwrap();
-        assert_eq!((who.capabilities.effective, who.capabilities.permitted), (0, ALL));
+        assert_eq!((who.capabilities.effective, who.capabilities.permitted), (0, ROOT));
         who.set_capabilities(1 << SETUID, 1 << SETUID, 0).unwrap();
         assert!(who.can(SETUID));
         assert_eq!(who.set_capabilities(ALL, ALL, 0), Err(Errno::EPERM));
