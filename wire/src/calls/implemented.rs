@@ -4,27 +4,63 @@
 pub const IMPLEMENTED: &[u16] = &[
     0,   // read
     1,   // write
+    2,   // open
     3,   // close
+    4,   // stat
+    5,   // fstat
+    6,   // lstat
     7,   // poll
+    8,   // lseek
     9,   // mmap
     10,  // mprotect
     11,  // munmap
     12,  // brk
-    13,  // rt_sigaction
-    14,  // rt_sigprocmask
+    16,  // ioctl
+    17,  // pread64
+    18,  // pwrite64
     19,  // readv
     20,  // writev
+    21,  // access
+    22,  // pipe
     23,  // select
     24,  // sched_yield
     25,  // mremap
     26,  // msync
     27,  // mincore
     28,  // madvise
+    32,  // dup
+    33,  // dup2
     35,  // nanosleep
     39,  // getpid
+    40,  // sendfile
     56,  // clone
     60,  // exit
+    62,  // kill
     63,  // uname
+    72,  // fcntl
+    73,  // flock
+    74,  // fsync
+    75,  // fdatasync
+    76,  // truncate
+    77,  // ftruncate
+    78,  // getdents
+    79,  // getcwd
+    80,  // chdir
+    81,  // fchdir
+    82,  // rename
+    83,  // mkdir
+    84,  // rmdir
+    85,  // creat
+    86,  // link
+    87,  // unlink
+    88,  // symlink
+    89,  // readlink
+    90,  // chmod
+    91,  // fchmod
+    92,  // chown
+    93,  // fchown
+    94,  // lchown
+    95,  // umask
     96,  // gettimeofday
     97,  // getrlimit
     98,  // getrusage
@@ -55,8 +91,12 @@ pub const IMPLEMENTED: &[u16] = &[
     124, // getsid
     125, // capget
     126, // capset
-    131, // sigaltstack
+    129, // rt_sigqueueinfo
+    132, // utime
+    133, // mknod
     135, // personality
+    137, // statfs
+    138, // fstatfs
     140, // getpriority
     141, // setpriority
     142, // sched_setparam
@@ -74,44 +114,104 @@ pub const IMPLEMENTED: &[u16] = &[
     158, // arch_prctl
     159, // adjtimex
     160, // setrlimit
+    162, // sync
     170, // sethostname
     171, // setdomainname
     186, // gettid
+    187, // readahead
+    188, // setxattr
+    189, // lsetxattr
+    190, // fsetxattr
+    191, // getxattr
+    192, // lgetxattr
+    193, // fgetxattr
+    194, // listxattr
+    195, // llistxattr
+    196, // flistxattr
+    197, // removexattr
+    198, // lremovexattr
+    199, // fremovexattr
+    200, // tkill
     201, // time
     202, // futex
     203, // sched_setaffinity
     204, // sched_getaffinity
     213, // epoll_create
+    217, // getdents64
     218, // set_tid_address
+    221, // fadvise64
+    222, // timer_create
+    223, // timer_settime
+    224, // timer_gettime
+    225, // timer_getoverrun
     228, // clock_gettime
     229, // clock_getres
     230, // clock_nanosleep
     231, // exit_group
     232, // epoll_wait
     233, // epoll_ctl
+    234, // tgkill
+    235, // utimes
     247, // waitid
     251, // ioprio_set
     252, // ioprio_get
+    253, // inotify_init
+    254, // inotify_add_watch
+    255, // inotify_rm_watch
+    257, // openat
+    258, // mkdirat
+    259, // mknodat
+    260, // fchownat
+    261, // futimesat
+    262, // newfstatat
+    263, // unlinkat
+    264, // renameat
+    265, // linkat
+    266, // symlinkat
+    267, // readlinkat
+    268, // fchmodat
+    269, // faccessat
     270, // pselect6
     271, // ppoll
     273, // set_robust_list
     274, // get_robust_list
+    275, // splice
+    276, // tee
+    277, // sync_file_range
+    278, // vmsplice
+    280, // utimensat
     281, // epoll_pwait
     283, // timerfd_create
     284, // eventfd
+    285, // fallocate
     286, // timerfd_settime
     287, // timerfd_gettime
     290, // eventfd2
     291, // epoll_create1
+    292, // dup3
+    293, // pipe2
+    294, // inotify_init1
+    295, // preadv
+    296, // pwritev
     302, // prlimit64
     305, // clock_adjtime
+    306, // syncfs
     309, // getcpu
     314, // sched_setattr
     315, // sched_getattr
+    316, // renameat2
     318, // getrandom
     324, // membarrier
     325, // mlock2
+    326, // copy_file_range
+    327, // preadv2
+    328, // pwritev2
+    332, // statx
     435, // clone3
+    436, // close_range
+    437, // openat2
+    439, // faccessat2
     441, // epoll_pwait2
     449, // futex_waitv
+    452, // fchmodat2
 ];
