@@ -192,7 +192,7 @@ async fn of_node(thread: &Rc<Thread>, node: &Rc<Node>, place: &Place, how: How) 
     Ok(match &node.kind {
         tree::Kind::File(_) => {
             let file = Regular::open(node.clone())?;
-            if how.has(TRUNCATE) && file.content()?.borrow().len() > 0 {
+            if how.has(TRUNCATE) && file.content()?.borrow().length() > 0 {
                 file.content()?.borrow_mut().set_len(0)?;
                 file.written();
             }

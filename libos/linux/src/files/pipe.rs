@@ -81,7 +81,7 @@ impl End {
 
     /// Bytes that can be read (FIONREAD).
     pub fn filled(&self) -> usize {
-        self.pipe.ring.borrow().len()
+        self.pipe.ring.borrow().length()
     }
 
     /// What it can hold (F_GETPIPE_SZ).
@@ -200,7 +200,7 @@ impl End {
     pub fn pull(&self, from: &Self, most: usize, keep: bool) -> usize {
         let mut to = self.pipe.ring.borrow_mut();
         let mut source = from.pipe.ring.borrow_mut();
-        let mut bytes = alloc::vec![0; most.min(to.room()).min(source.len())];
+        let mut bytes = alloc::vec![0; most.min(to.room()).min(source.length())];
         let length = source.peek(&mut bytes);
         to.push(&bytes[..length]);
         if !keep {
@@ -248,7 +248,7 @@ impl End {
         let mut events = Events::NONE;
         if self.reads {
             let ended = self.pipe.writers.get() == 0 && self.pipe.seen.get().1 != self.writers_before;
-            events = events.or(Events::IN.when(ring.len() > 0)).or(Events::HANG_UP.when(ended));
+            events = events.or(Events::IN.when(ring.length() > 0)).or(Events::HANG_UP.when(ended));
         }
         if self.writes {
             events = events.or(Events::OUT.when(ring.room() >= ATOMIC));

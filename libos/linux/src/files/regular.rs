@@ -57,7 +57,7 @@ impl Regular {
     /// EFAULT, ENOSPC, EFBIG.
     pub fn write(&self, offset: u64, appends: bool, from: &mut Buffers) -> Result<(usize, u64), Errno> {
         let mut content = self.content()?.borrow_mut();
-        let start = if appends { content.len() } else { offset };
+        let start = if appends { content.length() } else { offset };
         let length = content.write(start, from)?;
         drop(content);
         if length > 0 {

@@ -23,7 +23,7 @@ impl Ring {
     }
 
     /// Bytes in it.
-    pub fn len(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.length
     }
 
@@ -203,7 +203,7 @@ mod tests {
                         prop_assert_eq!(fits, length.max(1) >= model.len());
                     }
                 }
-                prop_assert_eq!(ring.len(), model.len());
+                prop_assert_eq!(ring.length(), model.len());
                 let mut all = std::vec![0; model.len()];
                 prop_assert_eq!(ring.peek(&mut all), model.len());
                 prop_assert_eq!(all, model.iter().copied().collect::<Vec<_>>());

@@ -18,7 +18,7 @@ use kernlet_fs::OpenOptions;
 /// EIO.
 pub async fn length(file: &Description) -> Result<u64, Errno> {
     Ok(match &file.kind {
-        Kind::Regular(regular) => regular.content()?.borrow().len(),
+        Kind::Regular(regular) => regular.content()?.borrow().length(),
         Kind::Volume(opened) => opened.metadata().await?.size,
         Kind::Text(text) => text.length(),
         _ => 0,
@@ -122,7 +122,7 @@ pub async fn allocate(thread: &Rc<Thread>, descriptor: i32, mode: u32, offset: i
         _ => return Err(Errno::ENODEV),
     };
     let mut content = regular.content()?.borrow_mut();
-    let before = content.len();
+    let before = content.length();
     match mode {
         0 | KEEP_SIZE => content.reserve(start, end)?,
         mode if mode == PUNCH_HOLE | KEEP_SIZE => content.zero(start, end)?,

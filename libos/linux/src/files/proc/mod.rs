@@ -26,13 +26,16 @@ use core::fmt::Write;
 /// Makes a text; the number is of the thread or descriptor that it is about.
 type Make = fn(&Process, u32, &mut String) -> Result<(), Errno>;
 
+/// Takes what is written.
+type Set = fn(&Process, u32, &[u8]) -> Result<(), Errno>;
+
 /// A file that is made up.
 #[derive(Clone, Copy)]
 struct Made {
     path: &'static str,
     make: Make,
     /// What writing does; `None`: it cannot be written.
-    set: Option<fn(&Process, u32, &[u8]) -> Result<(), Errno>>,
+    set: Option<Set>,
 }
 
 impl Made {

@@ -66,7 +66,7 @@ impl Content {
     }
 
     /// Bytes.
-    pub fn len(&self) -> u64 {
+    pub fn length(&self) -> u64 {
         self.length
     }
 
@@ -380,11 +380,11 @@ mod tests {
                         prop_assert_eq!(&other[..count], &buffer[..count]);
                     }
                 }
-                prop_assert_eq!(content.len(), model.len() as u64);
+                prop_assert_eq!(content.length(), model.len() as u64);
                 // No byte that is not zero lies in a hole.
                 let mut at = 0;
                 while let Ok(hole) = content.seek(at, Seek::Hole) {
-                    let end = content.seek(hole, Seek::Data).unwrap_or(content.len());
+                    let end = content.seek(hole, Seek::Data).unwrap_or(content.length());
                     prop_assert!(model[hole as usize..end as usize].iter().all(|&b| b == 0));
                     at = end;
                 }

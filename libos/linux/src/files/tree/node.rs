@@ -275,7 +275,7 @@ impl Node {
     /// Bytes, as `st_size` tells.
     pub fn size(&self) -> u64 {
         match &self.kind {
-            Kind::File(content) => content.borrow().len(),
+            Kind::File(content) => content.borrow().length(),
             Kind::Link(target) => target.len() as u64,
             Kind::Directory(directory) => match directory.below {
                 Some(below) => below.size.max(4096),
