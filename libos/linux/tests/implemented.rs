@@ -13,8 +13,10 @@ const LIST: &str = "../../wire/src/calls/implemented.rs";
 /// Names of constants, with the code of the arms in which they stand.
 fn arms(source: &str, found: &mut impl FnMut(&str, &str)) {
     let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
-    for (at, _) in source.match_indices("number::") {
-        let rest = &source[at + "number::".len()..];
+    // Modules with numbers of their own have these under the second name.
+    let paths = ["number::", "calls::"];
+    for (at, path) in paths.iter().flat_map(|path| source.match_indices(path)) {
+        let rest = &source[at + path.len()..];
         let name = &rest
             [..rest.find(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_').unwrap_or(0)];
         let after = rest[name.len()..].trim_start();

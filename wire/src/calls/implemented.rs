@@ -15,6 +15,9 @@ pub const IMPLEMENTED: &[u16] = &[
     10,  // mprotect
     11,  // munmap
     12,  // brk
+    13,  // rt_sigaction
+    14,  // rt_sigprocmask
+    15,  // rt_sigreturn
     16,  // ioctl
     17,  // pread64
     18,  // pwrite64
@@ -30,9 +33,28 @@ pub const IMPLEMENTED: &[u16] = &[
     28,  // madvise
     32,  // dup
     33,  // dup2
+    34,  // pause
     35,  // nanosleep
+    36,  // getitimer
+    37,  // alarm
+    38,  // setitimer
     39,  // getpid
     40,  // sendfile
+    41,  // socket
+    42,  // connect
+    43,  // accept
+    44,  // sendto
+    45,  // recvfrom
+    46,  // sendmsg
+    47,  // recvmsg
+    48,  // shutdown
+    49,  // bind
+    50,  // listen
+    51,  // getsockname
+    52,  // getpeername
+    53,  // socketpair
+    54,  // setsockopt
+    55,  // getsockopt
     56,  // clone
     60,  // exit
     62,  // kill
@@ -91,7 +113,11 @@ pub const IMPLEMENTED: &[u16] = &[
     124, // getsid
     125, // capget
     126, // capset
+    127, // rt_sigpending
+    128, // rt_sigtimedwait
     129, // rt_sigqueueinfo
+    130, // rt_sigsuspend
+    131, // sigaltstack
     132, // utime
     133, // mknod
     135, // personality
@@ -144,6 +170,7 @@ pub const IMPLEMENTED: &[u16] = &[
     223, // timer_settime
     224, // timer_gettime
     225, // timer_getoverrun
+    226, // timer_delete
     228, // clock_gettime
     229, // clock_getres
     230, // clock_nanosleep
@@ -181,11 +208,14 @@ pub const IMPLEMENTED: &[u16] = &[
     278, // vmsplice
     280, // utimensat
     281, // epoll_pwait
+    282, // signalfd
     283, // timerfd_create
     284, // eventfd
     285, // fallocate
     286, // timerfd_settime
     287, // timerfd_gettime
+    288, // accept4
+    289, // signalfd4
     290, // eventfd2
     291, // epoll_create1
     292, // dup3
@@ -193,9 +223,12 @@ pub const IMPLEMENTED: &[u16] = &[
     294, // inotify_init1
     295, // preadv
     296, // pwritev
+    297, // rt_tgsigqueueinfo
+    299, // recvmmsg
     302, // prlimit64
     305, // clock_adjtime
     306, // syncfs
+    307, // sendmmsg
     309, // getcpu
     314, // sched_setattr
     315, // sched_getattr

@@ -17,6 +17,7 @@ use crate::thread::Thread;
 use crate::user::Buffers;
 use crate::wait::epoll::Epoll;
 use crate::wait::eventfd::EventFd;
+use crate::wait::signalfd::SignalFd;
 use crate::wait::timerfd::TimerFd;
 use crate::wait::{Events, Watchers};
 use alloc::rc::Rc;
@@ -48,6 +49,8 @@ pub enum Kind {
     EventFd(EventFd),
     /// timerfd_create(2).
     TimerFd(TimerFd),
+    /// signalfd(2).
+    SignalFd(SignalFd),
     /// socket(2).
     Socket(Rc<Socket>),
 }
@@ -126,6 +129,7 @@ impl Description {
             Kind::Epoll(_) => Err(Errno::EINVAL),
             Kind::EventFd(event) => event.read(thread, self.non_blocking(), to).await,
             Kind::TimerFd(timer) => timer.read(thread, self.non_blocking(), to).await,
+            Kind::SignalFd(signals) => signals.read(thread, self.non_blocking(), to).await,
             Kind::Socket(socket) => socket.read(thread, self.non_blocking(), to).await,
             _ => {
                 let length = self.read_at(self.offset.get(), to).await?;
@@ -164,7 +168,7 @@ impl Description {
         match &self.kind {
             Kind::Console(console) => console.write(from),
             Kind::Pipe(pipe) => pipe.write(thread, self.non_blocking(), from).await,
-            Kind::Epoll(_) | Kind::TimerFd(_) => Err(Errno::EINVAL),
+            Kind::Epoll(_) | Kind::TimerFd(_) | Kind::SignalFd(_) => Err(Errno::EINVAL),
             Kind::EventFd(event) => event.write(thread, self.non_blocking(), from).await,
             Kind::Socket(socket) => socket.write(thread, self.non_blocking(), from).await,
             _ => {
@@ -205,6 +209,7 @@ impl Description {
             Kind::Epoll(epoll) => epoll.readiness(),
             Kind::EventFd(event) => event.readiness(),
             Kind::TimerFd(timer) => timer.readiness(),
+            Kind::SignalFd(signals) => signals.readiness(),
             Kind::Socket(socket) => socket.readiness(),
             _ => Events::IN.or(Events::OUT),
         }
@@ -219,6 +224,7 @@ impl Description {
             Kind::Epoll(epoll) => Some(epoll.watchers()),
             Kind::EventFd(event) => Some(event.watchers()),
             Kind::TimerFd(timer) => Some(timer.watchers()),
+            Kind::SignalFd(signals) => Some(signals.watchers()),
             Kind::Socket(socket) => Some(socket.watchers()),
             _ => None,
         }

@@ -22,6 +22,7 @@ pub use action::{Action, ProcessSignals};
 pub use deliver::{Next, deliver, is_due, is_pending, take};
 pub use fault::{force, trap};
 pub use information::{Information, code};
+pub use mask::set as set_mask;
 pub use number::*;
 pub use outside::listen;
 pub use pending::Pending;

@@ -24,6 +24,7 @@ pub use socket::Socket;
 use crate::Errno;
 use crate::call::{Call, Outcome, number, unknown};
 use crate::files::{Description, Kind};
+use crate::signal;
 use crate::thread::Thread;
 use crate::user::Buffers;
 use alloc::rc::Rc;
@@ -69,7 +70,9 @@ fn socket(thread: &Thread, descriptor: i32) -> Result<(Rc<Description>, Rc<Socke
 }
 
 /// A thread wrote to a stream that has no reader.
-fn broken_pipe(_thread: &Thread) {}
+fn broken_pipe(thread: &Thread) {
+    signal::raise(thread, signal::SIGPIPE);
+}
 
 impl Socket {
     /// read(2).

@@ -2,10 +2,7 @@
 
 use crate::call::{Outcome, restart};
 use crate::thread::Thread;
-use crate::{Errno, user};
-
-/// SIGKILL and SIGSTOP, which cannot be blocked.
-const NEVER: u64 = 1 << 8 | 1 << 18;
+use crate::{Errno, signal, user};
 
 /// Sets the mask at an address for the wait that follows; with address 0 nothing changes (`set_user_sigmask` of the kernel).
 ///
@@ -18,9 +15,9 @@ pub fn set(thread: &Thread, address: usize, size: usize) -> Result<(), Errno> {
     if size != 8 {
         return Err(Errno::EINVAL);
     }
-    let mask = user::read_u64(address)? & !NEVER;
-    let before = thread.signals.mask.replace(mask);
-    thread.saved_mask.set(Some(before));
+    let mask = user::read_u64(address)?;
+    thread.saved_mask.set(Some(thread.signals.mask.get()));
+    signal::set_mask(thread, mask);
     Ok(())
 }
 
@@ -29,7 +26,7 @@ pub fn set(thread: &Thread, address: usize, size: usize) -> Result<(), Errno> {
 pub fn restore(thread: &Thread, outcome: Outcome) -> Outcome {
     let interrupted = matches!(outcome, Err(Errno::EINTR | restart::SYS | restart::NO_HANDLER));
     if !interrupted && let Some(before) = thread.saved_mask.take() {
-        thread.signals.mask.set(before);
+        signal::set_mask(thread, before);
     }
     outcome
 }

@@ -9,6 +9,7 @@ mod poll;
 mod ready;
 mod relay;
 mod select;
+pub mod signalfd;
 #[cfg(test)]
 mod tests;
 pub mod timerfd;
@@ -39,6 +40,8 @@ pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
         number::PSELECT6 => select::pselect(thread, call).await,
         number::EVENTFD => eventfd::create(thread, call.word(0), 0),
         number::EVENTFD2 => eventfd::create(thread, call.word(0), call.word(1)),
+        number::SIGNALFD => signalfd::create(thread, call.int(0), call.size(1), call.size(2), 0),
+        number::SIGNALFD4 => signalfd::create(thread, call.int(0), call.size(1), call.size(2), call.word(3)),
         number::TIMERFD_CREATE => timerfd::create(thread, call),
         number::TIMERFD_SETTIME => timerfd::set(thread, call),
         number::TIMERFD_GETTIME => timerfd::get(thread, call),
