@@ -26,6 +26,7 @@ mod tag {
     pub const DESCRIPTORS: u16 = 12;
     pub const TERMINAL: u16 = 13;
     pub const BROKER_NET: u16 = 14;
+    pub const STRICT: u16 = 15;
 }
 
 /// TCP or UDP.
@@ -224,6 +225,12 @@ impl BlobWriter {
         self
     }
 
+    /// A system call that is not implemented ends the program.
+    pub fn strict(&mut self) -> &mut Self {
+        self.0.put(tag::STRICT, &[]);
+        self
+    }
+
     /// The broker makes outgoing connections for this instance (`--allow-connect` was given).
     pub fn outgoing(&mut self) -> &mut Self {
         self.0.put(tag::BROKER_NET, &[]);
@@ -361,6 +368,11 @@ impl<'a> Blob<'a> {
     /// Whether standard input and output are a terminal.
     pub fn terminal(&self) -> bool {
         self.all(tag::TERMINAL).next().is_some()
+    }
+
+    /// Whether a system call that is not implemented ends the program.
+    pub fn strict(&self) -> bool {
+        self.all(tag::STRICT).next().is_some()
     }
 
     /// Whether the broker makes outgoing connections.

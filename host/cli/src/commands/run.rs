@@ -93,6 +93,7 @@ impl Request {
         options.env = environment(matches)?;
         options.workdir = checked(matches, "workdir", options::workdir)?;
         options.identity = checked(matches, "user", options::identity)?;
+        options.strict = matches.get_flag("strict");
         options.hostname = checked(matches, "hostname", options::hostname)?;
         options.memory = parse::<Size>(matches, "memory")?.map_or(options::DEFAULT_MEMORY, |size| size.0);
         checked(matches, "cpus", options::cpus)?;

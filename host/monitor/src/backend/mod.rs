@@ -172,6 +172,9 @@ fn blob(plan: &Start<'_>) -> Result<BlobWriter, StartError> {
     if terminal.is_some() {
         blob.terminal();
     }
+    if options.strict {
+        blob.strict();
+    }
     if !options.connect.is_empty() {
         blob.outgoing();
     }

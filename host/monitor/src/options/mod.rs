@@ -118,6 +118,8 @@ pub struct Options {
     pub interactive: bool,
     /// Its standard streams are a terminal.
     pub terminal: bool,
+    /// A system call that is not implemented ends it, instead of ENOSYS.
+    pub strict: bool,
 }
 
 impl Options {
@@ -143,6 +145,7 @@ impl Options {
             detach: false,
             interactive: true,
             terminal: false,
+            strict: false,
         }
     }
 }

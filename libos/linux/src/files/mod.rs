@@ -31,7 +31,7 @@ mod xattr;
 
 pub use copy::{fetch, send, store};
 pub use description::{Description, Kind};
-pub use open::{anonymous, bind, socket};
+pub use open::{anonymous, bind, executable, socket};
 pub use table::{Files, Table};
 
 use crate::Errno;

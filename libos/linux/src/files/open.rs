@@ -134,6 +134,21 @@ async fn open(thread: &Rc<Thread>, directory: i32, path: usize, how: How) -> Out
     Ok(number as u64)
 }
 
+/// Opens a file that is to be executed, by its path from where the process is.
+///
+/// # Errors
+/// ENOENT and the others of open(2); EACCES for what is no file.
+pub async fn executable(thread: &Rc<Thread>, text: &[u8]) -> Result<Rc<Description>, Errno> {
+    let (process, resolve) = (&thread.process, Resolve(0));
+    let start = path::start(process);
+    let place = Walk { process, start, follow: true, resolve }.walk(text)?;
+    let description = opened(thread, place, How { flags: LARGE, mode: 0, resolve }).await?;
+    match description.kind {
+        Kind::Regular(_) | Kind::Volume(_) => Ok(description),
+        _ => Err(Errno::EACCES),
+    }
+}
+
 async fn opened(thread: &Rc<Thread>, mut place: Place, how: How) -> Result<Rc<Description>, Errno> {
     let process = &thread.process;
     let who = Who::of(&process.credentials);

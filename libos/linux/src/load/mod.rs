@@ -5,13 +5,14 @@ mod stack;
 
 pub use elf::{Elf, Segment};
 
+use crate::files::{self, Description};
 use crate::memory::{Area, Mapped, Object, Space, rewrite};
-use crate::system::Credentials;
+use crate::thread::Thread;
 use crate::{Errno, PAGE};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use core::ops::Range;
-use kernlet_fs::File;
 use kernlet_platform::program::{self, Backing, Context, Protection};
 
 /// The longest path of an interpreter.
@@ -58,7 +59,7 @@ impl Places {
 
 /// A file that is to be executed.
 pub struct Image {
-    file: File,
+    file: Rc<Description>,
     mapped: Rc<Mapped>,
     /// Its headers.
     pub elf: Elf,
@@ -69,31 +70,22 @@ impl Image {
     ///
     /// # Errors
     /// ENOENT and the others of open(2); ENOEXEC.
-    pub async fn open(path: &[u8]) -> Result<Self, Errno> {
-        let file = File::open(path).await?;
-        let metadata = file.metadata().await?;
-        if !metadata.is_file() {
-            return Err(Errno::EACCES);
-        }
+    pub async fn open(thread: &Rc<Thread>, path: &[u8]) -> Result<Self, Errno> {
+        let file = files::executable(thread, path).await?;
+        let mapped = file.mapped(&thread.process).await?;
         let mut header = [0; 64];
-        let length = file.read_at(&mut header, 0).await?;
+        let length = files::fetch(&file, 0, &mut header).await?;
         let place = Elf::headers_at(&header[..length])?;
         let mut table = alloc::vec![0; (place.end - place.start) as usize];
-        let length = file.read_at(&mut table, place.start).await?;
+        let length = files::fetch(&file, place.start, &mut table).await?;
         let elf = Elf::parse(&header, &table[..length])?;
-        let mapped = Mapped {
-            path: path.to_vec(),
-            device: metadata.device,
-            inode: metadata.inode,
-            sealed: file.sealed(),
-        };
-        Ok(Self { file, mapped: Rc::new(mapped), elf })
+        Ok(Self { file, mapped, elf })
     }
 
     /// Keeps addresses behind it free for what its rewritten code needs; returns how many.
-    fn keep(&self, space: &mut Space, bias: usize) -> usize {
+    fn keep(&self, space: &RefCell<Space>, bias: usize) -> usize {
         let reserve = rewrite::reserve(self.mapped.device, self.mapped.inode);
-        rewrite::keep(space, self.elf.span().end.wrapping_add(bias), reserve);
+        rewrite::keep(&mut space.borrow_mut(), self.elf.span().end.wrapping_add(bias), reserve);
         reserve
     }
 
@@ -104,7 +96,7 @@ impl Image {
             return Err(Errno::ENOEXEC);
         }
         let mut path = alloc::vec![0; length as usize];
-        let read = self.file.read_at(&mut path, place.start).await?;
+        let read = files::fetch(&self.file, place.start, &mut path).await?;
         if read < path.len() || path.pop() != Some(0) || path.contains(&0) {
             return Err(Errno::ENOEXEC);
         }
@@ -112,7 +104,7 @@ impl Image {
     }
 
     /// Maps all segments, `bias` above where they were linked.
-    async fn map(&self, space: &mut Space, bias: usize) -> Result<(), Errno> {
+    async fn map(&self, space: &RefCell<Space>, bias: usize) -> Result<(), Errno> {
         for segment in &self.elf.segments {
             let start = bias.wrapping_add(segment.address);
             let (file_end, end) = (start + segment.file_length, start + segment.memory_length);
@@ -136,46 +128,33 @@ impl Image {
             }
             let end = end.next_multiple_of(PAGE);
             if end > mapped_end {
-                space.map(area(mapped_end..end, Object::Anonymous, 0), Backing::Anonymous)?;
+                let area = area(mapped_end..end, Object::Anonymous, 0);
+                space.borrow_mut().map(area, Backing::Anonymous)?;
             }
         }
         Ok(())
     }
 
-    async fn map_part(&self, space: &mut Space, area: Area) -> Result<(), Errno> {
+    async fn map_part(&self, space: &RefCell<Space>, area: Area) -> Result<(), Errno> {
         if let Some(sealed) = self.mapped.sealed.clone().filter(|s| s.start.is_multiple_of(PAGE)) {
-            return space.map_sealed(area, sealed);
+            return space.borrow_mut().map_sealed(area, sealed);
         }
-        // Anything else is copied.
-        let (pages, protection, offset) = (area.pages.clone(), area.protection, area.offset);
-        space.map(Area { protection: Protection::READ_WRITE, ..area }, Backing::Anonymous)?;
-        let mut chunk = alloc::vec![0; 64 << 10];
-        let mut at = pages.start;
-        while at < pages.end {
-            let most = chunk.len().min(pages.end - at);
-            let length = self.file.read_at(&mut chunk[..most], offset + (at - pages.start) as u64).await?;
-            if length == 0 {
-                break;
-            }
-            program::write(at, &chunk[..length])?;
-            at += length;
-        }
-        space.protect(pages, protection)
+        crate::memory::copy(space, area, &self.file).await
     }
 }
 
-/// Loads a program into an empty space, and sets a context to its first instruction.
+/// Loads a program into its process's empty space, and sets a context to its first instruction.
 ///
 /// # Errors
 /// ENOENT, EACCES, ENOEXEC, ENOMEM, E2BIG as for execve(2); ELIBBAD (80) for an interpreter that is no program.
 pub async fn load(
+    thread: &Rc<Thread>,
     program: &Program,
     places: &Places,
-    space: &mut Space,
     context: &mut Context,
-    credentials: &Credentials,
 ) -> Result<(), Errno> {
-    let main = Image::open(&program.path).await?;
+    let space = &thread.process.space;
+    let main = Image::open(thread, &program.path).await?;
     let span = main.elf.span();
     let bias = if main.elf.relocatable { places.program.wrapping_sub(span.start) } else { 0 };
     if span.start.wrapping_add(bias) < program::range().start {
@@ -186,10 +165,10 @@ pub async fn load(
     let heap = span.end.wrapping_add(bias)
         + reserve
         + (kernlet_entropy::u64() as usize & (HEAP_RANDOM_PAGES - 1)) * PAGE;
-    space.set_heap(heap);
+    space.borrow_mut().set_heap(heap);
     let (mut entry, mut base) = (main.elf.entry.wrapping_add(bias), 0);
     if let Some(path) = main.interpreter().await? {
-        let interpreter = Image::open(&path).await.inspect_err(|error| {
+        let interpreter = Image::open(thread, &path).await.inspect_err(|error| {
             crate::report!(
                 "the interpreter {} cannot be loaded: {error}",
                 alloc::string::String::from_utf8_lossy(&path)
@@ -198,7 +177,7 @@ pub async fn load(
         let span = interpreter.elf.span();
         if interpreter.elf.relocatable {
             let reserve = rewrite::reserve(interpreter.mapped.device, interpreter.mapped.inode);
-            base = space.place(0, span.end - span.start + reserve)?.wrapping_sub(span.start);
+            base = space.borrow().place(0, span.end - span.start + reserve)?.wrapping_sub(span.start);
         }
         interpreter.keep(space, base);
         interpreter.map(space, base).await?;
@@ -211,14 +190,15 @@ pub async fn load(
         object: Object::Stack,
         offset: 0,
     };
-    space.map(stack, Backing::Anonymous)?;
+    space.borrow_mut().map(stack, Backing::Anonymous)?;
     let facts = stack::Facts {
         headers: main.elf.headers.0.wrapping_add(bias),
         header_count: main.elf.headers.1,
         base,
         entry: main.elf.entry.wrapping_add(bias),
     };
-    context.registers.rsp = stack::fill(places.stack, program, &facts, credentials)? as u64;
+    context.registers.rsp =
+        stack::fill(places.stack, program, &facts, &thread.process.credentials.borrow())? as u64;
     context.registers.rip = entry as u64;
     Ok(())
 }

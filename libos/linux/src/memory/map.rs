@@ -1,6 +1,7 @@
 //! mmap(2).
 
 use super::area::{Area, Object};
+use super::space::Space;
 use super::{limit, pages, rewrite};
 use crate::call::{Call, Outcome};
 use crate::files::Description;
@@ -8,6 +9,7 @@ use crate::thread::Thread;
 use crate::user::Buffers;
 use crate::{Errno, PAGE};
 use alloc::rc::Rc;
+use core::cell::RefCell;
 use kernlet_platform::program::{self, Backing, Protection};
 
 const MAP_SHARED: u64 = 0x1;
@@ -89,12 +91,14 @@ async fn map_file(thread: &Rc<Thread>, area: Area, file: &Description) -> Result
             other => return other,
         }
     }
-    copy(thread, area, file).await
+    copy(space, area, file).await
 }
 
 /// Maps memory with a copy of a part of a file.
-async fn copy(thread: &Rc<Thread>, area: Area, file: &Description) -> Result<(), Errno> {
-    let space = &thread.process.space;
+///
+/// # Errors
+/// ENOMEM; those of read(2).
+pub async fn copy(space: &RefCell<Space>, area: Area, file: &Description) -> Result<(), Errno> {
     let (pages, protection, offset) = (area.pages.clone(), area.protection, area.offset);
     space.borrow_mut().map(Area { protection: Protection::READ_WRITE, ..area }, Backing::Anonymous)?;
     let mut to = Buffers::one(pages.start, pages.len());

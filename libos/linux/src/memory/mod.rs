@@ -9,6 +9,7 @@ pub mod rewrite;
 mod space;
 
 pub use area::{Area, Mapped, Object};
+pub use map::copy;
 pub use space::Space;
 
 use crate::call::{Call, Outcome, number, unknown};
