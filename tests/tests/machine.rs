@@ -5,8 +5,19 @@ use kernlet_tests::{User, binary, image, public, repository};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const CHECKS: [&str; 10] =
-    ["calls", "faults", "flags", "turns", "waits", "registers", "vdso", "pages", "copies", "giving-back"];
+const CHECKS: [&str; 11] = [
+    "calls",
+    "faults",
+    "flags",
+    "turns",
+    "shares",
+    "waits",
+    "registers",
+    "vdso",
+    "pages",
+    "copies",
+    "giving-back",
+];
 
 /// QEMU with another CPU than kernlet asks for: a script that replaces it.
 fn other_cpu(user: &User, cpu: &str) -> PathBuf {

@@ -175,6 +175,8 @@ async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
                 crate::memory::limit::enforce();
                 calls = 0;
                 thread.switches[1].update(|n| n + 1);
+                // The executor polls many tasks before it looks, each of which may use a turn.
+                kernlet_exec::look();
                 kernlet_exec::yield_now().await;
             }
         }

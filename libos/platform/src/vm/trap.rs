@@ -215,9 +215,13 @@ pub fn is_pending() -> bool {
     kernlet_pending.load(Ordering::Relaxed) != 0
 }
 
-/// What the handlers do with an interrupt: notes it and tells the APIC.
+/// Notes an interrupt, as the handlers do.
 pub fn note(vector: usize) {
     kernlet_pending.fetch_or(1 << (vector % 32), Ordering::Relaxed);
+}
+
+/// Tells the APIC that an interrupt was taken, as the handlers do.
+pub fn end_of_interrupt() {
     // SAFETY: the register of the local APIC, by the way that `set_end_of_interrupt` decided.
     unsafe {
         match kernlet_end_of_interrupt.load(Ordering::Relaxed) {

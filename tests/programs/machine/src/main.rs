@@ -24,6 +24,7 @@ async fn main() -> u8 {
         "calls" => threads::calls(),
         "faults" => threads::faults(),
         "turns" => threads::turns().await,
+        "shares" => threads::shares().await,
         "waits" => threads::waits().await,
         "registers" => threads::registers().await,
         "flags" => threads::flags(),

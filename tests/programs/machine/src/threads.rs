@@ -118,6 +118,34 @@ pub async fn waits() {
     }
 }
 
+/// Of two threads that never call, each comes on.
+pub async fn shares() {
+    let thread = |number| async move {
+        let mut thread = start(number, code::counting(), 0);
+        let (mut last, mut turns) = (0, 0);
+        while turns < 5 {
+            assert_eq!(thread.enter(), Exit::Preempted);
+            turns += u32::from(thread.registers.rax > last);
+            last = thread.registers.rax;
+            kernlet::task::yield_now().await;
+        }
+    };
+    // One more that never ends.
+    let _spinner = kernlet::task::spawn("spinner", async move {
+        let mut thread = start(0, code::counting(), 0);
+        loop {
+            assert_eq!(thread.enter(), Exit::Preempted);
+            kernlet::task::yield_now().await;
+        }
+    });
+    let others = [1, 2].map(|number| kernlet::task::spawn("thread", thread(number)));
+    for other in others {
+        assert!(other.join().await.is_some());
+    }
+    let alone = kernlet::task::spawn("thread", thread(3));
+    assert!(alone.join().await.is_some());
+}
+
 /// Threads with different vector registers and thread pointers take turns.
 pub async fn registers() {
     let mut threads: Vec<Box<Context>> = Vec::new();

@@ -70,7 +70,7 @@ pub fn enter(context: &mut Context) -> Exit {
         if let Some(exit) = cannot_go(context) {
             return exit;
         }
-        // What struck in the library OS has waited long enough.
+        // What struck in the library OS has waited long enough: it is looked at after a turn.
         if trap::is_pending() {
             return Exit::Preempted;
         }
@@ -83,9 +83,12 @@ pub fn enter(context: &mut Context) -> Exit {
         let [vector, error, address] = unsafe { (*block()).found };
         let (error, address) = (error as u32, address as usize);
         if vector >= trap::FIRST_INTERRUPT as u64 {
-            trap::note(vector as usize);
+            trap::end_of_interrupt();
+            // The turn is over: of the timer nobody else needs to know, of a device whoever looks next.
             if vector == u64::from(apic::TIMER_VECTOR) {
                 clock::struck();
+            } else {
+                trap::note(vector as usize);
             }
             return Exit::Preempted;
         }
