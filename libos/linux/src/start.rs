@@ -73,6 +73,9 @@ async fn start() -> Result<(), (Vec<u8>, Errno)> {
     let (user, group) = blob.identity();
     let credentials = Credentials::of(user, group);
     let process = Process::new(path.clone(), Space::new(places.top), credentials, blob.strict());
+    if let Some(trace) = files::trace::Trace::begin().await {
+        let _ = process.files.tree.trace.set(trace);
+    }
     files::begin(&process);
     let thread = Thread::new(&process);
     load::load(&thread, &program, &places, &mut context).await.map_err(failed)?;

@@ -24,6 +24,7 @@ mod regular;
 pub mod ring;
 mod space;
 mod table;
+pub mod trace;
 mod transfer;
 pub mod tree;
 mod volume;

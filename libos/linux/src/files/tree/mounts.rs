@@ -5,10 +5,11 @@ use super::node::{Directory, Kind, Node, S_IFDIR, S_IFREG, Times};
 use super::system::{Sort, System, Usage};
 use crate::Errno;
 use crate::files::lock::Locks;
+use crate::files::trace::Trace;
 use crate::files::{device, proc};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use kernlet_fs::volume::Volume;
 use kernlet_platform::boot;
 
@@ -37,6 +38,8 @@ pub struct Tree {
     pub usage: Rc<Usage>,
     /// Locks on files.
     pub locks: Locks,
+    /// Tells what is used, if somebody wants to know.
+    pub trace: OnceCell<Trace>,
     next: Cell<u64>,
     /// Random bytes that name this start (/proc/sys/kernel/random/boot_id).
     pub boot: [u8; 16],
@@ -65,6 +68,7 @@ impl Tree {
             mounts,
             usage,
             locks: Locks::default(),
+            trace: OnceCell::new(),
             next: Cell::new(FIRST_NUMBER),
             boot,
         });
@@ -79,7 +83,7 @@ impl Tree {
         for (path, mode) in MEMORY {
             let _ = this.mount(path, Sort::Tmpfs, false, |system| directory_of(system, mode));
         }
-        for mount in boot::blob().mounts() {
+        for mount in boot::blob().mounts().filter(|mount| mount.path != kernlet_wire::trace::PATH) {
             let path = mount.path.as_bytes();
             let volume = Sort::Volume(Volume::new(&mount, Vec::new()));
             let sort = if mount.file { S_IFREG } else { S_IFDIR };

@@ -162,6 +162,19 @@ impl Walk<'_> {
     /// # Errors
     /// ENOENT, ENOTDIR, ELOOP, EACCES, ENAMETOOLONG; EXDEV and EAGAIN as openat2(2) has them.
     pub fn walk(&self, path: &[u8]) -> Result<Place, Errno> {
+        let place = self.steps(path)?;
+        if let Some(trace) = self.process.files.tree.trace.get()
+            && let Some(Location::Node(_)) = place.found
+        {
+            let start = if path.starts_with(b"/") { Some(Vec::new()) } else { self.start.path() };
+            if let Some(start) = start {
+                trace.reached([&start[..], b"/", path].concat());
+            }
+        }
+        Ok(place)
+    }
+
+    fn steps(&self, path: &[u8]) -> Result<Place, Errno> {
         let (beneath, in_root) = (self.resolve.has(Resolve::BENEATH), self.resolve.has(Resolve::IN_ROOT));
         let who = Who::of(&self.process.credentials);
         let top = if in_root { self.start.clone() } else { self.root() };
