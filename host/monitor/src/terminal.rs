@@ -35,6 +35,13 @@ impl Pty {
         self.inside.try_clone()
     }
 
+    /// Has it pass every byte as it is: a Linux program's library OS has a line discipline of its own.
+    pub(crate) fn make_raw(&self) -> io::Result<()> {
+        let mut modes = tcgetattr(&self.inside)?;
+        modes.make_raw();
+        Ok(tcsetattr(&self.inside, OptionalActions::Now, &modes)?)
+    }
+
     pub(crate) fn resize(&self, rows: u16, columns: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let _ = tcsetwinsize(&self.outside, size);
@@ -122,9 +129,7 @@ mod tests {
         let mut input = b"ab\x03c\x1c".to_vec();
         assert_eq!(pty.take_signals(&mut input), [2, 3]);
         assert_eq!(input, b"abc");
-        let mut modes = tcgetattr(&pty).unwrap();
-        modes.make_raw();
-        tcsetattr(&pty.inside, OptionalActions::Now, &modes).unwrap();
+        pty.make_raw().unwrap();
         let mut input = b"\x03".to_vec();
         assert!(pty.take_signals(&mut input).is_empty());
         assert_eq!(input, b"\x03");

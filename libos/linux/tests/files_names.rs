@@ -39,7 +39,7 @@ fn names_of_the_image_go_and_come_back_as_others() {
         // What is made in its place is empty.
         assert_eq!(m.with(83, "/etc", 0, &[0o755]).await, 0);
         assert_eq!(m.list("/etc").await.unwrap(), Vec::<String>::new());
-        for (path, error) in [("/tmp", EBUSY), ("/", EBUSY), ("/proc", EBUSY), ("/etc/.", EINVAL)] {
+        for (path, error) in [("/dev/shm", EBUSY), ("/", EBUSY), ("/proc", EBUSY), ("/etc/.", EINVAL)] {
             assert_eq!(m.with(84, path, 0, &[]).await, error, "{path}");
         }
     });
@@ -81,8 +81,8 @@ fn renaming_replaces_keeps_and_exchanges() {
         assert_eq!(rename("/etc/usr/lib", "/etc/motd", 0).await, ENOTDIR);
         assert_eq!(rename("/etc/motd", "/etc/usr/lib", 0).await, EISDIR);
         assert_eq!(rename("/etc/usr/lib", "/etc", 0).await, ENOTEMPTY);
-        assert_eq!(rename("/etc/motd", "/tmp/motd", 0).await, EXDEV);
-        assert_eq!(rename("/tmp", "/x", 0).await, EBUSY);
+        assert_eq!(rename("/etc/motd", "/dev/shm/motd", 0).await, EXDEV);
+        assert_eq!(rename("/dev/shm", "/x", 0).await, EBUSY);
         assert_eq!(rename("/etc/.", "/x", 0).await, EBUSY);
         assert_eq!(rename("/none", "/x", 0).await, ENOENT);
         assert_eq!(rename("/etc/motd", "/etc/motd", 8).await, EINVAL);
@@ -97,7 +97,7 @@ fn links_of_both_kinds_are_made() {
         assert_eq!(m.put("/etc/second", b"both").await, 4);
         assert_eq!(m.text("/etc/motd").await, "both");
         assert_eq!(m.two(86, "/etc", "/etc2").await, EPERM);
-        assert_eq!(m.two(86, "/etc/motd", "/tmp/motd").await, EXDEV);
+        assert_eq!(m.two(86, "/etc/motd", "/dev/shm/motd").await, EXDEV);
         assert_eq!(m.two(88, "second", "/etc/link").await, 0);
         assert_eq!(m.two(88, "second", "/etc/link").await, EEXIST);
         assert_eq!(m.link_of("/etc/link").await.unwrap(), "second");
@@ -314,7 +314,7 @@ fn proc_tells_of_the_process_and_the_system() {
         let stat = m.text("/proc/self/stat").await;
         assert_eq!(stat.rsplit(')').next().unwrap().split_whitespace().count(), 50, "{stat}");
         assert_eq!(m.text("/proc/self/statm").await.split_whitespace().count(), 7);
-        assert!(m.text("/proc/mounts").await.contains("tmpfs /tmp tmpfs rw,noatime 0 0\n"));
+        assert!(m.text("/proc/mounts").await.contains("tmpfs /dev/shm tmpfs rw,noatime 0 0\n"));
         assert!(m.text("/proc/self/mountinfo").await.starts_with("20 1 0:20 / / rw,noatime - overlay"));
         assert!(m.text("/proc/meminfo").await.contains("MemTotal:"));
         assert!(m.text("/proc/cpuinfo").await.contains("processor\t: 0\n"));

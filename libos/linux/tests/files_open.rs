@@ -80,6 +80,8 @@ fn the_image_can_be_written_and_everybody_sees_it() {
         assert_eq!(m.text("/usr/motd").await, "x");
         assert_eq!(m.put("/etc/new", b"new").await, 3);
         assert_eq!(m.list("/etc").await.unwrap(), ["motd", "new", "secret"]);
+        assert_eq!(m.text("/tmp/sealed").await, "in the image");
+        assert_eq!(m.stat("/tmp", true).await.unwrap().mode(), 0o041_777);
         let created = m.stat("/etc/new", true).await.unwrap();
         assert_eq!((created.mode(), created.size()), (0o100_644, 3));
     });
@@ -235,7 +237,7 @@ fn an_unnamed_file_gets_a_name_by_its_descriptor() {
     run(async |m: Machine| {
         let file = m.open("/tmp", o::TMPFILE | o::RDWR).await;
         assert_eq!(m.write(file, b"late").await, 4);
-        assert_eq!(m.list("/tmp").await.unwrap(), Vec::<String>::new());
+        assert_eq!(m.list("/tmp").await.unwrap(), ["sealed"]);
         let source = format!("/proc/self/fd/{file}\0");
         let target = "/tmp/named\0";
         let [source, target] = [source.as_ptr() as i64, target.as_ptr() as i64];

@@ -169,7 +169,10 @@ fn blob(plan: &Start<'_>) -> Result<BlobWriter, StartError> {
         let (path, read_only, file) = (volume.guest.as_str(), volume.read_only, volume.file);
         blob.mount(Mount { id, path, read_only, file });
     }
-    if terminal.is_some() {
+    if let Some(terminal) = terminal {
+        if manifest.kind == kernlet_image::manifest::Kind::Linux {
+            terminal.make_raw().map_err(host("cannot set the terminal's modes"))?;
+        }
         blob.terminal();
     }
     if options.strict {

@@ -165,7 +165,7 @@ pub async fn device_control(thread: &Rc<Thread>, descriptor: i32, request: u32, 
             user::write(argument, &there.to_le_bytes()).map(|()| 0)
         }
         _ => match &file.kind {
-            Kind::Console(console) => console.control(thread, request, argument).await,
+            Kind::Console(console) => console.control(thread, request, argument),
             Kind::Socket(socket) => crate::sockets::control(socket, request, argument),
             _ => Err(Errno::ENOTTY),
         },

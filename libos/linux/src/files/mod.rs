@@ -24,6 +24,7 @@ mod regular;
 pub mod ring;
 mod space;
 mod table;
+mod terminal;
 pub mod trace;
 mod transfer;
 pub mod tree;
@@ -49,8 +50,11 @@ use kernlet_platform::{boot, sealed};
 use kernlet_wire::manifest::Manifest;
 use xattr::What;
 
-/// Begins in the directory that the instance was told, else the image's.
-pub fn begin(process: &Process) {
+/// Begins in the directory that the instance was told, else the image's, and takes what is typed on its terminal.
+pub fn begin(process: &Rc<Process>) {
+    if let Some(terminal) = process.files.console().terminal() {
+        terminal.listen(process);
+    }
     let manifest = || Manifest::parse(sealed::segment()).ok().map(|manifest| manifest.workdir);
     let Some(text) = boot::blob().workdir().or_else(manifest) else { return };
     let top = path::start(process);

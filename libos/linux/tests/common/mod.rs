@@ -40,6 +40,7 @@ fn seal() {
     tree.add_bytes("/etc/secret", 0o600, b"hidden\n".to_vec()).unwrap();
     tree.add_bytes("/usr/lib/big", 0o755, (0..50_000u32).map(|i| i as u8).collect()).unwrap();
     tree.add_bytes("/.kernlet/rewrite", 0o644, vec![1]).unwrap();
+    tree.add_bytes("/tmp/sealed", 0o644, b"in the image".to_vec()).unwrap();
     tree.add_symlink("/lib", "usr/lib").unwrap();
     tree.add_symlink("/loop", "loop").unwrap();
     tree.add_symlink("/usr/motd", "/etc/motd").unwrap();

@@ -17,9 +17,8 @@ use kernlet_platform::boot;
 const DEFAULT_MEMORY: u64 = 256 << 20;
 /// Device numbers of file systems begin here: they have no major number, as those of Linux that are on no device.
 const FIRST_DEVICE: u64 = 20;
-/// Where files in memory are beside what lies in the image, and their modes.
-const MEMORY: [(&[u8], u32); 4] =
-    [(b"/tmp", 0o1777), (b"/var/tmp", 0o1777), (b"/run", 0o755), (b"/dev/shm", 0o1777)];
+/// Directories of the writable layer that are there whatever the image has, and their modes.
+const DIRECTORIES: [(&[u8], u32); 3] = [(b"/tmp", 0o1777), (b"/var/tmp", 0o1777), (b"/run", 0o755)];
 
 /// Something that is mounted.
 pub struct Mount {
@@ -80,8 +79,12 @@ impl Tree {
         if let Ok(devices) = this.directory(b"/dev") {
             device::fill(&devices);
         }
-        for (path, mode) in MEMORY {
-            let _ = this.mount(path, Sort::Tmpfs, false, |system| directory_of(system, mode));
+        let _ = this.mount(b"/dev/shm", Sort::Tmpfs, false, |system| directory_of(system, 0o1777));
+        for (path, mode) in DIRECTORIES {
+            if let Ok(node) = this.directory(path) {
+                node.mode.set(S_IFDIR | mode);
+                node.keep();
+            }
         }
         for mount in boot::blob().mounts().filter(|mount| mount.path != kernlet_wire::trace::PATH) {
             let path = mount.path.as_bytes();

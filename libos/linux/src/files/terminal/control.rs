@@ -1,0 +1,86 @@
+//! What ioctl(2) does with a terminal (ioctl_tty(2)).
+
+use super::Terminal;
+use super::modes::Modes;
+use crate::call::Outcome;
+use crate::signal::{Information, SIGWINCH, code, send_to_process};
+use crate::thread::Thread;
+use crate::wait::Events;
+use crate::{Errno, user};
+
+/// The speed that is told where one is wanted.
+const SPEED: u32 = 38_400;
+
+impl Terminal {
+    /// Handles ioctl(2).
+    ///
+    /// # Errors
+    /// ENOTTY for what terminals do not know; EFAULT, EINVAL.
+    pub fn control(&self, thread: &Thread, request: u32, at: usize) -> Outcome {
+        match request {
+            // TCGETS, TCGETS2.
+            0x5401 => user::write(at, &self.discipline.borrow().modes.encode())?,
+            0x802c_542a => {
+                let mut bytes = [0; Modes::LENGTH + 8];
+                bytes[..Modes::LENGTH].copy_from_slice(&self.discipline.borrow().modes.encode());
+                bytes[Modes::LENGTH..Modes::LENGTH + 4].copy_from_slice(&SPEED.to_le_bytes());
+                bytes[Modes::LENGTH + 4..].copy_from_slice(&SPEED.to_le_bytes());
+                user::write(at, &bytes)?;
+            }
+            // TCSETS, TCSETSW, TCSETSF and the same with speeds. Output has always been sent.
+            0x5402..=0x5404 | 0x402c_542b..=0x402c_542d => {
+                let modes = Modes::decode(&user::read(at)?);
+                let mut discipline = self.discipline.borrow_mut();
+                if matches!(request, 0x5404 | 0x402c_542d) {
+                    discipline.flush();
+                }
+                discipline.set(modes);
+                drop(discipline);
+                self.watchers.notify(Events::IN);
+            }
+            // TCSBRK, TCSBRKP, TCXONC: there is no line that could be broken or held.
+            0x5409 | 0x5425 | 0x540a => {}
+            // TCFLSH.
+            0x540b => match at {
+                0 | 2 => self.discipline.borrow_mut().flush(),
+                1 => {}
+                _ => return Err(Errno::EINVAL),
+            },
+            // TIOCEXCL, TIOCNXCL, TIOCSCTTY, TIOCNOTTY: it is the process's and nobody else's.
+            0x540c | 0x540d | 0x540e | 0x5422 => {}
+            // TIOCGPGRP, TIOCGSID.
+            0x540f => user::write(at, &self.foreground.get().to_le_bytes())?,
+            0x5429 => user::write(at, &thread.process.facts.session.get().to_le_bytes())?,
+            // TIOCSPGRP.
+            0x5410 => {
+                let group = user::read_u32(at)?;
+                if group == 0 || group > i32::MAX as u32 {
+                    return Err(Errno::EINVAL);
+                }
+                self.foreground.set(group);
+            }
+            // TIOCOUTQ.
+            0x5411 => user::write(at, &[0; 4])?,
+            // TIOCGWINSZ.
+            0x5413 => {
+                let (rows, columns) = thread.process.facts.terminal_size.get();
+                let size = self.size.get().unwrap_or([rows, columns, 0, 0]);
+                let bytes: [u8; 8] = core::array::from_fn(|i| size[i / 2].to_le_bytes()[i % 2]);
+                user::write(at, &bytes)?;
+            }
+            // TIOCSWINSZ.
+            0x5414 => {
+                let bytes: [u8; 8] = user::read(at)?;
+                let size = core::array::from_fn(|i| u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]));
+                if self.size.replace(Some(size)) != Some(size) {
+                    let information = Information::sent(SIGWINCH, code::KERNEL, 0, 0);
+                    let _ = send_to_process(&thread.process, information);
+                }
+            }
+            // TIOCGETD: the line discipline is N_TTY.
+            0x5424 => user::write(at, &[0; 4])?,
+            _ => return Err(Errno::ENOTTY),
+        }
+        Ok(0)
+    }
+}

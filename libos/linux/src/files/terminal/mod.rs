@@ -1,0 +1,183 @@
+//! The instance's terminal (tty(4), ioctl_tty(2)): the host's passes bytes as they are, the line discipline is here.
+
+mod control;
+mod discipline;
+mod modes;
+
+use crate::process::Process;
+use crate::signal::{Information, send_to_process};
+use crate::thread::Thread;
+use crate::user::Buffers;
+use crate::wait::{Events, Watchers};
+use crate::{Errno, signal};
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::time::Duration;
+use discipline::Discipline;
+use kernlet_exec::{Source, spawn, timeout};
+use kernlet_platform::console::{self, Stream};
+use modes::{at, local};
+
+/// What is moved at a time.
+const CHUNK: usize = 1024;
+
+/// The terminal.
+pub struct Terminal {
+    discipline: RefCell<Discipline>,
+    watchers: Watchers,
+    /// The process group in the foreground.
+    foreground: Cell<u32>,
+    /// Rows, columns and pixels that were set by the program; `None`: those of the user's terminal.
+    size: Cell<Option<[u16; 4]>>,
+    /// Nothing will be typed any more.
+    ended: Cell<bool>,
+}
+
+impl Terminal {
+    /// As it is at first.
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self {
+            discipline: RefCell::default(),
+            watchers: Watchers::new(),
+            foreground: Cell::new(1),
+            size: Cell::new(None),
+            ended: Cell::new(false),
+        })
+    }
+
+    /// Starts to take what is typed: signals come although nobody reads.
+    pub fn listen(self: &Rc<Self>, process: &Rc<Process>) {
+        let source = Source::new();
+        let waits = console::watch(source.token()).is_ok();
+        let (this, process) = (self.clone(), process.clone());
+        spawn("terminal", async move {
+            loop {
+                this.watchers.until(|| this.discipline.borrow().has_room().then_some(())).await;
+                match receive() {
+                    Ok(bytes) if bytes.is_empty() => break,
+                    Ok(bytes) => this.typed(&process, &bytes),
+                    Err(Errno::EAGAIN) if waits => {
+                        source.clear_readable();
+                        source.readable().await;
+                    }
+                    Err(_) => break,
+                }
+            }
+            this.ended.set(true);
+            this.watchers.notify(Events::IN);
+        });
+    }
+
+    fn typed(&self, process: &Process, bytes: &[u8]) {
+        let effects = self.discipline.borrow_mut().typed(bytes);
+        console::write(Stream::Out, &effects.echo);
+        for number in effects.signals {
+            // One that finds no room is lost, as by Linux.
+            let _ = send_to_process(process, Information::sent(number, signal::code::KERNEL, 0, 0));
+        }
+        self.watchers.notify(Events::IN);
+    }
+
+    /// Bytes that can be read.
+    pub fn filled(&self) -> usize {
+        self.discipline.borrow().filled()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.discipline.borrow().is_ready() || self.ended.get()
+    }
+
+    /// Reads as the modes say.
+    ///
+    /// # Errors
+    /// EAGAIN; EFAULT; interrupted.
+    pub async fn read(&self, thread: &Thread, non_blocking: bool, to: &mut Buffers) -> Result<usize, Errno> {
+        if to.remaining() == 0 {
+            return Ok(0);
+        }
+        let modes = self.discipline.borrow().modes;
+        let [least, time] = [at::LEAST, at::TIME].map(|place| usize::from(modes.characters[place]));
+        let pause = Duration::from_millis(100 * time as u64);
+        if modes.has(local::LINES) {
+            if !self.is_ready() {
+                if non_blocking {
+                    return Err(Errno::EAGAIN);
+                }
+                thread.interruptible(self.watchers.until(|| self.is_ready().then_some(()))).await?;
+            }
+        } else if least == 0 {
+            let some = self.watchers.until(|| (self.filled() > 0 || self.ended.get()).then_some(()));
+            if time > 0 && !non_blocking {
+                // Nothing within the time is no error.
+                let _ = thread.interruptible(timeout(pause, some)).await?;
+            }
+        } else {
+            let wanted = least.min(to.remaining());
+            let enough = |count: usize| self.filled() >= count || self.ended.get();
+            if non_blocking && self.filled() == 0 && !self.ended.get() {
+                return Err(Errno::EAGAIN);
+            }
+            let first = if time == 0 { wanted } else { 1 };
+            if !non_blocking {
+                thread.interruptible(self.watchers.until(|| enough(first).then_some(()))).await?;
+            }
+            // With a time, it ends the read when nothing more is typed for so long.
+            while time > 0 && !non_blocking && !enough(wanted) {
+                let before = self.filled();
+                let more =
+                    self.watchers.until(|| (self.filled() != before || self.ended.get()).then_some(()));
+                if thread.interruptible(timeout(pause, more)).await?.is_err() {
+                    break;
+                }
+            }
+        }
+        let bytes = self.discipline.borrow_mut().take(to.remaining());
+        self.watchers.notify(Events::NONE);
+        to.fill(&bytes)
+    }
+
+    /// Writes.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn write(&self, from: &mut Buffers) -> Result<usize, Errno> {
+        let mut chunk = [0; CHUNK];
+        let mut done = 0;
+        while from.remaining() > 0 {
+            match from.take(&mut chunk) {
+                Ok(length) => {
+                    self.put(&chunk[..length]);
+                    done += length;
+                }
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Writes bytes of the library OS.
+    pub fn put(&self, bytes: &[u8]) {
+        let mut shown = Vec::with_capacity(bytes.len() + 16);
+        self.discipline.borrow_mut().put(bytes, &mut shown);
+        console::write(Stream::Out, &shown);
+    }
+
+    /// See [`super::Description::readiness`].
+    pub fn readiness(&self) -> Events {
+        Events::OUT.or(Events::IN.when(self.is_ready())).or(Events::HANG_UP.when(self.ended.get()))
+    }
+
+    /// See [`super::Description::watchers`].
+    pub fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+}
+
+/// What was typed and is there: nothing at the end.
+fn receive() -> Result<Vec<u8>, Errno> {
+    let mut chunk = [0; CHUNK];
+    let length = console::read(&mut chunk)?;
+    Ok(chunk[..length].to_vec())
+}
