@@ -177,6 +177,11 @@ pub struct Local {
 }
 
 impl Local {
+    /// Whether a published port is served by it, that `others` serve already: one for IPv6 only leaves it to them.
+    pub fn serves(&self, others: bool) -> bool {
+        self.address.ip().is_unspecified() && !(self.six_only && others)
+    }
+
     /// Whether it takes what is sent to `to`.
     pub fn takes(&self, to: IpAddr) -> bool {
         addr::takes(self.address.ip(), to) && !(self.six_only && to.is_ipv4())

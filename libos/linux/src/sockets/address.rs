@@ -105,9 +105,14 @@ fn parse(bytes: &[u8]) -> Result<Address, Errno> {
 }
 
 impl Address {
-    /// An IP address for a socket of a family: IPv4 is mapped into IPv6 there.
+    /// An IP address for a socket of a family: IPv4 is mapped into IPv6 there. A client of the host that came by IPv6 to a
+    /// program that speaks only IPv4 has no address that this could be told.
     pub fn of(family: u16, address: SocketAddr) -> Self {
-        Self::Ip(if family == INET6 { mapped(address) } else { canonical(address) })
+        Self::Ip(match (family, canonical(address)) {
+            (INET6, _) => mapped(address),
+            (_, SocketAddr::V6(six)) => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, six.port()).into(),
+            (_, four) => four,
+        })
     }
 
     /// As a program has it: bytes, and how many of them count.

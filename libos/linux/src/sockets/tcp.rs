@@ -411,13 +411,5 @@ impl Tcp {
 }
 
 fn poll_listener(listener: &TcpListener, common: &Common) -> Poll<Result<TcpStream, Errno>> {
-    let context = &mut Context::from_waker(common.relay.readable());
-    loop {
-        let stream = core::task::ready!(listener.poll_connection(context))?;
-        // Without IPv4 here, nothing else can have come by it than what the host or the stack let through.
-        let four = stream.peer_addr().is_ok_and(|peer| peer.is_ipv4());
-        if !(four && common.options.six_only()) {
-            return Poll::Ready(Ok(stream));
-        }
-    }
+    listener.poll_connection(&mut Context::from_waker(common.relay.readable()))
 }

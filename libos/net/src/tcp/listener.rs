@@ -12,6 +12,9 @@ use core::task::{Context, Poll};
 use kernlet_platform::Errno;
 use kernlet_sync::poll_fn;
 
+/// So many hold what a published port is served by, when one socket does: the list of them, too.
+const SOLE: usize = 2;
+
 /// A listening TCP socket, as `std::net::TcpListener`, but asynchronous. Dropping it closes it.
 pub struct TcpListener {
     pub(super) bound: Bound,
@@ -41,7 +44,8 @@ impl TcpListener {
         let (address, local) = (bound.address(), bound.local());
         Self {
             inside: loopback::tcp::Listener::new(local),
-            host: address.ip().is_unspecified().then(|| host::tcp::published(address.port())).flatten(),
+            host: host::tcp::published(address.port())
+                .filter(|host| local.serves(Rc::strong_count(host) > SOLE)),
             stack: stack::get()
                 .filter(|_| !address.ip().is_loopback())
                 .map(|s| stack::listener::Listener::new(s, local)),

@@ -21,6 +21,9 @@ use kernlet_platform::Errno;
 use kernlet_sync::poll_fn;
 use peers::{Peers, Way};
 
+/// So many hold what a published port is served by, when one socket does: the list of them, too.
+const SOLE: usize = 2;
+
 /// A UDP socket, as `std::net::UdpSocket`, but asynchronous. Dropping it closes it.
 pub struct UdpSocket {
     bound: Bound,
@@ -54,7 +57,8 @@ impl UdpSocket {
         let (address, local) = (bound.address(), bound.local());
         Self {
             inside: Endpoint::new(local),
-            host: address.ip().is_unspecified().then(|| host::udp::published(address.port())).flatten(),
+            host: host::udp::published(address.port())
+                .filter(|host| local.serves(Rc::strong_count(host) > SOLE)),
             stack: stack::get()
                 .filter(|_| !address.ip().is_loopback())
                 .map(|s| stack::udp::Socket::new(s, local)),

@@ -335,3 +335,28 @@ fn netlink_tells_of_the_interfaces_and_their_addresses() {
         }
     });
 }
+
+#[test]
+fn a_published_port_of_two_families_is_served_by_the_one_for_ipv4() {
+    let outside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = outside.local_addr().unwrap();
+    kernlet_net::publish::tcp(8008, [outside]);
+    let client = std::thread::spawn(move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let mut reply = [0; 4];
+        stream.read_exact(&mut reply).unwrap();
+        reply
+    });
+    kernlet_exec::block_on(async move {
+        let thread = crate::testing::thread();
+        let four = listener(&thread, INET, "0.0.0.0:8008", 0).await;
+        let six = socket(&thread, INET6, STREAM).await;
+        set_option(&thread, six, 41, 26, 1).await.unwrap();
+        bind(&thread, six, &ip("[::]:8008")).await.unwrap();
+        call(&thread, number::LISTEN, &[six, 1]).await.unwrap();
+        assert_eq!(poll(&thread, six, 1).await, 0);
+        let fd = call(&thread, number::ACCEPT, &[four, 0, 0]).await.unwrap();
+        send(&thread, fd, b"four", 0).await.unwrap();
+    });
+    assert_eq!(&client.join().unwrap(), b"four");
+}
