@@ -27,7 +27,11 @@ pub fn repository() -> &'static Path {
 /// its owner looks.
 pub fn public() -> PathBuf {
     let folder = std::env::temp_dir().join(format!("kernlet-tests-{}", rustix::process::geteuid().as_raw()));
-    std::fs::create_dir_all(folder.join("symbols")).expect("the temporary folder is writable");
+    let symbols = folder.join("symbols");
+    std::fs::create_dir_all(&symbols).expect("the temporary folder is writable");
+    // Every user builds, and keeps the symbols of what was built.
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&symbols, PermissionsExt::from_mode(0o1777)).expect("it is ours");
     folder
 }
 

@@ -8,7 +8,7 @@ use crate::erofs::TreeError;
 use std::path::Path;
 
 /// Directories with their permissions (hier(7)).
-const FOLDERS: [(&str, u16); 21] = [
+const FOLDERS: [(&str, u16); 20] = [
     ("/dev", 0o755),
     ("/etc", 0o755),
     ("/home", 0o755),
@@ -17,7 +17,6 @@ const FOLDERS: [(&str, u16); 21] = [
     ("/proc", 0o555),
     ("/root", 0o700),
     ("/run", 0o755),
-    ("/run/lock", 0o1777),
     ("/srv", 0o755),
     ("/sys", 0o555),
     ("/tmp", 0o1777),
@@ -31,7 +30,7 @@ const FOLDERS: [(&str, u16); 21] = [
     ("/var/spool", 0o755),
     ("/var/tmp", 0o1777),
 ];
-const LINKS: [(&str, &str); 2] = [("/var/run", "/run"), ("/var/lock", "/run/lock")];
+const LINKS: [(&str, &str); 1] = [("/var/run", "/run")];
 /// Links into /usr, where this machine has them; elsewhere they are directories.
 const MERGED: [&str; 4] = ["/bin", "/sbin", "/lib", "/lib64"];
 

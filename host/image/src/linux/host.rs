@@ -155,7 +155,15 @@ impl Host {
     /// Its name or target is no usable path.
     pub(crate) fn take_entry(&mut self, path: &Path) -> Result<bool, TreeError> {
         let Some(real) = self.real(path) else { return Ok(false) };
-        let Ok(about) = self.look(&real) else { return Ok(false) };
+        let about = match self.look(&real) {
+            Ok(about) => about,
+            Err(error) => {
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    self.locked.push(real);
+                }
+                return Ok(false);
+            }
+        };
         let outside = self.outside(&real);
         if about.is_symlink() {
             if let Ok(target) = fs::read_link(&outside) {
