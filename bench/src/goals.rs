@@ -122,3 +122,43 @@ pub const HTTP_IMAGE_CORE: Goal =
 /// Answers for each second.
 pub const HTTP_IMAGE: Goal =
     goal("HTTP answers per second, 1 KB of the image", Bound::AtLeast(1.0), "x nginx");
+/// Spawn to first byte of a prebuilt image, against the program itself.
+pub const LINUX_START_STATIC: Goal =
+    goal("Linux: start of a static C hello, p50", Bound::AtMost(3.0), "x native");
+/// A dynamic one.
+pub const LINUX_START_DYNAMIC: Goal =
+    goal("Linux: start of a dynamic C hello, p50", Bound::AtMost(3.0), "x native");
+/// Python printing.
+pub const LINUX_START_PYTHON: Goal = goal("Linux: start of Python, p50", Bound::AtMost(1.3), "x native");
+/// A system call that is answered on the way in.
+pub const LINUX_GETPPID: Goal = goal("Linux: getppid", Bound::AtMost(0.1), "x native");
+/// One that is handled.
+pub const LINUX_UNAME: Goal = goal("Linux: uname", Bound::Free, "x native");
+/// redis under redis-benchmark.
+pub const LINUX_REDIS_GET: Goal = goal("Linux: redis GET", Bound::AtLeast(0.9), "x native");
+/// The same, writing.
+pub const LINUX_REDIS_SET: Goal = goal("Linux: redis SET", Bound::AtLeast(0.9), "x native");
+/// nginx under wrk.
+pub const LINUX_NGINX: Goal = goal("Linux: nginx, 1 KB", Bound::AtLeast(0.9), "x native");
+/// memcached with 50 connections.
+pub const LINUX_MEMCACHED: Goal = goal("Linux: memcached get", Bound::AtLeast(0.9), "x native");
+/// A loop in Python.
+pub const LINUX_LOOP_PYTHON: Goal = goal("Linux: a loop in Python", Bound::AtLeast(0.98), "x native");
+/// SHA-256 by openssl.
+pub const LINUX_LOOP_OPENSSL: Goal = goal("Linux: SHA-256 by openssl", Bound::AtLeast(0.98), "x native");
+/// A query in memory.
+pub const LINUX_LOOP_SQLITE: Goal = goal("Linux: a query by sqlite3", Bound::AtLeast(0.98), "x native");
+/// Resident memory of a waiting server, beyond native.
+pub const LINUX_RESIDENT_REDIS: Goal =
+    goal("Linux: resident memory of redis beyond native", Bound::AtMost(1.0), "MB");
+/// The same.
+pub const LINUX_RESIDENT_NGINX: Goal =
+    goal("Linux: resident memory of nginx beyond native", Bound::AtMost(1.0), "MB");
+/// The same.
+pub const LINUX_RESIDENT_PYTHON: Goal =
+    goal("Linux: resident memory of Python beyond native", Bound::AtMost(1.0), "MB");
+/// The least memory of a VM in which a static hello prints, beyond its image.
+pub const LINUX_VM_HELLO: Goal =
+    goal("Linux: VM: least memory, static C hello, beyond its image", Bound::AtMost(4.0), "MB");
+/// The size of the library OS with the Linux layer.
+pub const LINUX_SIZE: Goal = goal("Linux: the library OS", Bound::AtMost(800.0), "KB");

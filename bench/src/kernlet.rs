@@ -60,6 +60,17 @@ impl Kernlet {
         Ok(image)
     }
 
+    /// Seals a Linux program into an image.
+    pub fn build_program(&self, program: &Path, options: &[&str]) -> Result<PathBuf, BenchError> {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let image = self.place.path(&format!("{name}.img"));
+        let mut command = Command::new(&self.source);
+        command.arg("build").args(options).arg(program).arg("-o").arg(&image);
+        output(&format!("kernlet build {}", program.display()), &mut command)?;
+        self.place.give(&image)?;
+        Ok(image)
+    }
+
     /// `kernlet` as the ordinary user.
     pub fn command(&self) -> Command {
         self.place.command(&self.binary)

@@ -122,7 +122,7 @@ pub fn first_answer(kernlet: Option<&Path>, rounds: usize, report: &mut Report) 
 }
 
 /// The median of each command, in milliseconds.
-fn alternate(
+pub fn alternate(
     place: &Place,
     until: Until,
     rounds: usize,

@@ -17,6 +17,7 @@ mod goals;
 mod http;
 mod kernlet;
 mod latency;
+mod linux;
 mod nginx;
 mod peer;
 mod place;
@@ -94,6 +95,32 @@ enum What {
         #[arg(long, default_value_t = 1000)]
         count: usize,
     },
+    /// Linux programs: spawn to first byte, against native
+    LinuxStart {
+        /// How often each is started
+        #[arg(long, default_value_t = 100)]
+        rounds: usize,
+    },
+    /// Linux programs: the cost of a system call, against native
+    LinuxCalls {
+        /// How often
+        #[arg(long, default_value_t = 7)]
+        rounds: usize,
+    },
+    /// redis, nginx and memcached under load, against native
+    LinuxServers(linux::Options),
+    /// Python, openssl and sqlite3 computing, against native
+    LinuxLoops {
+        /// How often each
+        #[arg(long, default_value_t = 7)]
+        rounds: usize,
+    },
+    /// Resident memory of waiting Linux servers, against native
+    LinuxResident,
+    /// The least memory of a VM with a Linux program
+    LinuxVm,
+    /// The size of the library OS for Linux programs
+    LinuxSize,
     /// Everything
     All,
     #[command(hide = true)]
@@ -121,7 +148,7 @@ fn main() -> ExitCode {
 
 /// Each measurement, as it is without options.
 fn everything() -> Vec<What> {
-    let commands: [&[&'static str]; 15] = [
+    let commands: [&[&'static str]; 22] = [
         &["image-size"],
         &["vm-start"],
         &["vm-network"],
@@ -137,6 +164,13 @@ fn everything() -> Vec<What> {
         &["dns-large"],
         &["vm-guest"],
         &["http"],
+        &["linux-size"],
+        &["linux-calls"],
+        &["linux-start"],
+        &["linux-loops"],
+        &["linux-resident"],
+        &["linux-vm"],
+        &["linux-servers"],
     ];
     let with_name = |command: &&[&'static str]| [&["bench"], *command].concat();
     let parsed = commands.iter().map(with_name).filter_map(|words| Cli::try_parse_from(words).ok());
@@ -159,6 +193,13 @@ fn measure(what: &What, kernlet: Option<&Path>, report: &mut Report) -> Result<(
         What::Memory => vm::memory(kernlet, report),
         What::ImageSize => size::measure(kernlet, report),
         What::Density { count } => density::measure(kernlet, *count, report),
+        What::LinuxStart { rounds } => linux::start(kernlet, *rounds, report),
+        What::LinuxCalls { rounds } => linux::calls(kernlet, *rounds, report),
+        What::LinuxServers(options) => linux::servers(kernlet, options, report),
+        What::LinuxLoops { rounds } => linux::loops(kernlet, *rounds, report),
+        What::LinuxResident => linux::resident(kernlet, report),
+        What::LinuxVm => linux::vm(kernlet, report),
+        What::LinuxSize => linux::size(kernlet, report),
         What::LatencyLoop(options) => latency::run(options),
         What::All => Ok(()),
     }
@@ -172,6 +213,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent_and_all_is_all() {
         Cli::command().debug_assert();
-        assert_eq!(everything().len(), 15);
+        assert_eq!(everything().len(), 22);
     }
 }

@@ -75,7 +75,7 @@ pub fn memory(kernlet: Option<&Path>, report: &mut Report) -> Result<(), BenchEr
 }
 
 /// The least memory that works, in MB, by halving.
-fn least(what: &str, works: impl Fn(u32) -> Result<bool, BenchError>) -> Result<f64, BenchError> {
+pub fn least(what: &str, works: impl Fn(u32) -> Result<bool, BenchError>) -> Result<f64, BenchError> {
     let (mut fails, mut enough) = (0, PLENTY);
     if !works(enough)? {
         return Err(BenchError::failed(format!("{what} in a VM with {enough} MB"), "it said nothing"));
@@ -91,7 +91,8 @@ fn least(what: &str, works: impl Fn(u32) -> Result<bool, BenchError>) -> Result<
     Ok(enough.into())
 }
 
-fn prints(image: &Path, memory: u32) -> Result<bool, BenchError> {
+/// Whether an image prints a greeting in a VM with so much memory, in MB.
+pub fn prints(image: &Path, memory: u32) -> Result<bool, BenchError> {
     Ok(Machine::start(image, memory, &[])?.output_until("Hello", b'!').is_some())
 }
 

@@ -1,0 +1,67 @@
+//! Programs that compute: processor time in kernlet, monitor included, against native.
+
+use super::PYTHON;
+use crate::error::BenchError;
+use crate::goals;
+use crate::kernlet::Kernlet;
+use crate::place::{output, tool};
+use crate::report::{Report, median};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PYTHON_LOOP: &str = "
+n = 0
+for i in range(6000000):
+    n += i * i % 7
+print(n)";
+const SQLITE_LOOP: &str = "with recursive c(x) as (select 1 union all select x + 1 from c where x < 1500000)
+select sum(x % 7), count(distinct x % 1000) from c;";
+/// Bytes that are hashed, in MiB.
+const HASHED: usize = 400;
+
+/// Python, openssl and sqlite3.
+pub fn measure(kernlet: Option<&Path>, rounds: usize, report: &mut Report) -> Result<(), BenchError> {
+    let kernlet = Kernlet::find(kernlet)?;
+    let data = kernlet.place.path("hashed");
+    std::fs::write(&data, vec![7; HASHED << 20]).map_err(BenchError::io(data.display()))?;
+    kernlet.place.give(&data)?;
+    let data = data.display().to_string();
+    let cases: [(PathBuf, Vec<&str>, goals::Goal); 3] = [
+        (PYTHON.into(), vec!["-c", PYTHON_LOOP], goals::LINUX_LOOP_PYTHON),
+        (tool("openssl", "openssl")?, vec!["dgst", "-sha256", &data], goals::LINUX_LOOP_OPENSSL),
+        (tool("sqlite3", "sqlite3")?, vec![":memory:", SQLITE_LOOP], goals::LINUX_LOOP_SQLITE),
+    ];
+    for (program, arguments, goal) in cases {
+        let image = kernlet.build_program(&program, &[])?;
+        let mut times = [vec![], vec![]];
+        for _ in 0..rounds.max(1) {
+            let mut ours = kernlet.command();
+            ours.args(["run", "-m", "1G", "-v", &format!("{data}:{data}:ro")]).arg(&image).args(&arguments);
+            let mut native = kernlet.place.command(&program);
+            native.args(&arguments);
+            let said = [timed(&mut ours, &mut times[0])?, timed(&mut native, &mut times[1])?];
+            if said[0] != said[1] {
+                return Err(BenchError::failed(program.display().to_string(), format!("says {said:?}")));
+            }
+        }
+        let [ours, native] = times.map(median);
+        // More is better, as throughput.
+        report.ratio(goal, 1.0 / ours, 1.0 / native, |rate| format!("{:.3} s", 1.0 / rate));
+    }
+    Ok(())
+}
+
+/// Runs a command, and notes the processor time of all its processes in seconds.
+fn timed(command: &mut Command, times: &mut Vec<f64>) -> Result<String, BenchError> {
+    let used = || -> Result<f64, BenchError> {
+        let usage =
+            getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|e| BenchError::io("getrusage")(e.into()))?;
+        Ok((usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64 / 1e6)
+    };
+    let before = used()?;
+    let said = output("a loop", command)?;
+    times.push(used()? - before);
+    Ok(said)
+}
