@@ -6,7 +6,7 @@ use super::flags::{AT_EFFECTIVE, AT_EMPTY_PATH, AT_NO_FOLLOW, CWD};
 use super::notify::{self, Mask};
 use super::path::{self, At};
 use super::tree::node::{S_IFDIR, S_IFLNK};
-use super::tree::{Access, Kind, Location, Node, Times, Who};
+use super::tree::{Access, Kind, Location, Node, Place, Times, Who};
 use crate::call::Outcome;
 use crate::thread::Thread;
 use crate::{Errno, user};
@@ -15,10 +15,26 @@ use kernlet_platform::clock;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// What a call changes: a location, and whether a link at its end was followed.
+/// What a call changes: a location, whether a link at its end was followed, and how it was come to.
 struct Object {
     location: Location,
     follow: bool,
+    way: Way,
+}
+
+enum Way {
+    Path(Place),
+    Open(Rc<Description>),
+}
+
+impl Object {
+    /// Its attributes were changed: who watches is told.
+    fn changed(&self) {
+        match &self.way {
+            Way::Path(place) => notify::at(place, Mask::ATTRIBUTES),
+            Way::Open(description) => notify::opened(description, Mask::ATTRIBUTES),
+        }
+    }
 }
 
 /// What is at descriptor and path.
@@ -35,7 +51,7 @@ fn object(thread: &Thread, directory: i32, path: usize, flags: u32) -> Result<Ob
             {
                 return Err(Errno::ENOTDIR);
             }
-            Ok(Object { location, follow: place.follow })
+            Ok(Object { location, follow: place.follow, way: Way::Path(place) })
         }
     }
 }
@@ -44,7 +60,7 @@ fn object(thread: &Thread, directory: i32, path: usize, flags: u32) -> Result<Ob
 fn open_object(description: &Rc<Description>) -> Result<Object, Errno> {
     let place = description.place.as_ref().and_then(|place| place.found.clone());
     let location = place.unwrap_or_else(|| Location::Open(description.clone()));
-    Ok(Object { location, follow: true })
+    Ok(Object { location, follow: true, way: Way::Open(description.clone()) })
 }
 
 /// What a descriptor refers to.
@@ -92,7 +108,7 @@ async fn mode_of(thread: &Rc<Thread>, object: &Object, mode: u32) -> Outcome {
             }
             node.mode.set(node.sort() | mode);
             node.changed();
-            notify::tell(node, Mask::ATTRIBUTES);
+            object.changed();
         }
         Location::Volume(top, path) => {
             if !object.follow && About::at(&thread.process, &object.location, false).await?.sort() == S_IFLNK
@@ -151,7 +167,7 @@ async fn owner_of(thread: &Rc<Thread>, object: &Object, (user, group): (u32, u32
                 node.mode.set(mode & !(0o4000 | set_group));
             }
             node.changed();
-            notify::tell(node, Mask::ATTRIBUTES);
+            object.changed();
         }
         Location::Volume(..) => {
             // Owners of a volume's files are the host's, and stay as they are.
@@ -271,7 +287,7 @@ pub async fn set_times(
             };
             node.times.set(new);
             node.changed();
-            notify::tell(node, Mask::ATTRIBUTES);
+            object.changed();
         }
         Location::Volume(top, path) => {
             if !object.follow && About::at(&thread.process, &object.location, false).await?.sort() == S_IFLNK

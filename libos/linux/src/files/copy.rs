@@ -37,6 +37,7 @@ pub async fn store(file: &Description, offset: u64, bytes: &[u8]) -> Result<usiz
         Kind::Regular(regular) => {
             let written = regular.content()?.borrow_mut().write_at(offset, bytes)?;
             regular.written();
+            file.changed();
             Ok(written)
         }
         Kind::Volume(opened) => opened.file().write_at(offset, bytes).await,

@@ -5,7 +5,7 @@ use super::device::Device;
 use super::directory::Listing;
 use super::flags::{ACCESS, APPEND, NON_BLOCKING, PATH, READ_WRITE, WRITE_ONLY};
 use super::lock::Held;
-use super::notify::Notify;
+use super::notify::{self, Mask, Notify};
 use super::pipe::End;
 use super::proc::Text;
 use super::regular::Regular;
@@ -139,6 +139,11 @@ impl Description {
         }
     }
 
+    /// Its contents were changed: who watches is told.
+    pub fn changed(&self) {
+        notify::opened(self, Mask::MODIFY);
+    }
+
     /// Reads at `offset`; 0 bytes at the end.
     ///
     /// # Errors
@@ -148,7 +153,11 @@ impl Description {
             return Err(Errno::EBADF);
         }
         match &self.kind {
-            Kind::Regular(file) => file.read(offset, to),
+            Kind::Regular(file) => {
+                let length = file.read(offset, to)?;
+                notify::opened(self, Mask::ACCESS);
+                Ok(length)
+            }
             Kind::Volume(file) => file.read(offset, to).await,
             Kind::Directory(_) => Err(Errno::EISDIR),
             Kind::Device(device) => device.read(to),
@@ -189,7 +198,11 @@ impl Description {
         }
         let appends = self.appends();
         let (length, start) = match &self.kind {
-            Kind::Regular(file) => file.write(offset, appends, from)?,
+            Kind::Regular(file) => {
+                let written = file.write(offset, appends, from)?;
+                self.changed();
+                written
+            }
             Kind::Volume(file) => file.write(offset, self.flags.get(), from).await?,
             Kind::Device(device) => (device.write(from)?, offset),
             Kind::Text(text) => (text.write(from)?, offset),
@@ -227,6 +240,14 @@ impl Description {
             Kind::SignalFd(signals) => Some(signals.watchers()),
             Kind::Socket(socket) => Some(socket.watchers()),
             _ => None,
+        }
+    }
+}
+
+impl Drop for Description {
+    fn drop(&mut self) {
+        if !self.is_path() {
+            notify::opened(self, if self.writable() { Mask::CLOSE_WRITE } else { Mask::CLOSE });
         }
     }
 }

@@ -76,6 +76,8 @@ pub async fn control(thread: &Rc<Thread>, descriptor: i32, command: i32, argumen
     const GET_OWNER: i32 = 9;
     const SET_SIGNAL: i32 = 10;
     const GET_SIGNAL: i32 = 11;
+    const SET_OWNER_EXTENDED: i32 = 15;
+    const GET_OWNER_EXTENDED: i32 = 16;
     const GET_LEASE: i32 = 1025;
     const DUPLICATE_ON_EXEC: i32 = 1030;
     const SET_PIPE_SIZE: i32 = 1031;
@@ -110,8 +112,10 @@ pub async fn control(thread: &Rc<Thread>, descriptor: i32, command: i32, argumen
             file.flags.set(file.flags.get() & !SETTABLE | wanted);
             Ok(0)
         }
-        SET_OWNER | SET_SIGNAL => Ok(0),
+        // Nobody is told of readiness by signals.
+        SET_OWNER | SET_OWNER_EXTENDED | SET_SIGNAL => Ok(0),
         GET_OWNER | GET_SIGNAL => Ok(0),
+        GET_OWNER_EXTENDED => user::write(argument as usize, &[0; 8]).map(|()| 0),
         GET_LEASE => Ok(2),
         SET_PIPE_SIZE | GET_PIPE_SIZE => {
             let Kind::Pipe(pipe) = &file.kind else { return Err(Errno::EBADF) };
@@ -149,7 +153,8 @@ pub async fn device_control(thread: &Rc<Thread>, descriptor: i32, request: u32, 
             file.flags.set(flags | if on { NON_BLOCKING } else { 0 });
             Ok(0)
         }
-        FIOASYNC => Ok(0),
+        // There are no signals for readiness.
+        FIOASYNC if user::read_u32(argument)? == 0 => Ok(0),
         FIONREAD => {
             let there = match &file.kind {
                 Kind::Pipe(pipe) => pipe.filled() as u64,

@@ -3,7 +3,7 @@
 use super::description::{Description, Kind};
 use super::flags::{CLOSE_ON_EXEC, NON_BLOCKING};
 use super::path;
-use super::tree::{Access, Location, Node, Who};
+use super::tree::{Access, Location, Node, Place, Who};
 use crate::call::Outcome;
 use crate::thread::Thread;
 use crate::user::Buffers;
@@ -157,15 +157,24 @@ pub fn tell(node: &Node, mask: Mask) {
     }
 }
 
-/// Something happened to an open file: those are told who watch it, and who watch the directory that it was opened in.
-pub fn opened(description: &Description, mask: Mask) {
-    let Some(place) = &description.place else { return };
+/// Something happened to what a walk came to: those are told who watch it, and who watch the directory around it.
+pub fn at(place: &Place, mask: Mask) {
     let Some(Location::Node(node)) = &place.found else { return };
     tell(node, mask);
     if let Location::Node(around) = &place.around
         && around.watches.get().is_some()
+        && place.is_named()
     {
         send(around, mask, node.is_directory(), &place.name, 0);
+    }
+}
+
+/// Something happened to an open file.
+pub fn opened(description: &Description, mask: Mask) {
+    match (&description.place, &description.kind) {
+        (Some(place), _) => at(place, mask),
+        (None, Kind::Regular(file)) => tell(file.node(), mask),
+        _ => {}
     }
 }
 

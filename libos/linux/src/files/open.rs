@@ -56,7 +56,7 @@ impl How {
 
     /// What the description remembers.
     fn kept(&self) -> u32 {
-        self.flags & !(CREATE | EXCLUSIVE | NO_CONTROL | TRUNCATE)
+        self.flags & !(CREATE | EXCLUSIVE | NO_CONTROL | TRUNCATE | CLOSE_ON_EXEC)
     }
 }
 
@@ -161,7 +161,7 @@ async fn opened(thread: &Rc<Thread>, mut place: Place, how: How) -> Result<Rc<De
             let Location::Node(around) = &place.around else { return Err(Errno::EACCES) };
             let node = create(thread, around, &place.name, how.mode, &who)?;
             place.found = Some(Location::Node(node.clone()));
-            notify::tell(&node, Mask::OPEN);
+            notify::at(&place, Mask::OPEN);
             Ok(Description::with(Kind::Regular(Regular::open(node)?), how.kept(), Some(place)))
         }
         None => Err(Errno::ENOENT),
@@ -196,7 +196,7 @@ async fn opened(thread: &Rc<Thread>, mut place: Place, how: How) -> Result<Rc<De
                 who.owns(&node)?;
             }
             let kind = of_node(thread, &node, &place, how).await?;
-            notify::tell(&node, Mask::OPEN);
+            notify::at(&place, Mask::OPEN);
             Ok(Description::with(kind, how.kept(), Some(place)))
         }
     }
@@ -210,6 +210,7 @@ async fn of_node(thread: &Rc<Thread>, node: &Rc<Node>, place: &Place, how: How) 
             if how.has(TRUNCATE) && file.content()?.borrow().length() > 0 {
                 file.content()?.borrow_mut().set_len(0)?;
                 file.written();
+                notify::at(place, Mask::MODIFY);
             }
             Kind::Regular(file)
         }

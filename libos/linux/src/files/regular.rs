@@ -1,6 +1,5 @@
 //! Regular files in memory and in the image.
 
-use super::notify::{self, Mask};
 use super::tree::{Content, Kind, Node, Times};
 use crate::Errno;
 use crate::user::Buffers;
@@ -44,11 +43,7 @@ impl Regular {
     /// # Errors
     /// EFAULT.
     pub fn read(&self, offset: u64, to: &mut Buffers) -> Result<usize, Errno> {
-        let length = self.content()?.borrow().read(offset, to)?;
-        if length > 0 {
-            notify::tell(&self.0, Mask::ACCESS);
-        }
-        Ok(length)
+        self.content()?.borrow().read(offset, to)
     }
 
     /// Writes at `offset` or at the end; tells how much was written, and where.
@@ -77,7 +72,6 @@ impl Regular {
         }
         let now = clock::wall();
         node.times.set(Times { modified: now, changed: now, ..node.times.get() });
-        notify::tell(node, Mask::MODIFY);
     }
 
     /// Where the file lies in what is sealed into the image; `None` when it was changed.

@@ -2,6 +2,7 @@
 
 use super::about::About;
 use super::description::{Description, Kind};
+use super::notify::{self, Mask};
 use super::path;
 use super::regular::Regular;
 use super::tree::node::{S_IFDIR, S_IFREG};
@@ -48,6 +49,7 @@ pub async fn truncate(thread: &Rc<Thread>, path: usize, length: i64) -> Outcome 
                 return Err(Errno::EACCES);
             }
             cut(&Regular::open(node.clone())?, length)?;
+            notify::at(&place, Mask::MODIFY);
         }
         Location::Volume(top, inner) => {
             let about = About::at(process, place.existing()?, true).await?;
@@ -85,7 +87,11 @@ pub async fn truncate_open(thread: &Rc<Thread>, descriptor: i32, length: i64) ->
 
 async fn set_length(file: &Description, length: u64) -> Result<(), Errno> {
     match &file.kind {
-        Kind::Regular(regular) => cut(regular, length),
+        Kind::Regular(regular) => {
+            cut(regular, length)?;
+            file.changed();
+            Ok(())
+        }
         Kind::Volume(opened) => opened.file().set_len(length).await,
         _ => Err(Errno::EINVAL),
     }
@@ -137,6 +143,7 @@ pub async fn allocate(thread: &Rc<Thread>, descriptor: i32, mode: u32, offset: i
     }
     drop(content);
     regular.written();
+    file.changed();
     Ok(0)
 }
 
