@@ -177,9 +177,9 @@ pub struct Local {
 }
 
 impl Local {
-    /// Whether a published port is served by it, that `others` serve already: one for IPv6 only leaves it to them.
-    pub fn serves(&self, others: bool) -> bool {
-        self.address.ip().is_unspecified() && !(self.six_only && others)
+    /// Whether it serves a published port together with `others`: one for IPv6 only leaves it to them.
+    pub fn shares(&self, others: bool) -> bool {
+        !(self.six_only && others)
     }
 
     /// Whether it takes what is sent to `to`.

@@ -44,8 +44,12 @@ impl TcpListener {
         let (address, local) = (bound.address(), bound.local());
         Self {
             inside: loopback::tcp::Listener::new(local),
-            host: host::tcp::published(address.port())
-                .filter(|host| local.serves(Rc::strong_count(host) > SOLE)),
+            host: address
+                .ip()
+                .is_unspecified()
+                .then(|| host::tcp::published(address.port()))
+                .flatten()
+                .filter(|host| local.shares(Rc::strong_count(host) > SOLE)),
             stack: stack::get()
                 .filter(|_| !address.ip().is_loopback())
                 .map(|s| stack::listener::Listener::new(s, local)),

@@ -57,8 +57,12 @@ impl UdpSocket {
         let (address, local) = (bound.address(), bound.local());
         Self {
             inside: Endpoint::new(local),
-            host: host::udp::published(address.port())
-                .filter(|host| local.serves(Rc::strong_count(host) > SOLE)),
+            host: address
+                .ip()
+                .is_unspecified()
+                .then(|| host::udp::published(address.port()))
+                .flatten()
+                .filter(|host| local.shares(Rc::strong_count(host) > SOLE)),
             stack: stack::get()
                 .filter(|_| !address.ip().is_loopback())
                 .map(|s| stack::udp::Socket::new(s, local)),

@@ -342,6 +342,8 @@ fn a_published_port_of_two_families_is_served_by_the_one_for_ipv4() {
     let address = outside.local_addr().unwrap();
     kernlet_net::publish::tcp(8008, [outside]);
     let client = std::thread::spawn(move || {
+        // The program waits by then.
+        std::thread::sleep(std::time::Duration::from_millis(50));
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         let mut reply = [0; 4];
         stream.read_exact(&mut reply).unwrap();
@@ -355,6 +357,16 @@ fn a_published_port_of_two_families_is_served_by_the_one_for_ipv4() {
         bind(&thread, six, &ip("[::]:8008")).await.unwrap();
         call(&thread, number::LISTEN, &[six, 1]).await.unwrap();
         assert_eq!(poll(&thread, six, 1).await, 0);
+        // One who waits for both is told of the one that accepts.
+        let set = call(&thread, number::EPOLL_CREATE1, &[0]).await.unwrap();
+        for fd in [four, six] {
+            call(&thread, number::FCNTL, &[fd, 4, 0o4002]).await.unwrap();
+            let event = [&1u32.to_le_bytes()[..], &fd.to_le_bytes()].concat();
+            call(&thread, number::EPOLL_CTL, &[set, 1, fd, at(&event[..])]).await.unwrap();
+        }
+        let mut events = [0u8; 24];
+        assert_eq!(call(&thread, number::EPOLL_WAIT, &[set, to(&mut events), 2, u64::MAX]).await, Ok(1));
+        assert_eq!(u64::from(core::hint::black_box(events)[4]), four);
         let fd = call(&thread, number::ACCEPT, &[four, 0, 0]).await.unwrap();
         send(&thread, fd, b"four", 0).await.unwrap();
     });
