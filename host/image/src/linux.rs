@@ -1,10 +1,10 @@
 //! Sealing unmodified Linux programs: an executable becomes an image together with all that it is loaded with.
 //!
 //! 1. The program is found as the kernel would find it: through links, which stay links, and through the first lines of
-//!    scripts. Then its dynamic linker and its libraries, as that would find them ([`libraries`]).
+//!    scripts. Then its dynamic linker and its libraries, as that would find them (`libraries`).
 //! 2. All of it goes into the root under the paths that it has here, byte for byte. No compiler and no linker is needed:
 //!    the library OS is part of kernlet, built when kernlet was.
-//! 3. Everything that was looked at is remembered with its fingerprint ([`inputs`]): as long as nothing of it has
+//! 3. Everything that was looked at is remembered with its fingerprint (`inputs`): as long as nothing of it has
 //!    changed, the image is the one in the cache, which takes milliseconds to know.
 //! 4. Files are not trusted. What is wrong with one is an error that names it.
 
