@@ -8,6 +8,7 @@ mod address;
 mod calls;
 mod ioctl;
 mod message;
+mod names;
 mod netlink;
 mod options;
 mod socket;

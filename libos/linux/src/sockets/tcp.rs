@@ -184,6 +184,7 @@ impl Tcp {
             State::Failed => return Ok(Begun::Over),
             State::Listening(..) | State::Connected(_) => return Err(Errno::EISCONN),
         }
+        super::names::wanted(to);
         let binding = match core::mem::replace(&mut *state, State::Fresh) {
             State::Bound(binding) => binding,
             _ => {

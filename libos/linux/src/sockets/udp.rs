@@ -124,6 +124,7 @@ impl Udp {
         address: Option<&Address>,
     ) -> Result<(), Errno> {
         let to = self.destination(common, address)?;
+        super::names::wanted(to);
         let socket = self.bound(common)?;
         if socket.is_prepared(to) {
             return Ok(());

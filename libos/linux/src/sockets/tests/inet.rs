@@ -372,3 +372,25 @@ fn a_published_port_of_two_families_is_served_by_the_one_for_ipv4() {
     });
     assert_eq!(&client.join().unwrap(), b"four");
 }
+
+#[test]
+fn a_name_server_inside_answers_for_this_instance_and_for_nobody_else() {
+    run(|thread| async move {
+        let ask = |name: &[u8], kind: u8| {
+            [&[7, 8, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], name, &[0, kind, 0, 1]].concat()
+        };
+        let client = socket(&thread, INET, DATAGRAM).await;
+        connect(&thread, client, &ip("127.0.0.1:53")).await.unwrap();
+        send(&thread, client, &ask(b"\x09localhost\0", 1), 0).await.unwrap();
+        let reply = receive(&thread, client, 512, 0).await.unwrap();
+        assert_eq!((reply[3] & 15, &reply[reply.len() - 4..]), (0, &[127, 0, 0, 1][..]));
+        send(&thread, client, &ask(b"\x07example\0", 1), 0).await.unwrap();
+        assert_eq!(receive(&thread, client, 512, 0).await.unwrap()[3] & 15, 3);
+        let client = socket(&thread, INET, STREAM).await;
+        connect(&thread, client, &ip("127.0.0.1:53")).await.unwrap();
+        let query = ask(b"\x09localhost\0", 28);
+        send(&thread, client, &[&[0, query.len() as u8][..], &query].concat(), 0).await.unwrap();
+        let reply = receive(&thread, client, 57, 0x100).await.unwrap();
+        assert_eq!((reply.len(), reply[56]), (57, 1));
+    });
+}
