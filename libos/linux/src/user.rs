@@ -218,8 +218,49 @@ impl kernlet_net::Memory for Buffers {
         Self::fill(self, bytes)
     }
 
+    fn look(&self, bytes: &mut [u8]) -> Result<usize, Errno> {
+        Self::take(&mut self.clone(), bytes)
+    }
+
     fn take(&mut self, bytes: &mut [u8]) -> Result<usize, Errno> {
         Self::take(self, bytes)
+    }
+}
+
+/// Bytes of the library OS that are sent as if they were the program's.
+pub struct Slice<'b>(pub &'b [u8]);
+
+impl kernlet_net::Memory for Slice<'_> {
+    fn remaining(&self) -> usize {
+        self.0.len()
+    }
+
+    fn pieces(&self, _: &mut [[usize; 2]; kernlet_net::PIECES]) -> usize {
+        0
+    }
+
+    fn advance(&mut self, length: usize) {
+        self.0 = self.0.get(length..).unwrap_or_default();
+    }
+
+    fn fill(&mut self, _: &[u8]) -> Result<usize, Errno> {
+        Err(Errno::EFAULT)
+    }
+
+    fn look(&self, bytes: &mut [u8]) -> Result<usize, Errno> {
+        let length = self.0.len().min(bytes.len());
+        bytes[..length].copy_from_slice(&self.0[..length]);
+        Ok(length)
+    }
+
+    fn bytes(&self) -> Option<&[u8]> {
+        Some(self.0)
+    }
+
+    fn take(&mut self, bytes: &mut [u8]) -> Result<usize, Errno> {
+        let length = self.look(bytes)?;
+        self.advance(length);
+        Ok(length)
     }
 }
 

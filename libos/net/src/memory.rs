@@ -22,6 +22,17 @@ pub trait Memory {
     /// EFAULT when not even the first byte could be written.
     fn fill(&mut self, bytes: &[u8]) -> Result<usize, Errno>;
 
+    /// As [`Self::take`], but what is copied stays there.
+    ///
+    /// # Errors
+    /// As there.
+    fn look(&self, bytes: &mut [u8]) -> Result<usize, Errno>;
+
+    /// What is left, when it is memory of the library OS itself.
+    fn bytes(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// Takes as much as `bytes` has room for; tells how much it was.
     ///
     /// # Errors

@@ -86,6 +86,7 @@ pub async fn send(thread: &Rc<Thread>, to: &Description, bytes: &[u8]) -> Result
             Ok(pipe.push(bytes))
         }
         Kind::Console(console) => console.put(bytes),
+        Kind::Socket(socket) => socket.put(thread, to.non_blocking(), bytes).await,
         Kind::Device(device) => {
             // Neither null nor its neighbours look at what they get.
             device.write(&mut Buffers::one(0, bytes.len()))

@@ -27,7 +27,7 @@ use crate::call::{Call, Outcome, number, unknown};
 use crate::files::{Description, Kind};
 use crate::signal;
 use crate::thread::Thread;
-use crate::user::Buffers;
+use crate::user::{Buffers, Slice};
 use alloc::rc::Rc;
 
 /// Handles the calls of this subject.
@@ -82,6 +82,15 @@ impl Socket {
     /// Those of recv(2).
     pub async fn read(&self, thread: &Thread, non_blocking: bool, to: &mut Buffers) -> Result<usize, Errno> {
         self.receive(thread, to, 0, !non_blocking, false).await.map(|received| received.length)
+    }
+
+    /// Sends bytes of the library OS (sendfile(2), splice(2)).
+    ///
+    /// # Errors
+    /// Those of send(2).
+    pub async fn put(&self, thread: &Thread, non_blocking: bool, bytes: &[u8]) -> Result<usize, Errno> {
+        let mut ancillary = message::Ancillary::default();
+        self.send(thread, &mut Slice(bytes), None, &mut ancillary, 0, !non_blocking).await
     }
 
     /// write(2).

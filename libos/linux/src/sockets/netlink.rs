@@ -8,7 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::task::Poll;
-use kernlet_net::{Interface, IpAddr, interfaces, ready};
+use kernlet_net::{Interface, IpAddr, Memory, interfaces, ready};
 
 /// Bytes of a `struct nlmsghdr`.
 const HEADER: usize = 16;
@@ -99,7 +99,7 @@ impl Netlink {
     ///
     /// # Errors
     /// EFAULT; EMSGSIZE.
-    pub fn send(&self, from: &mut Buffers) -> Result<usize, Errno> {
+    pub fn send(&self, from: &mut dyn Memory) -> Result<usize, Errno> {
         let length = from.remaining();
         if length > REQUEST_MOST {
             return Err(Errno::EMSGSIZE);

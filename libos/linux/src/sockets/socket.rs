@@ -13,7 +13,7 @@ use crate::user::Buffers;
 use crate::wait::{Events, Relay, Watchers};
 use core::cell::Cell;
 use core::task::Poll;
-use kernlet_net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
+use kernlet_net::{IpAddr, Ipv4Addr, Ipv6Addr, Memory, Shutdown, SocketAddr};
 
 /// SOCK_STREAM.
 pub const STREAM: u32 = 1;
@@ -135,7 +135,7 @@ impl Socket {
     pub fn poll_send(
         &self,
         thread: &Thread,
-        from: &mut Buffers,
+        from: &mut dyn Memory,
         address: Option<&Address>,
         ancillary: &mut Ancillary,
     ) -> Poll<Result<usize, Errno>> {

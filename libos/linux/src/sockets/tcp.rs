@@ -11,7 +11,7 @@ use alloc::rc::{Rc, Weak};
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Poll};
 use kernlet_exec::{Task, spawn};
-use kernlet_net::{Shutdown, SocketAddr, TcpBinding, TcpListener, TcpStream, ready};
+use kernlet_net::{Memory, Shutdown, SocketAddr, TcpBinding, TcpListener, TcpStream, ready};
 
 /// How far a socket has come.
 enum State {
@@ -253,7 +253,7 @@ impl Tcp {
     }
 
     /// See [`Socket::poll_send`].
-    pub fn poll_send(&self, common: &Common, from: &mut Buffers) -> Poll<Result<usize, Errno>> {
+    pub fn poll_send(&self, common: &Common, from: &mut dyn Memory) -> Poll<Result<usize, Errno>> {
         let state = self.state.borrow();
         let stream = match &*state {
             State::Connected(stream) if !self.broken.get() && !self.shut.get()[1] => stream,

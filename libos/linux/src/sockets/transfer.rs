@@ -11,6 +11,7 @@ use crate::wait::Deadline;
 use crate::{Errno, user};
 use alloc::rc::Rc;
 use core::task::Poll;
+use kernlet_net::Memory;
 use kernlet_time::Instant;
 
 /// MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT, MSG_WAITALL, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_MORE, MSG_WAITFORONE, MSG_FASTOPEN.
@@ -102,7 +103,7 @@ impl Socket {
     pub async fn send(
         &self,
         thread: &Thread,
-        from: &mut Buffers,
+        from: &mut dyn Memory,
         address: Option<&Address>,
         ancillary: &mut Ancillary,
         flags: u32,

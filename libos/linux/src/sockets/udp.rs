@@ -11,7 +11,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Poll, ready as ready_or_pending};
-use kernlet_net::{Next, Shutdown, SocketAddr, UdpSocket, ready};
+use kernlet_net::{Memory, Next, Shutdown, SocketAddr, UdpSocket, ready};
 
 /// The largest datagrams over IPv4 and IPv6.
 const LARGEST: [usize; 2] = [65_507, 65_527];
@@ -144,7 +144,7 @@ impl Udp {
     pub fn poll_send(
         &self,
         common: &Common,
-        from: &mut Buffers,
+        from: &mut dyn Memory,
         address: Option<&Address>,
     ) -> Poll<Result<usize, Errno>> {
         if self.shut.get()[1] {
@@ -163,8 +163,7 @@ impl Udp {
         }
         let before = held.len();
         held.resize(before + length, 0);
-        let mut copy = from.clone();
-        if copy.take(&mut held[before..])? < length {
+        if from.look(&mut held[before..])? < length {
             held.truncate(before);
             return Poll::Ready(Err(Errno::EFAULT));
         }
@@ -187,7 +186,7 @@ impl Udp {
     ///
     /// # Errors
     /// EMSGSIZE, EFAULT.
-    pub fn hold(&self, from: &mut Buffers) -> Result<usize, Errno> {
+    pub fn hold(&self, from: &mut dyn Memory) -> Result<usize, Errno> {
         let length = from.remaining();
         let mut held = self.held.borrow_mut();
         let before = held.len();

@@ -36,6 +36,13 @@ impl TcpStream {
     /// # Errors
     /// As for [`Self::write`]; EFAULT.
     pub fn poll_send(&self, context: &mut Context<'_>, from: &mut dyn Memory) -> Poll<Result<usize, Errno>> {
+        if let Some(bytes) = from.bytes() {
+            let written = self.poll_write(context, bytes);
+            if let Poll::Ready(Ok(length)) = written {
+                from.advance(length);
+            }
+            return written;
+        }
         carried!(self, poll_send(context, from))
     }
 

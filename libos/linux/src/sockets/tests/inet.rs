@@ -394,3 +394,23 @@ fn a_name_server_inside_answers_for_this_instance_and_for_nobody_else() {
         assert_eq!((reply.len(), reply[56]), (57, 1));
     });
 }
+
+#[test]
+fn a_file_is_sent_to_a_socket_as_far_as_there_is_room() {
+    run(|thread| async move {
+        let (client, server) = connected(&thread).await;
+        let name = b"/tmp/sent\0";
+        let file = call(&thread, number::OPEN, &[at(name), 0o102, 0o600]).await.unwrap();
+        let much: Vec<u8> = (0..100_000u32).map(|i| i as u8).collect();
+        assert_eq!(call(&thread, number::WRITE, &[file, at(&much[..]), 100_000]).await, Ok(100_000));
+        call(&thread, number::FCNTL, &[client, 4, 0o4002]).await.unwrap();
+        let offset = 10u64;
+        let sent = call(&thread, number::SENDFILE, &[client, file, at(&offset), 100_000]).await.unwrap();
+        assert!(sent > 0 && sent < 99_990);
+        assert_eq!(core::hint::black_box(offset), 10 + sent);
+        assert_eq!(
+            receive(&thread, server, sent as usize, 0x100).await.unwrap(),
+            much[10..10 + sent as usize]
+        );
+    });
+}

@@ -7,10 +7,10 @@ use crate::sockets::address::Address;
 use crate::sockets::message::Ancillary;
 use crate::sockets::socket::{DATAGRAM, STREAM};
 use crate::thread::Thread;
-use crate::user::Buffers;
 use crate::wait::Events;
 use alloc::rc::Rc;
 use core::task::Poll;
+use kernlet_net::Memory;
 
 /// What is put in at a time, and up to what size what comes next is joined to it.
 const PIECE: usize = 32 * 1024;
@@ -20,7 +20,7 @@ impl Unix {
     pub fn poll_send(
         &self,
         thread: &Thread,
-        from: &mut Buffers,
+        from: &mut dyn Memory,
         address: Option<&Address>,
         ancillary: &mut Ancillary,
     ) -> Poll<Result<usize, Errno>> {
@@ -79,7 +79,7 @@ impl Unix {
     fn put_stream(
         &self,
         there: &Rc<End>,
-        from: &mut Buffers,
+        from: &mut dyn Memory,
         ancillary: &mut Ancillary,
     ) -> Poll<Result<usize, Errno>> {
         let mut done = 0;
@@ -121,7 +121,7 @@ impl Unix {
     fn put_message(
         &self,
         there: &Rc<End>,
-        from: &mut Buffers,
+        from: &mut dyn Memory,
         ancillary: &mut Ancillary,
     ) -> Poll<Result<usize, Errno>> {
         let length = from.remaining();
@@ -137,7 +137,7 @@ impl Unix {
             return Poll::Pending;
         }
         let mut bytes = alloc::vec![0; length];
-        if from.clone().take(&mut bytes)? < length {
+        if from.look(&mut bytes)? < length {
             return Poll::Ready(Err(Errno::EFAULT));
         }
         there.bytes.set(there.bytes.get() + length);
