@@ -6,6 +6,7 @@
 
 pub mod hostile;
 pub mod http;
+pub mod programs;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -244,17 +245,22 @@ pub struct Finished {
 
 /// Runs a command to its end, within [`PATIENCE`].
 pub fn finish(command: &mut Command) -> Finished {
+    finish_within(command, PATIENCE)
+}
+
+/// Runs a command to its end, within a time after which it counts as hanging.
+pub fn finish_within(command: &mut Command, patience: Duration) -> Finished {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let described = format!("{command:?}");
     let id = child.id();
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || sender.send(child.wait_with_output()));
-    match receiver.recv_timeout(PATIENCE) {
+    match receiver.recv_timeout(patience) {
         Ok(output) => finished(&output.expect("a child can be waited for")),
         Err(_) => {
             kill(id, rustix::process::Signal::KILL);
-            panic!("{described} took longer than {PATIENCE:?}");
+            panic!("{described} took longer than {patience:?}");
         }
     }
 }
