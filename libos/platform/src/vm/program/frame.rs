@@ -12,9 +12,15 @@ struct List {
     count: usize,
     /// Where any frame can be mapped for a moment; 0: not yet.
     place: usize,
+    /// What is left to devices, which need memory in one piece, as long as there is another way.
+    reserve: usize,
 }
 
-static LIST: Single<List> = Single::new(List { first: 0, count: 0, place: 0 });
+static LIST: Single<List> = Single::new(List { first: 0, count: 0, place: 0, reserve: 0 });
+
+/// The reserve: a part of what is free at first, between these.
+const RESERVED_PART: usize = 32;
+const RESERVED: [usize; 2] = [64 << 10, 1 << 20];
 
 /// Makes the place at which frames are looked at; `None` without memory for it.
 pub fn prepare() -> Option<()> {
@@ -25,8 +31,9 @@ pub fn prepare() -> Option<()> {
     let mut list = LIST.lock();
     list.place = place;
     list.give(frame);
-    drop(list);
-    RAM.lock().set_spare(spare);
+    let mut ram = RAM.lock();
+    list.reserve = (ram.free() / RESERVED_PART).clamp(RESERVED[0], RESERVED[1]);
+    ram.set_spare(spare);
     Some(())
 }
 
@@ -70,10 +77,22 @@ fn spare(wanted: Option<usize>) -> usize {
     }
 }
 
+/// Lets the reserve be used; `false` when it was already.
+pub fn open_reserve() -> bool {
+    core::mem::take(&mut LIST.lock().reserve) != 0
+}
+
 /// A frame that begins with `bytes` (at most a page), then zeros. `None`: there is none left.
 pub fn take(bytes: &[u8]) -> Option<usize> {
-    let listed = LIST.lock().take();
-    let frame = listed.or_else(|| RAM.lock().take_back(1))?;
+    let (listed, reserve) = {
+        let mut list = LIST.lock();
+        (list.take(), list.reserve)
+    };
+    let fresh = || {
+        let mut ram = RAM.lock();
+        (ram.free() > reserve).then(|| ram.take_back(1)).flatten()
+    };
+    let frame = listed.or_else(fresh)?;
     let length = bytes.len().min(PAGE);
     // Reading what lies on a disk fetches it, for which another frame may have to be shown: before this one is.
     core::hint::black_box((bytes.first().copied(), bytes.last().copied()));

@@ -217,7 +217,7 @@ impl Memory {
         loop {
             match take() {
                 Some(taken) => return taken,
-                None if self.reclaim(BATCH) => {}
+                None if self.reclaim(BATCH) || frame::open_reserve() => {}
                 None => exhausted(self.own),
             }
         }
