@@ -96,10 +96,10 @@ pub const HOST_CALLS: &[HostCall] = &[
 const LINUX_FLAGS: u64 = COUNTED & !0x3;
 /// Files of volumes may be shared; shared memory that no file backs (MAP_SHARED with MAP_ANONYMOUS) is in no limit.
 const LINUX_MAPPINGS: &[Check] = &[Check::Masked(3, LINUX_FLAGS, 0), Check::NotAll(3, 0x21)];
-/// As [`FAULTS`], with SIGTRAP, SIGPROF, which ends a thread's turn, and SIGSYS, by which its calls come in.
-const LINUX_SIGNALS: &[Check] = &[Check::OneOf(0, &[4, 5, 7, 8, 11, 27, 31])];
-/// ITIMER_PROF.
-const TURNS: &[Check] = &[Check::OneOf(0, &[2])];
+/// As [`FAULTS`], with SIGTRAP, SIGPROF and SIGALRM, which end a thread's turn, and SIGSYS, by which its calls come in.
+const LINUX_SIGNALS: &[Check] = &[Check::OneOf(0, &[4, 5, 7, 8, 11, 14, 27, 31])];
+/// ITIMER_REAL and ITIMER_PROF.
+const TURNS: &[Check] = &[Check::OneOf(0, &[0, 2])];
 
 /// What an instance with a Linux program may do beside and instead of [`HOST_CALLS`].
 pub const LINUX_CALLS: &[HostCall] = &[

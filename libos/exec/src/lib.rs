@@ -18,7 +18,7 @@ mod timer;
 
 pub use reactor::Source;
 pub use task::{Task, block_on, dump, look, spawn, yield_now};
-pub use timer::{Elapsed, Sleep, sleep, sleep_until, timeout};
+pub use timer::{Elapsed, Sleep, next_deadline, sleep, sleep_until, timeout};
 
 /// How many tasks are polled between two looks at events and timers.
 pub const TURNS: usize = 32;

@@ -80,7 +80,7 @@ impl Timers {
 static TIMERS: CpuLocal<RefCell<Timers>> = CpuLocal::new(RefCell::default);
 
 /// The earliest deadline for which somebody waits.
-pub(crate) fn next_deadline() -> Option<Instant> {
+pub fn next_deadline() -> Option<Instant> {
     TIMERS.get().borrow_mut().first().map(|(at, _)| at)
 }
 

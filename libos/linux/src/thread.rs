@@ -13,7 +13,7 @@ use core::future::Future;
 use core::pin::pin;
 use core::task::{Poll, Waker};
 use kernlet_platform::clock;
-use kernlet_platform::program::{Context, Exit};
+use kernlet_platform::program::{self, Context, Exit};
 
 /// So many calls a thread makes that never wait before others have their turn.
 const CALLS: u32 = 512;
@@ -142,6 +142,12 @@ pub fn spawn(thread: Rc<Thread>, context: Box<Context>) {
             let start = clock::monotonic();
             thread.cpu.start(start);
             thread.process.cpu.start(start);
+            // Who sleeps is woken in time, however long the thread would run.
+            if let Some(at) = kernlet_exec::next_deadline().map(|at| at.nanoseconds())
+                && at < start + program::TURN
+            {
+                program::preempt_at(at);
+            }
             let outcome = future.as_mut().poll(waiter);
             let stop = clock::monotonic();
             thread.cpu.stop(stop);
@@ -167,6 +173,7 @@ async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
                 calls += 1;
                 if calls == CALLS {
                     calls = 0;
+                    kernlet_exec::look();
                     kernlet_exec::yield_now().await;
                 }
             }

@@ -76,12 +76,20 @@ pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Out
         calls::KILL | calls::TKILL | calls::TGKILL | calls::RT_SIGQUEUEINFO | calls::RT_TGSIGQUEUEINFO => {
             send::call(thread, call)
         }
-        calls::ALARM | calls::GETITIMER | calls::SETITIMER => interval::call(thread, call),
-        calls::TIMER_CREATE
-        | calls::TIMER_SETTIME
-        | calls::TIMER_GETTIME
-        | calls::TIMER_GETOVERRUN
-        | calls::TIMER_DELETE => timer::call(thread, call),
+        calls::ALARM | calls::GETITIMER | calls::SETITIMER => {
+            let outcome = interval::call(thread, call);
+            // The timer's task begins to wait.
+            kernlet_exec::yield_now().await;
+            outcome
+        }
+        calls::TIMER_CREATE | calls::TIMER_GETTIME | calls::TIMER_GETOVERRUN | calls::TIMER_DELETE => {
+            timer::call(thread, call)
+        }
+        calls::TIMER_SETTIME => {
+            let outcome = timer::call(thread, call);
+            kernlet_exec::yield_now().await;
+            outcome
+        }
         // What it would go on with is made again by itself.
         calls::RESTART_SYSCALL => Err(Errno::EINTR),
         _ => unknown(thread, call),

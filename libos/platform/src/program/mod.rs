@@ -31,12 +31,21 @@ pub(crate) use enter::Block;
 pub use memory::{Backing, Protection, discard, map, protect, range, relocate, resident, unmap, within};
 pub use quick::{Known, answer};
 
+/// How long a thread runs before others have their turn, nanoseconds.
+pub const TURN: u64 = 10_000_000;
+
 /// Gets this vCPU ready to run a program's threads: once, before the first [`Context::enter`].
 ///
 /// # Errors
 /// What the CPU or the host lacks for it, in words.
 pub fn prepare() -> Result<(), &'static str> {
     at_door!(program::prepare())
+}
+
+/// Ends the running thread's turn ([`Exit::Preempted`]) at a moment of [`crate::clock::monotonic`], if it lasts that long: for
+/// what is to happen then. The last moment asked for counts; turns end by themselves anyway after [`TURN`] nanoseconds.
+pub fn preempt_at(at: u64) {
+    at_door!(program::preempt_at(at))
 }
 
 /// The vDSO that the program is to see (vdso(7)), as the address of its ELF header; 0: none.

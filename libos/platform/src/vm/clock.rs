@@ -245,6 +245,17 @@ pub fn tick(nanoseconds: u32) {
     }
 }
 
+/// Lets the timer strike by `at`, nanoseconds, unless it will anyway; while the counter is measured, it strikes often enough.
+pub fn strike_by(at: u64) {
+    let clock = CLOCK.lock();
+    let sooner = clock.armed == 0 || clock.armed > at;
+    let measuring = clock.source == Source::Measuring;
+    drop(clock);
+    if sooner && !measuring {
+        arm(Some(at));
+    }
+}
+
 /// How the counter tells the time, once that does not change any more: its value at a time in nanoseconds, and how long a
 /// tick lasts, in 2^-32 ns.
 pub fn settled() -> Option<(u64, u64, u64)> {

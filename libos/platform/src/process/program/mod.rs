@@ -2,7 +2,7 @@
 //!
 //! The program runs in the same host thread as the library OS, on stacks of its own. It comes back by a call of the
 //! entry (from rewritten code) or by a host signal: SIGSYS, when the filter traps a system call that was made anywhere but
-//! in the library OS's text; SIGSEGV and its like for faults; SIGPROF when the turn is over. The handlers run on an
+//! in the library OS's text; SIGSEGV and its like for faults; SIGPROF or SIGALRM when the turn is over. The handlers run on an
 //! alternate stack, copy the interrupted registers to the thread's context, and go on behind `enter`, never to
 //! return to the signal frame. So the stack is free again, and no signal is ever blocked.
 
@@ -19,6 +19,13 @@ pub use memory::{discard, map, protect, relocate, resident, unmap};
 pub use state::{extended_features, extended_length, save};
 #[cfg(kernlet_image)]
 pub use {crate::program::enter::forget, enter::enter};
+
+#[cfg(kernlet_image)]
+pub use signal::preempt_at;
+
+/// A host build runs no program.
+#[cfg(not(kernlet_image))]
+pub fn preempt_at(_: u64) {}
 
 /// A host build runs no program.
 #[cfg(not(kernlet_image))]

@@ -6,18 +6,22 @@ use crate::program::enter::{block, disown, trap};
 use crate::program::{Context, Exit, Held, fixup, initial};
 use core::arch::global_asm;
 use core::fmt::Write;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 const SIGILL: usize = 4;
 const SIGTRAP: usize = 5;
 const SIGBUS: usize = 7;
 const SIGFPE: usize = 8;
 const SIGSEGV: usize = 11;
+const SIGALRM: usize = 14;
 const SIGPROF: usize = 27;
 const SIGSYS: usize = 31;
 /// SA_SIGINFO, SA_ONSTACK, SA_RESTORER, SA_RESTART and SA_NODEFER: none is ever blocked, as handlers do not return.
 const FLAGS: u64 = 0x4 | 0x0800_0000 | 0x0400_0000 | 0x1000_0000 | 0x4000_0000;
 /// ITIMER_PROF, which counts CPU time: an instance that waits is not woken.
 const ITIMER_PROF: usize = 2;
+/// ITIMER_REAL, for what is to happen sooner than that.
+const ITIMER_REAL: usize = 0;
 /// How long a thread runs before others have their turn, in microseconds.
 const TURN: usize = 10_000;
 
@@ -67,13 +71,27 @@ pub fn install() {
         restorer: kernlet_program_restorer as *const () as usize,
         mask: 0,
     };
-    for signal in [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGPROF, SIGSYS] {
+    for signal in [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGALRM, SIGPROF, SIGSYS] {
         // SAFETY: the host reads a live local; the handler has the type that SA_SIGINFO asks for.
         let _ = unsafe { call(number::RT_SIGACTION, [signal, &raw const action as usize, 0, 8, 0, 0]) };
     }
     let every = [0, TURN, 0, TURN];
     // SAFETY: the host reads a live itimerval.
     let _ = unsafe { call(number::SETITIMER, [ITIMER_PROF, every.as_ptr() as usize, 0, 0, 0, 0]) };
+}
+
+/// The moment for which the host's timer is set.
+static ARMED: AtomicU64 = AtomicU64::new(0);
+
+/// See [`crate::program::preempt_at`].
+pub fn preempt_at(at: u64) {
+    if ARMED.swap(at, Ordering::Relaxed) == at {
+        return;
+    }
+    let left = at.saturating_sub(crate::clock::monotonic()) / 1000 + 1;
+    let once = [0, 0, left / 1_000_000, left % 1_000_000];
+    // SAFETY: the host reads a live itimerval.
+    let _ = unsafe { call(number::SETITIMER, [ITIMER_REAL, once.as_ptr() as usize, 0, 0, 0, 0]) };
 }
 
 /// Word offsets in ucontext_t, whose mcontext_t begins at word 5.
@@ -109,7 +127,7 @@ extern "C" fn kernlet_program_interrupted(
     let error = machine[word::ERROR] as u32;
     let exit = match signal {
         SIGSYS => Exit::Call,
-        SIGPROF => Exit::Preempted,
+        SIGPROF | SIGALRM => Exit::Preempted,
         SIGBUS => trap(14, error, machine[word::CR2] as usize, code == 2),
         SIGSEGV if vector == 14 => trap(14, error, machine[word::CR2] as usize, false),
         SIGSEGV => trap(13, error, 0, false),
@@ -129,7 +147,7 @@ extern "C" fn kernlet_program_interrupted(
 fn within_library(signal: usize, information: *const i32, machine: &mut [u64; word::WORDS]) -> u32 {
     match signal {
         // A turn that ends in the library OS ends with the next tick.
-        SIGPROF => 0,
+        SIGPROF | SIGALRM => 0,
         SIGSEGV | SIGBUS if let Some(to) = fixup(machine[word::RIP] as usize) => {
             machine[word::RIP] = to as u64;
             0

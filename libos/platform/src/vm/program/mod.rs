@@ -32,6 +32,11 @@ pub fn prepare() -> Result<(), &'static str> {
     Ok(())
 }
 
+/// See [`crate::program::preempt_at`].
+pub fn preempt_at(at: u64) {
+    super::clock::strike_by(at);
+}
+
 /// See [`crate::program::vdso`].
 pub fn vdso() -> usize {
     vdso::address()
