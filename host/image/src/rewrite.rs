@@ -120,6 +120,9 @@ fn rewrite_file(bytes: &[u8]) -> Option<DraftFile> {
     (apart && !file.segments.is_empty()).then_some(file)
 }
 
+/// So many pages apart two replaced pages may be to be mapped at once, with those between.
+const BRIDGE: u32 = 24;
+
 fn has_syscall(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair == [0x0f, 0x05])
 }
@@ -146,7 +149,27 @@ fn rewrite_segment(program: &Program<'_>, code: &Code<'_>, stubs_at: u64) -> Dra
         draft.trapping += sites - done;
     }
     draft.stubs = stubs.bytes;
+    bridge(program, &mut draft);
     draft
+}
+
+/// A page of a segment as it is in the file.
+fn contents(program: &Program<'_>, offset: u64, page: u32) -> Vec<u8> {
+    let from = (offset + u64::from(page) * PAGE) as usize;
+    let mut contents = program.file.get(from..).unwrap_or_default().to_vec();
+    contents.truncate(PAGE as usize);
+    contents.resize(PAGE as usize, 0);
+    contents
+}
+
+/// Adds the pages between such as are replaced, where they are few: each run is mapped by a call of its own.
+fn bridge(program: &Program<'_>, draft: &mut DraftSegment) {
+    let replaced: Vec<u32> = draft.replaced.keys().copied().collect();
+    for pair in replaced.windows(2).filter(|pair| pair[1] - pair[0] <= BRIDGE) {
+        for page in pair[0] + 1..pair[1] {
+            draft.replaced.insert(page, contents(program, draft.offset, page));
+        }
+    }
 }
 
 /// Writes the stub of a patch, and the jump to it into the pages. Whether everything was in reach.
@@ -183,13 +206,7 @@ fn apply(
     let len = (patch.window.end - patch.window.start) as usize;
     for (at, byte) in (first..).zip(jump.into_iter().chain(std::iter::repeat(INT3)).take(len)) {
         let page = (at / PAGE) as u32;
-        let contents = draft.replaced.entry(page).or_insert_with(|| {
-            let from = draft.offset + u64::from(page) * PAGE;
-            let mut contents = program.file[from as usize..].to_vec();
-            contents.truncate(PAGE as usize);
-            contents.resize(PAGE as usize, 0);
-            contents
-        });
+        let contents = draft.replaced.entry(page).or_insert_with(|| contents(program, draft.offset, page));
         contents[(at % PAGE) as usize] = byte;
     }
     true
