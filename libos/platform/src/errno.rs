@@ -20,22 +20,25 @@ macro_rules! errnos {
     };
 }
 
+/// Those that only programs for Linux meet: without text, of which every image would carry all.
+macro_rules! more {
+    ($($name:ident = $number:literal, $text:literal;)*) => {
+        impl Errno {
+            $(#[doc = $text] pub const $name: Self = Self($number);)*
+        }
+    };
+}
+
 errnos! {
     EPERM = 1, "operation not permitted";
     ENOENT = 2, "no such file or directory";
-    ESRCH = 3, "no such process";
     EINTR = 4, "interrupted";
     EIO = 5, "input/output error";
-    ENXIO = 6, "no such device or address";
-    E2BIG = 7, "argument list too long";
-    ENOEXEC = 8, "not an executable format";
     EBADF = 9, "bad file descriptor";
-    ECHILD = 10, "no child process";
     EAGAIN = 11, "try again";
     ENOMEM = 12, "out of memory";
     EACCES = 13, "permission denied";
     EFAULT = 14, "bad address";
-    ENOTBLK = 15, "not a block device";
     EBUSY = 16, "busy";
     EEXIST = 17, "file exists";
     EXDEV = 18, "crosses devices";
@@ -45,35 +48,22 @@ errnos! {
     EINVAL = 22, "invalid argument";
     ENFILE = 23, "too many open files in the system";
     EMFILE = 24, "too many open files";
-    ENOTTY = 25, "not a terminal";
-    ETXTBSY = 26, "text file busy";
     EFBIG = 27, "file too large";
     ENOSPC = 28, "no space left";
     ESPIPE = 29, "illegal seek";
     EROFS = 30, "read-only file system";
     EMLINK = 31, "too many links";
     EPIPE = 32, "broken pipe";
-    EDOM = 33, "out of the function's domain";
     ERANGE = 34, "out of range";
-    EDEADLK = 35, "would deadlock";
     ENAMETOOLONG = 36, "name too long";
-    ENOLCK = 37, "no locks available";
     ENOSYS = 38, "not implemented";
     ENOTEMPTY = 39, "directory not empty";
     ELOOP = 40, "too many symbolic links";
-    ENODATA = 61, "no data";
-    ETIME = 62, "timer expired";
     EPROTO = 71, "protocol error";
-    EBADMSG = 74, "bad message";
     EOVERFLOW = 75, "value too large";
-    EILSEQ = 84, "not a character";
     ENOTSOCK = 88, "not a socket";
     EDESTADDRREQ = 89, "destination address required";
     EMSGSIZE = 90, "message too long";
-    EPROTOTYPE = 91, "wrong protocol for the socket";
-    ENOPROTOOPT = 92, "no such protocol option";
-    EPROTONOSUPPORT = 93, "protocol not supported";
-    ESOCKTNOSUPPORT = 94, "socket type not supported";
     EOPNOTSUPP = 95, "not supported";
     EAFNOSUPPORT = 97, "address family not supported";
     EADDRINUSE = 98, "address in use";
@@ -93,6 +83,28 @@ errnos! {
     ESTALE = 116, "stale file handle";
     EDQUOT = 122, "quota exceeded";
     ECANCELED = 125, "cancelled";
+}
+
+more! {
+    ESRCH = 3, "no such process";
+    ENXIO = 6, "no such device or address";
+    E2BIG = 7, "argument list too long";
+    ENOEXEC = 8, "not an executable format";
+    ECHILD = 10, "no child process";
+    ENOTBLK = 15, "not a block device";
+    ENOTTY = 25, "not a terminal";
+    ETXTBSY = 26, "text file busy";
+    EDOM = 33, "out of the function's domain";
+    EDEADLK = 35, "would deadlock";
+    ENOLCK = 37, "no locks available";
+    ENODATA = 61, "no data";
+    ETIME = 62, "timer expired";
+    EBADMSG = 74, "bad message";
+    EILSEQ = 84, "not a character";
+    EPROTOTYPE = 91, "wrong protocol for the socket";
+    ENOPROTOOPT = 92, "no such protocol option";
+    EPROTONOSUPPORT = 93, "protocol not supported";
+    ESOCKTNOSUPPORT = 94, "socket type not supported";
     EOWNERDEAD = 130, "the lock's owner died";
     ENOTRECOVERABLE = 131, "not recoverable";
 }
