@@ -98,11 +98,13 @@ pub struct Descriptors {
     pub epoll: i32,
     /// The image's file, open for reading, of which a Linux program's memory is mapped; a native image does without.
     pub image: i32,
+    /// A memory file for memory that a Linux program maps at several places, writable and of fixed size.
+    pub shared: i32,
 }
 
 impl Descriptors {
     /// No descriptor at all.
-    pub const NONE: Self = Self { stdio: [-1; 3], control: -1, broker: -1, epoll: -1, image: -1 };
+    pub const NONE: Self = Self { stdio: [-1; 3], control: -1, broker: -1, epoll: -1, image: -1, shared: -1 };
 }
 
 /// Writes a blob.
@@ -210,8 +212,8 @@ impl BlobWriter {
 
     /// The descriptors of the process door.
     pub fn descriptors(&mut self, d: Descriptors) -> &mut Self {
-        let mut value = [0u8; 28];
-        let all = [d.stdio[0], d.stdio[1], d.stdio[2], d.control, d.broker, d.epoll, d.image];
+        let mut value = [0u8; 32];
+        let all = [d.stdio[0], d.stdio[1], d.stdio[2], d.control, d.broker, d.epoll, d.image, d.shared];
         for (chunk, descriptor) in value.chunks_exact_mut(4).zip(all) {
             chunk.copy_from_slice(&descriptor.to_le_bytes());
         }
@@ -352,7 +354,7 @@ impl<'a> Blob<'a> {
 
     /// The descriptors of the process door.
     pub fn descriptors(&self) -> Descriptors {
-        let Some(value) = self.all(tag::DESCRIPTORS).next().filter(|v| v.len() == 28) else {
+        let Some(value) = self.all(tag::DESCRIPTORS).next().filter(|v| v.len() == 32) else {
             return Descriptors::NONE;
         };
         let at = |i: usize| value.get(i * 4..i * 4 + 4).map_or(-1, read_i32);
@@ -362,6 +364,7 @@ impl<'a> Blob<'a> {
             broker: at(4),
             epoll: at(5),
             image: at(6),
+            shared: at(7),
         }
     }
 
@@ -444,7 +447,7 @@ mod tests {
         let port = Published { protocol: Protocol::Udp, port: 53, descriptor: 7 };
         let again = Published { descriptor: 8, ..port };
         let mount = Mount { id: 3, path: "/zones", read_only: true, file: false };
-        let fds = Descriptors { stdio: [0, 1, 2], control: 3, broker: -1, epoll: 5, image: 6 };
+        let fds = Descriptors { stdio: [0, 1, 2], control: 3, broker: -1, epoll: 5, image: 6, shared: 7 };
         let mut w = BlobWriter::new();
         w.argument(b"dns").argument(b"-v").environment(b"A=b").hostname("h").workdir("/w").identity(1, 2);
         w.memory(1 << 28)

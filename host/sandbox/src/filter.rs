@@ -255,7 +255,7 @@ mod tests {
         for flags in [0x21, 0x31, 0x23, 0x122, 0x2022, 0x4_0022, 0x22 | 1 << 40] {
             assert_eq!(linux(9, [0, 4096, 3, flags, 5, 0], inside), RET_EPERM, "{flags:#x}");
         }
-        assert_eq!(linux(38, [0; 6], inside), RET_EPERM);
+        assert_eq!(linux(38, [1, 0, 0, 0, 0, 0], inside), RET_EPERM);
         assert_eq!(linux(38, [2, 0, 0, 0, 0, 0], inside), RET_ALLOW);
     }
 

@@ -6,7 +6,7 @@ use crate::spawn::spawn;
 use crate::table::{self, Kind};
 use kernlet_wire::boot::{BlobWriter, Descriptors, NicConfig, Protocol, Published};
 use rustix::event::epoll;
-use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::{Errno, FdFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Pid;
@@ -27,6 +27,8 @@ const ADDRESSES: u64 = 16 << 30;
 const IMAGES: u64 = 0x6800_0000_0000;
 const IMAGES_LENGTH: u64 = 1 << 42;
 const LARGE_PAGE: u64 = 2 << 20;
+/// The size of the file of shared memory.
+const SHARED: u64 = 1 << 59;
 /// Identities of instances that root started begin here: far from users, and one for each monitor.
 const FIRST_IDENTITY: u32 = 0x7000_0000;
 /// Connections and files that one instance may have open.
@@ -102,6 +104,7 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(host("epoll_create"))?;
     let Launch { image, segments, entry, mut blob, stdio, published, nic, broker, memory, kind } = launch;
 
+    let shared = if kind == Kind::Linux { Some(shared_memory()?) } else { None };
     let number = |fd: &Option<OwnedFd>| fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
     blob.memory(memory).descriptors(Descriptors {
         stdio: [number(&stdio[0]), number(&stdio[1]), number(&stdio[2])],
@@ -109,6 +112,7 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
         broker: number(&broker),
         epoll: epoll.as_raw_fd(),
         image: if kind == Kind::Linux { image.as_raw_fd() } else { -1 },
+        shared: number(&shared),
     });
     for (protocol, port, socket) in &published {
         blob.published(Published { protocol: *protocol, port: *port, descriptor: socket.as_raw_fd() });
@@ -123,6 +127,7 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
     granted.extend(nic.iter().map(|(_, tap)| tap.as_fd()));
     if kind == Kind::Linux {
         granted.push(image.as_fd());
+        granted.extend(shared.iter().map(AsFd::as_fd));
     }
     granted.sort_by_key(|fd| fd.as_raw_fd());
 
@@ -199,6 +204,16 @@ fn configuration(segments: &[Segment], entry: u64, memory: u64, kind: Kind) -> R
         stack_size: STACK,
         stderr: -1,
     })
+}
+
+/// A memory file of which only what is written takes memory, and whose size nobody can change any more.
+fn shared_memory() -> Result<OwnedFd, LaunchError> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = rustix::fs::memfd_create(c"kernlet-shared", flags).map_err(host("memfd_create"))?;
+    rustix::fs::ftruncate(&file, SHARED).map_err(host("ftruncate"))?;
+    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, seals).map_err(host("F_ADD_SEALS"))?;
+    Ok(file)
 }
 
 /// A random place for an image whose code ends at linked address `end`, above all of a Linux program's memory and below what the kernel

@@ -7,7 +7,9 @@ use crate::Errno;
 use crate::memory::Mapped;
 use crate::process::Process;
 use alloc::rc::Rc;
+use core::cell::OnceCell;
 use kernlet_platform::broker::HostFile;
+use kernlet_platform::program::Shared;
 
 /// The device number of the image's root where files are known by it: see [`kernlet_fs::Metadata::device`].
 const ROOT: u64 = 0;
@@ -30,7 +32,24 @@ impl Description {
             _ => None,
         };
         let device = if sealed.is_some() { ROOT } else { about.device };
-        Ok(Rc::new(Mapped { path: path::of_description(self), device, inode: about.inode, sealed }))
+        Ok(Rc::new(Mapped {
+            path: path::of_description(self),
+            device,
+            inode: about.inode,
+            sealed,
+            shared: OnceCell::new(),
+        }))
+    }
+
+    /// The contents of a file in memory, to be mapped shared; `None` for other files.
+    ///
+    /// # Errors
+    /// ENODEV where there is no such memory; ENOSPC.
+    pub fn shared(&self) -> Result<Option<Rc<Shared>>, Errno> {
+        match &self.kind {
+            Kind::Regular(file) => file.share().map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The host's file, which can be mapped itself: a volume's, on the process door.

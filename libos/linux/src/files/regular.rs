@@ -6,6 +6,7 @@ use crate::user::Buffers;
 use alloc::rc::Rc;
 use core::cell::RefCell;
 use core::ops::Range;
+use kernlet_platform::program::Shared;
 use kernlet_platform::{clock, sealed};
 
 /// An open file. Its node is a file.
@@ -72,6 +73,15 @@ impl Regular {
         }
         let now = clock::wall();
         node.times.set(Times { modified: now, changed: now, ..node.times.get() });
+    }
+
+    /// Its contents as memory that can be mapped shared.
+    ///
+    /// # Errors
+    /// ENODEV without such memory; ENOSPC; EFBIG.
+    pub fn share(&self) -> Result<Rc<Shared>, Errno> {
+        self.0.keep();
+        self.content()?.borrow_mut().share()
     }
 
     /// Where the file lies in what is sealed into the image; `None` when it was changed.

@@ -2,11 +2,12 @@
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 use core::ops::Range;
-use kernlet_platform::program::Protection;
+use kernlet_platform::program::{Protection, Shared};
 
 /// A file that is mapped, as far as the mapping has to know it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Mapped {
     /// Its path, for /proc/self/maps.
     pub path: Vec<u8>,
@@ -16,6 +17,8 @@ pub struct Mapped {
     pub inode: u64,
     /// Where it lies in what is sealed into the image, when it is a file of the root.
     pub sealed: Option<Range<usize>>,
+    /// What holds a file in memory that is mapped shared: it outlives the file's name.
+    pub shared: OnceCell<Rc<Shared>>,
 }
 
 /// What an area shows.

@@ -83,6 +83,12 @@ async fn map_file(thread: &Rc<Thread>, area: Area, file: &Description) -> Result
     if let Some(sealed) = mapped.sealed.clone().filter(|s| s.start.is_multiple_of(PAGE) && !changes) {
         return space.borrow_mut().map_sealed(area, sealed);
     }
+    if area.shared
+        && let Some(shared) = file.shared()?
+    {
+        let backing = Backing::Shared(mapped.shared.get_or_init(|| shared), area.offset);
+        return space.borrow_mut().map(area.clone(), backing);
+    }
     if let Some(host) = file.host_file() {
         let backing = Backing::File { file: host, offset: area.offset, shared: area.shared };
         match space.borrow_mut().map(area.clone(), backing) {

@@ -14,7 +14,7 @@ pub use space::Space;
 
 use crate::call::{Call, Outcome, number, unknown};
 use crate::thread::Thread;
-use crate::{Errno, PAGE};
+use crate::{Errno, PAGE, files, user};
 use alloc::rc::Rc;
 use core::ops::Range;
 use kernlet_platform::program::{self, Backing, Protection};
@@ -39,6 +39,7 @@ pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
             space.borrow_mut().protect(pages, Protection::from_bits(call.arguments[2])).map(|()| 0)
         }
         number::BRK => Ok(brk(&mut space.borrow_mut(), call.size(0)) as u64),
+        number::MEMFD_CREATE => memfd_create(thread, call),
         number::MREMAP => remap::mremap(thread, call),
         number::MADVISE => advice::madvise(thread, call),
         number::MINCORE => advice::mincore(thread, call),
@@ -61,6 +62,27 @@ fn pages(start: usize, length: usize) -> Result<Range<usize>, Errno> {
     let length = length.checked_next_multiple_of(PAGE).filter(|&n| n > 0).ok_or(Errno::EINVAL)?;
     let end = start.checked_add(length).filter(|&end| end <= program::range().end).ok_or(Errno::EINVAL)?;
     if start.is_multiple_of(PAGE) { Ok(start..end) } else { Err(Errno::EINVAL) }
+}
+
+const MFD_CLOEXEC: u32 = 1;
+/// MFD_ALLOW_SEALING, MFD_NOEXEC_SEAL and MFD_EXEC. Seals can be allowed, though none is there to be set.
+const MFD_OTHERS: u32 = 0b1_1010;
+/// The longest name (mm/memfd.c).
+const MFD_NAME_MOST: usize = 249;
+
+fn memfd_create(thread: &Rc<Thread>, call: Call) -> Outcome {
+    let flags = call.word(1);
+    if flags & !(MFD_CLOEXEC | MFD_OTHERS) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let name = user::string(call.size(0), MFD_NAME_MOST + 1).map_err(|error| match error {
+        Errno::ENAMETOOLONG => Errno::EINVAL,
+        other => other,
+    })?;
+    let file = files::anonymous(thread, &name)?;
+    let table = &thread.process.files.table;
+    let number = table.borrow_mut().insert(file, flags & MFD_CLOEXEC != 0, 0)?;
+    Ok(number as u64)
 }
 
 /// Moves the program's break; tells where it is then (brk(2) as the kernel has it).

@@ -82,6 +82,10 @@ fn extend(space: &mut Space, area: &Area, pages: Range<usize>) -> Result<(), Err
 fn map_alike(space: &mut Space, area: &Area, wanted: Area) -> Result<(), Errno> {
     match &area.object {
         Object::File(mapped) => match mapped.sealed.clone() {
+            _ if area.shared && mapped.shared.get().is_some() => {
+                let shared = mapped.shared.get().ok_or(Errno::ENOMEM)?;
+                space.map(wanted.clone(), Backing::Shared(shared, wanted.offset))
+            }
             Some(sealed) => space.map_sealed(wanted, sealed),
             // The rest of a file that was copied is not there.
             None => Err(Errno::ENOMEM),

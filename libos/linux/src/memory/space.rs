@@ -266,6 +266,7 @@ mod tests {
             device: 0,
             inode: 1,
             sealed: None,
+            shared: core::cell::OnceCell::new(),
         });
         let whole = Area { object: Object::File(mapped), offset: 4096, ..area(100, 110, Protection::NONE) };
         space.note(whole);

@@ -33,6 +33,7 @@ pub mod number {
     pub const CLOCK_GETTIME: usize = 228;
     pub const EXIT_GROUP: usize = 231;
     pub const EPOLL_CTL: usize = 233;
+    pub const FALLOCATE: usize = 285;
     pub const ACCEPT4: usize = 288;
     #[cfg(not(kernlet_image))]
     pub const EPOLL_CREATE1: usize = 291;

@@ -1,5 +1,6 @@
 //! The program's memory: what is mapped where.
 
+use super::shared::Shared;
 use crate::Errno;
 use crate::broker::HostFile;
 use core::ops::Range;
@@ -56,6 +57,8 @@ pub enum Backing<'a> {
         /// MAP_SHARED.
         shared: bool,
     },
+    /// Memory that may appear at several places, from this offset on, a multiple of the page size.
+    Shared(&'a Shared, u64),
 }
 
 /// Where the program's memory may lie.

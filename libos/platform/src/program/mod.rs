@@ -14,6 +14,7 @@ mod copy;
 pub(crate) mod enter;
 mod memory;
 pub(crate) mod quick;
+mod shared;
 #[cfg(kernlet_image)]
 pub(crate) mod state;
 
@@ -30,6 +31,7 @@ pub use copy::{
 pub(crate) use enter::Block;
 pub use memory::{Backing, Protection, discard, map, protect, range, relocate, resident, unmap, within};
 pub use quick::{Known, answer};
+pub use shared::{SHARED_MOST, Shared};
 
 /// How long a thread runs before others have their turn, nanoseconds.
 pub const TURN: u64 = 10_000_000;

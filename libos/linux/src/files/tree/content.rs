@@ -10,6 +10,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use kernlet_platform::program::{SHARED_MOST, Shared};
 
 /// Pages are kept in groups of so many with successive numbers.
 const GROUP: u64 = 64;
@@ -48,6 +49,37 @@ pub struct Content {
     base: &'static [u8],
     groups: BTreeMap<u64, Group>,
     usage: Rc<Usage>,
+    /// All of it, once it was mapped shared: then there are neither pages nor a base.
+    shared: Option<Pool>,
+}
+
+/// What holds a file that is mapped shared, counted by the pages that its length takes.
+struct Pool {
+    memory: Rc<Shared>,
+    pages: u64,
+    usage: Rc<Usage>,
+}
+
+impl Pool {
+    /// Counts for a file of `length` bytes.
+    fn count(&mut self, length: u64) -> Result<(), Errno> {
+        let pages = length.div_ceil(PAGE as u64);
+        while self.pages < pages {
+            self.usage.take_page()?;
+            self.pages += 1;
+        }
+        while self.pages > pages {
+            self.usage.give_page();
+            self.pages -= 1;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        (0..self.pages).for_each(|_| self.usage.give_page());
+    }
 }
 
 /// A kind of place in a file: SEEK_DATA and SEEK_HOLE of lseek(2).
@@ -62,7 +94,7 @@ pub enum Seek {
 impl Content {
     /// A file that holds `base`.
     pub fn new(usage: Rc<Usage>, base: &'static [u8]) -> Self {
-        Self { length: base.len() as u64, base, groups: BTreeMap::new(), usage }
+        Self { length: base.len() as u64, base, groups: BTreeMap::new(), usage, shared: None }
     }
 
     /// Bytes.
@@ -72,14 +104,49 @@ impl Content {
 
     /// Units of 512 bytes that it takes, the image's included (`st_blocks`).
     pub fn blocks(&self) -> u64 {
+        if self.shared.is_some() {
+            return self.length.div_ceil(PAGE as u64) * (PAGE as u64 / 512);
+        }
         let pages: usize = self.groups.values().map(|g| g.iter().flatten().count()).sum();
         pages as u64 * (PAGE as u64 / 512) + (self.base.len() as u64).div_ceil(512)
     }
 
+    /// Makes it memory that can be mapped shared, so that what is written there is the file's, and the other way round.
+    ///
+    /// # Errors
+    /// ENODEV without such memory; ENOSPC; EFBIG.
+    pub fn share(&mut self) -> Result<Rc<Shared>, Errno> {
+        if let Some(pool) = &self.shared {
+            return Ok(pool.memory.clone());
+        }
+        if self.length > SHARED_MOST {
+            return Err(Errno::EFBIG);
+        }
+        let memory = Rc::new(Shared::new()?);
+        let mut pool = Pool { memory: memory.clone(), pages: 0, usage: self.usage.clone() };
+        let mut at = 0;
+        while at < self.length {
+            let piece = self.piece(at);
+            // Holes stay holes.
+            if !core::ptr::eq(piece.as_ptr(), ZEROS.as_ptr()) {
+                memory.write(at, piece)?;
+            }
+            at += piece.len() as u64;
+        }
+        self.groups.clear();
+        self.base = &[];
+        pool.count(self.length)?;
+        self.shared = Some(pool);
+        Ok(memory)
+    }
+
     /// Where the whole of it lies in the image, when nothing of it was changed.
     pub fn sealed(&self) -> Option<&'static [u8]> {
-        (self.groups.is_empty() && self.base.len() as u64 == self.length && !self.base.is_empty())
-            .then_some(self.base)
+        (self.shared.is_none()
+            && self.groups.is_empty()
+            && self.base.len() as u64 == self.length
+            && !self.base.is_empty())
+        .then_some(self.base)
     }
 
     fn page(&self, number: u64) -> Option<&[u8]> {
@@ -116,6 +183,17 @@ impl Content {
     /// EFAULT when not even the first byte could be written.
     pub fn read(&self, offset: u64, to: &mut Buffers) -> Result<usize, Errno> {
         let mut done = 0;
+        let mut chunk = [0; 1024];
+        while let (true, Some((_, room))) = (self.shared.is_some(), to.piece()) {
+            let length = room.min(chunk.len());
+            let length = self.read_at(offset + done as u64, &mut chunk[..length]);
+            match to.fill(&chunk[..length]) {
+                Ok(0) => return Ok(done),
+                Ok(length) => done += length,
+                Err(_) if done > 0 => return Ok(done),
+                Err(error) => return Err(error),
+            }
+        }
         while to.remaining() > 0 {
             let piece = self.piece(offset + done as u64);
             if piece.is_empty() {
@@ -138,6 +216,11 @@ impl Content {
 
     /// Copies from `offset` on into `to`; tells how much there was.
     pub fn read_at(&self, offset: u64, to: &mut [u8]) -> usize {
+        if let Some(pool) = &self.shared {
+            let left = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
+            let length = left.min(to.len());
+            return pool.memory.read(offset, &mut to[..length]).map_or(0, |()| length);
+        }
         let mut done = 0;
         while done < to.len() {
             let piece = self.piece(offset + done as u64);
@@ -182,7 +265,10 @@ impl Content {
             let at = offset + done as u64;
             let within = (at % PAGE as u64) as usize;
             let most = (length - done).min(PAGE - within);
-            let moved = self.make(at / PAGE as u64).and_then(|page| next(&mut page[within..within + most]));
+            let moved = match &mut self.shared {
+                Some(pool) => put_shared(pool, at, most, self.length, &mut next),
+                None => self.make(at / PAGE as u64).and_then(|page| next(&mut page[within..within + most])),
+            };
             match moved {
                 Ok(moved) => {
                     done += moved;
@@ -227,6 +313,15 @@ impl Content {
     /// # Errors
     /// ENOSPC when a part of a page of the image would have to become a page.
     pub fn zero(&mut self, start: u64, end: u64) -> Result<(), Errno> {
+        if let Some(pool) = &self.shared {
+            let mut at = start;
+            while at < end.min(self.length) {
+                let length = (end.min(self.length) - at).min(PAGE as u64);
+                pool.memory.write(at, &ZEROS[..length as usize])?;
+                at += length;
+            }
+            return Ok(());
+        }
         let end = end.min(self.length.next_multiple_of(PAGE as u64));
         // Where the image shows through, zeros need pages, unless nothing of the image comes behind.
         if end >= self.base.len() as u64 && start < self.base.len() as u64 {
@@ -263,6 +358,16 @@ impl Content {
         if length > MOST_BYTES {
             return Err(Errno::EFBIG);
         }
+        if let Some(pool) = &mut self.shared {
+            if length > SHARED_MOST {
+                return Err(Errno::EFBIG);
+            }
+            pool.count(length)?;
+            let old = self.length;
+            self.zero(length, old)?;
+            self.length = length;
+            return Ok(());
+        }
         if length < self.length {
             self.base = &self.base[..self.base.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
             let end = length.div_ceil(PAGE as u64);
@@ -289,6 +394,9 @@ impl Content {
     /// # Errors
     /// ENOSPC; what was made until then stays.
     pub fn reserve(&mut self, start: u64, end: u64) -> Result<(), Errno> {
+        if let Some(pool) = &mut self.shared {
+            return pool.count(end.max(self.length));
+        }
         let missing = (end.saturating_sub(start)).div_ceil(PAGE as u64);
         if missing > self.usage.free_pages() {
             return Err(Errno::ENOSPC);
@@ -309,6 +417,9 @@ impl Content {
         if from >= self.length {
             return Err(Errno::ENXIO);
         }
+        if self.shared.is_some() {
+            return Ok(if what == Seek::Data { from } else { self.length });
+        }
         let mut at = from;
         while at < self.length {
             let number = at / PAGE as u64;
@@ -326,6 +437,25 @@ impl Content {
         }
         if what == Seek::Hole { Ok(self.length) } else { Err(Errno::ENXIO) }
     }
+}
+
+/// Writes what `next` gives for `most` bytes at `at`, which lie in a page.
+fn put_shared(
+    pool: &mut Pool,
+    at: u64,
+    most: usize,
+    length: u64,
+    next: &mut impl FnMut(&mut [u8]) -> Result<usize, Errno>,
+) -> Result<usize, Errno> {
+    let end = at + most as u64;
+    if end > SHARED_MOST {
+        return Err(Errno::EFBIG);
+    }
+    pool.count(length.max(end))?;
+    let mut page = [0; PAGE];
+    let moved = next(&mut page[..most])?;
+    pool.memory.write(at, &page[..moved])?;
+    Ok(moved)
 }
 
 #[cfg(test)]

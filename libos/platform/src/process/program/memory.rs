@@ -22,6 +22,9 @@ pub fn map(pages: Range<usize>, protection: Protection, backing: Backing<'_>) ->
             let (descriptor, start) = sealed()?;
             (MAP_PRIVATE, descriptor, start + offset)
         }
+        Backing::Shared(shared, offset) => {
+            (MAP_SHARED, super::shared::descriptor()?, super::shared::place(shared.number(), offset) as usize)
+        }
         Backing::File { file, offset, shared } => {
             (if shared { MAP_SHARED } else { MAP_PRIVATE }, file.raw(), offset as usize)
         }

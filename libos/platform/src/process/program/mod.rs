@@ -9,6 +9,7 @@
 #[cfg(kernlet_image)]
 mod enter;
 mod memory;
+mod shared;
 #[cfg(kernlet_image)]
 mod signal;
 mod state;
@@ -16,6 +17,7 @@ mod state;
 #[cfg(kernlet_image)]
 pub use memory::USAGE;
 pub use memory::{discard, map, protect, relocate, resident, unmap};
+pub use shared::{drop_shared, new_shared, read_shared, write_shared};
 pub use state::{extended_features, extended_length, save};
 #[cfg(kernlet_image)]
 pub use {crate::program::enter::forget, enter::enter};

@@ -12,6 +12,8 @@ pub enum Source {
     Zero,
     /// What is sealed into the image, from this offset on.
     Sealed(usize),
+    /// A piece of shared memory, by its number, from this offset on.
+    Shared(u64, usize),
 }
 
 impl Source {
@@ -20,6 +22,7 @@ impl Source {
         match self {
             Self::Zero => Self::Zero,
             Self::Sealed(offset) => Self::Sealed(offset.saturating_add(bytes)),
+            Self::Shared(number, offset) => Self::Shared(number, offset.saturating_add(bytes)),
         }
     }
 }

@@ -109,3 +109,21 @@ pub fn take(bytes: &[u8]) -> Option<usize> {
 pub fn give(frame: usize) {
     LIST.lock().give(frame);
 }
+
+/// Reads from a frame of shared memory; `at` and what is read lie in a page.
+pub fn read(frame: usize, at: usize, to: &mut [u8]) {
+    let length = to.len().min(PAGE.saturating_sub(at));
+    let mut list = LIST.lock();
+    let from = list.show(frame).cast::<u8>();
+    // SAFETY: the frame is shown, and the part lies in it; the program, which may write to it, does not run.
+    unsafe { from.add(at.min(PAGE)).copy_to_nonoverlapping(to.as_mut_ptr(), length) };
+}
+
+/// Writes to a frame of shared memory; `at` and what is written lie in a page.
+pub fn write(frame: usize, at: usize, from: &[u8]) {
+    let length = from.len().min(PAGE.saturating_sub(at));
+    let mut list = LIST.lock();
+    let to = list.show(frame).cast::<u8>();
+    // SAFETY: as for `read`.
+    unsafe { to.add(at.min(PAGE)).copy_from_nonoverlapping(from.as_ptr(), length) };
+}

@@ -8,7 +8,7 @@ use super::super::frames::PAGE;
 use super::super::paging::{NO_EXECUTE, PRESENT, WRITE, forget, physical_in_image};
 use super::super::single::Single;
 use super::areas::{Areas, Source};
-use super::{frame, tables};
+use super::{frame, shared, tables};
 use crate::Errno;
 use crate::control::Death;
 use crate::panic::Report;
@@ -62,6 +62,7 @@ pub fn map(pages: Range<usize>, protection: Protection, backing: Backing<'_>) ->
         Backing::Sealed(_) => return Err(Errno::EINVAL),
         // Nothing of the host's can be mapped.
         Backing::File { .. } => return Err(Errno::ENODEV),
+        Backing::Shared(shared, offset) => Source::Shared(shared.number(), offset as usize),
     };
     let mut memory = MEMORY.lock();
     memory.clear(&pages);
@@ -84,7 +85,7 @@ pub fn protect(pages: Range<usize>, protection: Protection) -> Result<(), Errno>
         return Err(Errno::ENOMEM);
     }
     tables::change(&pages, |_, entry| {
-        entry & (tables::FRAME | tables::OWN | tables::CLEAN) | bits(protection, entry)
+        entry & (tables::FRAME | tables::OWN | tables::CLEAN | tables::SHARED) | bits(protection, entry)
     });
     memory.areas.protect(pages, protection);
     Ok(())
@@ -120,7 +121,8 @@ fn bits(protection: Protection, entry: u64) -> u64 {
     if read || write || execute {
         bits |= PRESENT;
     }
-    if write && entry & (tables::OWN | tables::CLEAN) == tables::OWN {
+    let own = entry & (tables::OWN | tables::CLEAN) == tables::OWN;
+    if write && (own || entry & tables::SHARED != 0) {
         bits |= WRITE;
     }
     bits
@@ -162,8 +164,15 @@ impl Memory {
         if !permitted {
             return Outcome::Refused;
         }
+        if let Source::Shared(number, offset) = source {
+            let frame = self.least(|| shared::frame(number, offset / PAGE)) as u64 | tables::SHARED;
+            let place = self.least(|| tables::make(page));
+            // SAFETY: the entry of a page of the program's; the frame is shared memory, which stays that for good.
+            unsafe { place.write_volatile(frame | bits(protection, frame)) };
+            return Outcome::Filled;
+        }
         let whole: &[u8] = match source {
-            Source::Zero => &[],
+            Source::Zero | Source::Shared(..) => &[],
             Source::Sealed(offset) => match self.sealed.get(offset..).filter(|rest| !rest.is_empty()) {
                 Some(rest) => &rest[..rest.len().min(PAGE)],
                 None => return Outcome::Beyond,

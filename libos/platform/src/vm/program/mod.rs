@@ -10,6 +10,7 @@ mod enter;
 mod frame;
 mod memory;
 mod place;
+mod shared;
 mod state;
 mod tables;
 mod vdso;
@@ -18,6 +19,7 @@ mod vectors;
 pub use crate::program::enter::forget;
 pub use enter::enter;
 pub use memory::{discard, map, protect, relocate, resident, unmap};
+pub use shared::{drop_shared, new_shared, read_shared, write_shared};
 pub use state::{extended_features, extended_length, save};
 
 /// See [`crate::program::prepare`].

@@ -12,6 +12,8 @@ use core::ops::Range;
 pub const OWN: u64 = 1 << 9;
 /// Another one: the frame holds what is sealed, and was never writable.
 pub const CLEAN: u64 = 1 << 10;
+/// Another one: the frame is of shared memory, and may be mapped elsewhere as well.
+pub const SHARED: u64 = 1 << 11;
 /// The CPU's: the page was used.
 pub const ACCESSED: u64 = 1 << 5;
 /// Where an entry holds a physical address.
