@@ -35,8 +35,11 @@ impl Pty {
         self.inside.try_clone()
     }
 
-    /// Has it pass every byte as it is: a Linux program's library OS has a line discipline of its own.
+    /// Has it pass every byte as it is, without making the instance wait: a Linux program's library OS has a line
+    /// discipline of its own.
     pub(crate) fn make_raw(&self) -> io::Result<()> {
+        let flags = rustix::fs::fcntl_getfl(&self.inside)?;
+        rustix::fs::fcntl_setfl(&self.inside, flags | OFlags::NONBLOCK)?;
         let mut modes = tcgetattr(&self.inside)?;
         modes.make_raw();
         Ok(tcsetattr(&self.inside, OptionalActions::Now, &modes)?)

@@ -46,6 +46,26 @@ fn names_of_the_image_go_and_come_back_as_others() {
 }
 
 #[test]
+fn directories_that_were_removed_around_the_working_one_go_however_deep() {
+    run(async |m: Machine| {
+        assert_eq!(m.with(80, "/tmp", 0, &[]).await, 0);
+        for _ in 0..20_000 {
+            assert_eq!(m.with(83, "d", 0, &[0o700]).await, 0);
+            assert_eq!(m.with(80, "d", 0, &[]).await, 0);
+        }
+        let innermost = m.open(".", o::DIRECTORY).await;
+        for _ in 0..20_000 {
+            assert_eq!(m.with(80, "..", 0, &[]).await, 0);
+            assert_eq!(m.with(84, "d", 0, &[]).await, 0);
+        }
+        assert_eq!(m.with(257, "..", 1, &[innermost, 0, 0]).await, innermost + 1);
+        assert_eq!(m.close(innermost + 1).await, 0);
+        assert_eq!(m.close(innermost).await, 0);
+        assert_eq!(m.list("/tmp").await.unwrap(), ["sealed"]);
+    });
+}
+
+#[test]
 fn a_file_that_lost_its_name_lives_on() {
     run(async |m: Machine| {
         let file = m.open("/etc/motd", o::RDWR).await;

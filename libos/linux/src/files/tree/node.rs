@@ -291,5 +291,10 @@ impl Drop for Node {
         if !is_below(self.number) && !matches!(self.system.sort, Sort::Proc | Sort::Sys | Sort::Volume(_)) {
             self.system.usage.give_node();
         }
+        // Directories that were removed may hold each other, however deep: not one within the other's end.
+        let mut place = self.place.borrow_mut().take();
+        while let Some((around, _)) = place {
+            place = Rc::into_inner(around).and_then(|node| node.place.borrow_mut().take());
+        }
     }
 }
