@@ -1,9 +1,10 @@
 /* Files: what each call says, one a line. Says the same on Linux, run by root, in the directory that the first argument names
-   (on a tmpfs; without one: /dev/shm/files). */
+   (on a tmpfs; without one: one of its own in /dev/shm), which it removes. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <linux/openat2.h>
 #include <poll.h>
@@ -30,6 +31,19 @@
 #define T(what) printf("%d %s: %ld\n", __LINE__, #what, e((long)(what)))
 
 static long e(long result) { return result == -1 ? -errno : result; }
+
+/* What not every C library has. */
+#define closefrom(first) syscall(SYS_close_range, first, ~0u, 0)
+#define preadv2(fd, v, n, at, flags) syscall(SYS_preadv2, fd, v, n, at, 0, flags)
+#define pwritev2(fd, v, n, at, flags) syscall(SYS_pwritev2, fd, v, n, at, 0, flags)
+#ifndef STATX_BASIC_STATS
+#include <linux/stat.h>
+#define statx(...) syscall(SYS_statx, __VA_ARGS__)
+#define AT_STATX_SYNC_TYPE 0x6000
+#endif
+#ifndef RWF_APPEND
+#define RWF_APPEND 16
+#endif
 
 static struct stat st;
 static char buf[70000];
@@ -358,7 +372,7 @@ static void attributes(void) {
     T(getxattr("attr", "trusted.a", buf, 100)), T(getxattr("attr", "trusted.a", buf, 0)), T(getxattr("attr", "trusted.a", buf, 2));
     T(getxattr("attr", "trusted.none", buf, 2));
     T(listxattr("attr", buf, 100)), T(removexattr("attr", "trusted.a")), T(removexattr("attr", "trusted.a"));
-    struct statx x;
+    struct statx x = {0};
     T(statx(AT_FDCWD, "attr", 0, STATX_BASIC_STATS, &x)), T(x.stx_size), T(x.stx_mode), T((x.stx_mask & STATX_BASIC_STATS) == STATX_BASIC_STATS);
     T(statx(AT_FDCWD, "attr", AT_STATX_SYNC_TYPE, STATX_BASIC_STATS, &x));
     T(statx(AT_FDCWD, "attr", 0, 0x80000000, &x));
@@ -476,12 +490,17 @@ static void telling(void) {
     close(n);
 }
 
+static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *at) { return remove(path); }
+
 int main(int argc, char **argv) {
-    const char *where = argc > 1 ? argv[1] : "/dev/shm/files";
+    char own[64];
+    snprintf(own, sizeof own, "/dev/shm/files-%d", getpid());
+    const char *where = argc > 1 ? argv[1] : own;
     setvbuf(stdout, NULL, _IONBF, 0);
     mkdir(where, 0755);
     if (chdir(where)) return perror(where), 1;
     closefrom(3);
     opening(), beneath(), moving(), names(), attributes(), pipes(), locks(), listing(), telling();
+    if (nftw(where, remove_one, 8, FTW_DEPTH | FTW_PHYS)) perror(where);
     return 0;
 }
