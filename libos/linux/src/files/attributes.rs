@@ -188,27 +188,29 @@ enum Time {
     Now,
     Leave,
     At(u64),
+    /// Found out to be none when the file is there.
+    Wrong,
 }
 
 impl Time {
     /// From seconds and nanoseconds as utimensat(2) has them.
-    fn of(seconds: i64, nanoseconds: i64) -> Result<Self, Errno> {
+    fn of(seconds: i64, nanoseconds: i64) -> Self {
         match nanoseconds {
-            0x3fff_ffff => Ok(Self::Now),
-            0x3fff_fffe => Ok(Self::Leave),
+            0x3fff_ffff => Self::Now,
+            0x3fff_fffe => Self::Leave,
             0..1_000_000_000 => {
                 // What lies before 1970 or beyond 2554 is set to the nearest that can be told.
                 let whole = u64::try_from(seconds).unwrap_or(0).saturating_mul(SECOND);
-                Ok(Self::At(whole.saturating_add(nanoseconds as u64)))
+                Self::At(whole.saturating_add(nanoseconds as u64))
             }
-            _ => Err(Errno::EINVAL),
+            _ => Self::Wrong,
         }
     }
 
     fn value(self, now: u64) -> Option<u64> {
         match self {
             Self::Now => Some(now),
-            Self::Leave => None,
+            Self::Leave | Self::Wrong => None,
             Self::At(time) => Some(time),
         }
     }
@@ -239,8 +241,8 @@ fn times(at: usize, format: Format) -> Result<[Time; 2], Errno> {
     let words = words.map(|word| word as i64);
     let time = |seconds, rest: i64| match format {
         Format::Microseconds if !(0..1_000_000).contains(&rest) => Err(Errno::EINVAL),
-        Format::Microseconds => Time::of(seconds, rest * 1000),
-        _ => Time::of(seconds, rest),
+        Format::Microseconds => Ok(Time::of(seconds, rest * 1000)),
+        _ => Ok(Time::of(seconds, rest)),
     };
     Ok([time(words[0], words[1])?, time(words[2], words[3])?])
 }
@@ -266,6 +268,9 @@ pub async fn set_times(
         0 => of_descriptor(thread, directory)?,
         _ => object(thread, directory, path, flags)?,
     };
+    if times.contains(&Time::Wrong) {
+        return Err(Errno::EINVAL);
+    }
     let now = clock::wall();
     let [accessed, modified] = times.map(|time| time.value(now));
     match &object.location {

@@ -2,6 +2,7 @@
 
 use super::about::About;
 use super::description::{Description, Kind};
+use super::device::Device;
 use super::path;
 use crate::Errno;
 use crate::memory::Mapped;
@@ -50,6 +51,11 @@ impl Description {
             Kind::Regular(file) => file.share().map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// Whether a mapping of it shows zeros, and is nobody else's: /dev/zero.
+    pub fn is_zeros(&self) -> bool {
+        matches!(self.kind, Kind::Device(Device::Zero))
     }
 
     /// The host's file, which can be mapped itself: a volume's, on the process door.

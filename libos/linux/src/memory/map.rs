@@ -33,6 +33,8 @@ pub async fn mmap(thread: &Rc<Thread>, call: Call) -> Outcome {
     }
     let length = (length as usize).checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)?;
     let file = if flags & MAP_ANONYMOUS != 0 { None } else { Some(thread.process.files.get(call.int(4))?) };
+    // What shows zeros is memory like any other.
+    let file = file.filter(|file| !file.is_zeros());
     let mapped = match &file {
         Some(file) => Some(file.mapped(&thread.process).await?),
         None => None,
