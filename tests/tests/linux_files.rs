@@ -98,7 +98,10 @@ fn a_terminal_edits_lines_and_passes_bytes_and_signals() {
     for backend in BACKENDS {
         let (mut seat, inside) = Seat::new();
         let stdio = || Stdio::from(inside.try_clone().expect("descriptors"));
-        let mut command = user.kernlet(["run", "-b", backend, "-i", "-t", text(&program)]);
+        // In the foreground of the terminal, as what a shell starts.
+        let mut command = user.command("setsid");
+        command.args(["--ctty", "--wait", text(&kernlet_tests::binary()), "run", "-q"]);
+        command.args(["-b", backend, "-i", "-t", text(&program)]);
         let child = command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().expect("kernlet runs");
         let mut child = kernlet_tests::Running(child);
         drop((command, inside));

@@ -21,8 +21,9 @@ pub fn listen(process: &Rc<Process>) {
                 let number = match message {
                     Message::Signal(number) => valid(number.into()),
                     Message::Resize(rows, columns) => {
-                        process.facts.terminal_size.set((rows, columns));
-                        Some(SIGWINCH)
+                        // The first one tells how large it is, and no program expects that as a change.
+                        let before = process.facts.terminal_size.replace((rows, columns));
+                        (before != (0, 0) && before != (rows, columns)).then_some(SIGWINCH)
                     }
                     // Other messages only go the other way.
                     _ => None,
