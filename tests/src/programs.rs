@@ -3,6 +3,7 @@
 use crate::{Finished, User, binary, finish_within, need, public, publish, repository, text};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The doors that every program is run in.
@@ -55,6 +56,48 @@ pub fn try_compile(
     command.args(command_name).arg("-o").arg(&path).args(options).arg(source);
     let done = finish_within(&mut command, LONG);
     if done.status == 0 { Ok(path) } else { Err(done.err) }
+}
+
+/// A certificate for localhost and its key, made once a process.
+pub fn certificate() -> [PathBuf; 2] {
+    static MADE: OnceLock<[PathBuf; 2]> = OnceLock::new();
+    let make = || {
+        need("openssl", "openssl");
+        let files = ["cert.pem", "key.pem"].map(|name| compiled().join(name));
+        let mut command = Command::new("openssl");
+        command.args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "3650",
+            "-subj",
+            "/CN=localhost",
+        ]);
+        command
+            .args(["-addext", "subjectAltName=DNS:localhost", "-keyout"])
+            .arg(&files[1])
+            .arg("-out")
+            .arg(&files[0]);
+        let made = finish_within(&mut command, LONG);
+        assert_eq!(made.status, 0, "{made:?}");
+        files
+    };
+    MADE.get_or_init(make).clone()
+}
+
+/// A folder of a user's with these files, the certificate and its key beside them.
+pub fn folder_with(user: &User, name: &str, files: &[(&str, &[u8])]) -> PathBuf {
+    let folder = user.folder(name);
+    let [cert, key] = certificate().map(|path| std::fs::read(path).expect("it was made"));
+    for (file, bytes) in files.iter().chain(&[("cert.pem", &cert[..]), ("key.pem", &key)]) {
+        let path = folder.join(file);
+        std::fs::write(&path, bytes).expect("the folder is writable");
+        user.give(&path);
+    }
+    folder
 }
 
 /// Seals a program, named as for `kernlet build`, into an image for all tests of this process; `options` go before it,

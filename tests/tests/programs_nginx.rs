@@ -1,6 +1,6 @@
 //! Debian's nginx, unmodified, in one process, with curl and wrk.
 
-use kernlet_tests::programs::{DOORS, LONG, Server, compiled, seal};
+use kernlet_tests::programs::{DOORS, LONG, Server, certificate, folder_with, seal};
 use kernlet_tests::{User, finish_within, need};
 use std::process::Command;
 
@@ -33,50 +33,23 @@ http {
 }
 ";
 
-/// A certificate for localhost and its key, made once.
-fn certificate() -> [std::path::PathBuf; 2] {
-    need("openssl", "openssl");
-    let [cert, key] = ["cert.pem", "key.pem"].map(|name| compiled().join(name));
-    let mut command = Command::new("openssl");
-    command.args([
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "3650",
-        "-subj",
-        "/CN=localhost",
-    ]);
-    command.args(["-addext", "subjectAltName=DNS:localhost", "-keyout"]).arg(&key).arg("-out").arg(&cert);
-    let made = finish_within(&mut command, LONG);
-    assert_eq!(made.status, 0, "{made:?}");
-    [cert, key]
-}
-
 #[test]
 fn nginx_serves_files_and_tls_to_its_clients() {
     for (tool, package) in [("nginx", "nginx-light"), ("curl", "curl"), ("wrk", "wrk")] {
         need(tool, package);
     }
     let image = seal("nginx", &[], "nginx");
-    let [cert, key] = certificate();
+    let [cert, _] = certificate();
     for door in DOORS {
         let user = User::ordinary();
-        let site = user.folder("site");
         let big: String = (0..300_000).map(|n| format!("{n}\n")).collect();
-        let put = |name: &str, bytes: &[u8]| {
-            let path = site.join(name);
-            std::fs::write(&path, bytes).expect("the folder is writable");
-            user.give(&path);
-        };
-        put("index.html", b"<p>hello</p>\n");
-        put("big.txt", big.as_bytes());
-        put("big.bin", big.as_bytes());
-        put("nginx.conf", CONFIGURATION.as_bytes());
-        put("cert.pem", &std::fs::read(&cert).expect("it was made"));
-        put("key.pem", &std::fs::read(&key).expect("it was made"));
+        let files = [
+            ("index.html", &b"<p>hello</p>\n"[..]),
+            ("big.txt", big.as_bytes()),
+            ("big.bin", big.as_bytes()),
+            ("nginx.conf", CONFIGURATION.as_bytes()),
+        ];
+        let site = folder_with(&user, "site", &files);
         let volume = format!("{}:/site:ro", site.display());
         let server =
             Server::start(user, door, &[80, 443], &["-v", &volume], &image, &["-c", "/site/nginx.conf"]);
