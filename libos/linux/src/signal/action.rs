@@ -1,6 +1,6 @@
 //! What a process does when a signal comes (sigaction(2)).
 
-use super::number::{self, Default, NEVER_BLOCKED, Set, only, valid};
+use super::kinds::{self, Default, NEVER_BLOCKED, Set, only, valid};
 use super::pending::Pending;
 use super::timer::Timers;
 use crate::call::{Call, Outcome};
@@ -51,13 +51,13 @@ impl Action {
 
     /// Whether nothing happens when signal `number` comes.
     pub fn ignores(&self, number: u8) -> bool {
-        self.handler == IGNORE || self.handler == DEFAULT && number::default(number) == Default::Ignore
+        self.handler == IGNORE || self.handler == DEFAULT && kinds::default(number) == Default::Ignore
     }
 }
 
 /// What all threads of a process share.
 pub struct ProcessSignals {
-    actions: [Cell<Action>; number::LAST as usize],
+    actions: [Cell<Action>; kinds::LAST as usize],
     /// What was sent to the process as a whole.
     pub pending: Pending,
     /// It is stopped.

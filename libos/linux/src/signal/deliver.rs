@@ -2,7 +2,7 @@
 
 use super::action::{Action, DEFAULT, IGNORE, flag};
 use super::information::Information;
-use super::number::{Default, SIGSEGV, SIGSTOP, Set, default, only};
+use super::kinds::{Default, SIGSEGV, SIGSTOP, Set, default, only};
 use super::{fault, frame, retarget};
 use crate::Errno;
 use crate::call::{Call, restart};

@@ -3,7 +3,7 @@
 use super::action::{Action, IGNORE};
 use super::frame::Machine;
 use super::information::{Information, code};
-use super::number::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP, name, only};
+use super::kinds::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP, name, only};
 use crate::memory::{Object, Space};
 use crate::thread::Thread;
 use alloc::string::String;

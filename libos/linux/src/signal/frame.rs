@@ -3,7 +3,7 @@
 
 use super::action::{Action, flag};
 use super::information::{self, Information};
-use super::number::Set;
+use super::kinds::Set;
 use super::stack::{self, AUTODISARM, Alternate};
 use crate::thread::Thread;
 use crate::{Errno, user};

@@ -1,7 +1,7 @@
 //! Interval timers (setitimer(2), alarm(2)).
 
 use super::information::Information;
-use super::number::{SIGALRM, SIGPROF, SIGVTALRM};
+use super::kinds::{SIGALRM, SIGPROF, SIGVTALRM};
 use super::send;
 use crate::Errno;
 use crate::call::{Call, Outcome, number};

@@ -1,6 +1,6 @@
 //! Blocking signals and waiting for them (sigprocmask(2), sigtimedwait(2), sigsuspend(2)).
 
-use super::number::{NEVER_BLOCKED, Set};
+use super::kinds::{NEVER_BLOCKED, Set};
 use super::{Information, send, take};
 use crate::call::{Call, Outcome, restart};
 use crate::thread::Thread;

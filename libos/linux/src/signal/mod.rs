@@ -10,8 +10,8 @@ mod fault;
 mod frame;
 mod information;
 mod interval;
+mod kinds;
 mod mask;
-mod number;
 mod outside;
 mod pending;
 mod send;
@@ -22,15 +22,15 @@ pub use action::{Action, ProcessSignals};
 pub use deliver::{Next, deliver, is_due, is_pending, take};
 pub use fault::{force, trap};
 pub use information::{Information, code};
+pub use kinds::*;
 pub use mask::set as set_mask;
-pub use number::*;
 pub use outside::listen;
 pub use pending::Pending;
 pub use send::{raise, retarget, send_to_process, send_to_thread};
 pub use stack::Alternate;
 
 use crate::Errno;
-use crate::call::{Call, Outcome, number as calls, unknown};
+use crate::call::{Call, Outcome, number, unknown};
 use crate::thread::Thread;
 use alloc::rc::Rc;
 use core::cell::Cell;
@@ -65,33 +65,35 @@ fn sigreturn(thread: &Rc<Thread>, context: &mut Context) -> Outcome {
 /// Handles the calls of this subject.
 pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome {
     match call.number {
-        calls::RT_SIGACTION => action::sigaction(thread, call),
-        calls::RT_SIGPROCMASK => mask::sigprocmask(thread, call),
-        calls::RT_SIGRETURN => sigreturn(thread, context),
-        calls::RT_SIGPENDING => mask::sigpending(thread, call),
-        calls::RT_SIGTIMEDWAIT => mask::sigtimedwait(thread, call).await,
-        calls::RT_SIGSUSPEND => mask::sigsuspend(thread, call).await,
-        calls::PAUSE => mask::pause(thread).await,
-        calls::SIGALTSTACK => stack::call(&thread.signals, context.registers.rsp, call),
-        calls::KILL | calls::TKILL | calls::TGKILL | calls::RT_SIGQUEUEINFO | calls::RT_TGSIGQUEUEINFO => {
-            send::call(thread, call)
-        }
-        calls::ALARM | calls::GETITIMER | calls::SETITIMER => {
+        number::RT_SIGACTION => action::sigaction(thread, call),
+        number::RT_SIGPROCMASK => mask::sigprocmask(thread, call),
+        number::RT_SIGRETURN => sigreturn(thread, context),
+        number::RT_SIGPENDING => mask::sigpending(thread, call),
+        number::RT_SIGTIMEDWAIT => mask::sigtimedwait(thread, call).await,
+        number::RT_SIGSUSPEND => mask::sigsuspend(thread, call).await,
+        number::PAUSE => mask::pause(thread).await,
+        number::SIGALTSTACK => stack::call(&thread.signals, context.registers.rsp, call),
+        number::KILL
+        | number::TKILL
+        | number::TGKILL
+        | number::RT_SIGQUEUEINFO
+        | number::RT_TGSIGQUEUEINFO => send::call(thread, call),
+        number::ALARM | number::GETITIMER | number::SETITIMER => {
             let outcome = interval::call(thread, call);
             // The timer's task begins to wait.
             kernlet_exec::yield_now().await;
             outcome
         }
-        calls::TIMER_CREATE | calls::TIMER_GETTIME | calls::TIMER_GETOVERRUN | calls::TIMER_DELETE => {
+        number::TIMER_CREATE | number::TIMER_GETTIME | number::TIMER_GETOVERRUN | number::TIMER_DELETE => {
             timer::call(thread, call)
         }
-        calls::TIMER_SETTIME => {
+        number::TIMER_SETTIME => {
             let outcome = timer::call(thread, call);
             kernlet_exec::yield_now().await;
             outcome
         }
         // What it would go on with is made again by itself.
-        calls::RESTART_SYSCALL => Err(Errno::EINTR),
+        number::RESTART_SYSCALL => Err(Errno::EINTR),
         _ => unknown(thread, call),
     }
 }

@@ -1,7 +1,7 @@
 //! Signals from outside: `kernlet stop`, `kernlet kill`, and the terminal of a foreground run.
 
 use super::information::{Information, code};
-use super::number::{SIGWINCH, valid};
+use super::kinds::{SIGWINCH, valid};
 use super::send::send_to_process;
 use crate::process::Process;
 use alloc::rc::Rc;

@@ -1,7 +1,7 @@
 //! Signals that were sent and not yet delivered.
 
 use super::information::Information;
-use super::number::{NEVER_BLOCKED, REAL_TIME, SYNCHRONOUS, Set, only};
+use super::kinds::{NEVER_BLOCKED, REAL_TIME, SYNCHRONOUS, Set, only};
 use crate::Errno;
 use alloc::collections::VecDeque;
 use core::cell::{Cell, RefCell};
@@ -89,7 +89,7 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use super::super::number::{SIGINT, SIGSEGV, SIGUSR1};
+    use super::super::kinds::{SIGINT, SIGSEGV, SIGUSR1};
     use super::*;
     use std::vec::Vec;
 

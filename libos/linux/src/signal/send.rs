@@ -1,7 +1,7 @@
 //! Sending signals (kill(2), tgkill(2), sigqueue(3)).
 
 use super::information::{self, Information, code};
-use super::number::{NEVER_BLOCKED, SIGCONT, SIGKILL, STOPPING, Set, only, valid};
+use super::kinds::{NEVER_BLOCKED, SIGCONT, SIGKILL, STOPPING, Set, only, valid};
 use super::pending::Pending;
 use crate::call::{Call, Outcome, number};
 use crate::process::Process;
@@ -39,8 +39,7 @@ fn room(process: &Process) -> bool {
 
 fn add(process: &Process, pending: &Pending, information: Information) -> Result<(), Errno> {
     // One that is there already needs no room, which takes longer to find out.
-    let known =
-        pending.set() & only(information.number) != 0 && information.number < super::number::REAL_TIME;
+    let known = pending.set() & only(information.number) != 0 && information.number < super::kinds::REAL_TIME;
     pending.add(information, !known && room(process))?;
     process.signals.watchers.notify(Events::IN);
     Ok(())

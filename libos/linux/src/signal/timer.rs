@@ -2,7 +2,7 @@
 
 use super::information::Information;
 use super::interval::{self, Intervals};
-use super::number::{SIGALRM, valid};
+use super::kinds::{SIGALRM, valid};
 use super::send;
 use crate::call::{Call, Outcome, number};
 use crate::process::Process;
