@@ -234,6 +234,7 @@ pub const IMPLEMENTED: &[u16] = &[
     315, // sched_getattr
     316, // renameat2
     318, // getrandom
+    319, // memfd_create
     324, // membarrier
     325, // mlock2
     326, // copy_file_range
