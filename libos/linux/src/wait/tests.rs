@@ -2,7 +2,7 @@
 
 use crate::Errno;
 use crate::call::{Outcome, number};
-use crate::testing::{call, run};
+use crate::testing::{at, call, run, to};
 use crate::thread::Thread;
 use alloc::rc::Rc;
 use std::vec::Vec;
@@ -240,5 +240,26 @@ fn a_mask_for_the_wait_is_put_back_after_it() {
         assert_eq!((thread.signals.mask.get(), thread.saved_mask.get()), (1, None));
         let arguments = [0, 0, time.as_ptr() as u64, at(&mask), 4];
         assert_eq!(call(&thread, number::PPOLL, &arguments).await, Err(Errno::EINVAL));
+    });
+}
+
+#[test]
+fn signals_that_are_blocked_are_read() {
+    run(|thread| async move {
+        let set = 1u64 << 9;
+        thread.signals.mask.set(set);
+        let fd = call(&thread, number::SIGNALFD4, &[u64::MAX, at(&set), 8, 0o4000]).await.unwrap();
+        let mut told = [0u8; 256];
+        let arguments = [fd, to(&mut told), 256];
+        assert_eq!(call(&thread, number::READ, &arguments).await, Err(Errno::EAGAIN));
+        let epoll = call(&thread, number::EPOLL_CREATE1, &[0]).await.unwrap();
+        control(&thread, epoll, 1, fd, IN, 4).await.unwrap();
+        assert_eq!(ready(&thread, epoll, 0).await, []);
+        crate::signal::raise(&thread, 10);
+        assert_eq!(ready(&thread, epoll, -1).await, [(IN, 4)]);
+        assert_eq!(call(&thread, number::READ, &arguments).await, Ok(128));
+        let told = core::hint::black_box(told);
+        assert_eq!((told[0], told[12]), (10, thread.process.id as u8));
+        assert_eq!(ready(&thread, epoll, 0).await, []);
     });
 }

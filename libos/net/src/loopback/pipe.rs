@@ -18,6 +18,8 @@ pub struct Pipe {
     pub(super) ended: Cell<bool>,
     /// Nothing more will be read.
     pub(super) deaf: Cell<bool>,
+    /// Something was written after the reader had gone.
+    pub(super) in_vain: Cell<bool>,
     /// The connection was reset.
     pub(super) reset: Cell<bool>,
     pub(super) reader: Waiter,

@@ -56,6 +56,17 @@ fn a_connection_is_made_used_and_ended_by_halves() {
 }
 
 #[test]
+fn the_first_write_after_the_other_end_has_closed_goes_out() {
+    run(|thread| async move {
+        let (client, server) = connected(&thread).await;
+        close(&thread, server).await;
+        assert_eq!(send(&thread, client, b"one", 0x4000).await, Ok(3));
+        assert_eq!(send(&thread, client, b"two", 0x4000).await, Err(Errno::EPIPE));
+        assert_eq!(receive(&thread, client, 9, 0).await.unwrap(), b"");
+    });
+}
+
+#[test]
 fn who_closes_with_something_unread_resets_the_connection_which_is_told_once() {
     run(|thread| async move {
         let (client, server) = connected(&thread).await;
