@@ -7,6 +7,7 @@
 pub mod hostile;
 pub mod http;
 pub mod programs;
+pub mod terminal;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
