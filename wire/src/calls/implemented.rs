@@ -230,6 +230,8 @@ pub const IMPLEMENTED: &[u16] = &[
     306, // syncfs
     307, // sendmmsg
     309, // getcpu
+    310, // process_vm_readv
+    311, // process_vm_writev
     314, // sched_setattr
     315, // sched_getattr
     316, // renameat2

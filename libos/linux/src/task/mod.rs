@@ -5,6 +5,7 @@ mod facts;
 mod futex;
 mod prctl;
 mod schedule;
+mod transfer;
 
 pub use facts::{ProcessFacts, ThreadFacts};
 pub use futex::Futexes;
@@ -80,6 +81,7 @@ pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Out
             Err(Errno::EINVAL)
         }
         number::WAIT4 | number::WAITID => Err(Errno::ECHILD),
+        number::PROCESS_VM_READV | number::PROCESS_VM_WRITEV => transfer::call(thread, call),
         number::FUTEX => futex::futex(thread, call).await,
         number::FUTEX_WAITV => futex::wait_vector(thread, call).await,
         number::SET_TID_ADDRESS => {
