@@ -49,12 +49,10 @@ pub fn pages() {
     program::discard(AT + 2 * PAGE..AT + 4 * PAGE).expect("a range");
     assert_eq!([1, 2, 3, 4].map(|page| byte(AT + page * PAGE + 5)), [Ok(2), Ok(0), Ok(0), Ok(5)]);
     program::unmap(AT + 3 * PAGE..AT + 5 * PAGE).expect("a range");
-    assert_eq!([2, 3, 4, 5].map(|page| byte(AT + page * PAGE + 5)), [
-        Ok(0),
-        Err(Errno::EFAULT),
-        Err(Errno::EFAULT),
-        Ok(6)
-    ]);
+    assert_eq!(
+        [2, 3, 4, 5].map(|page| byte(AT + page * PAGE + 5)),
+        [Ok(0), Err(Errno::EFAULT), Err(Errno::EFAULT), Ok(6)]
+    );
     assert_eq!(program::protect(AT..AT + 16 * PAGE, READ), Err(Errno::ENOMEM));
     // Mapped again: fresh zeros.
     map(AT, 16 * PAGE, Protection { read: true, write: true, execute: true });
@@ -63,22 +61,19 @@ pub fn pages() {
     program::write(AT + 5, &[1]).expect("mapped");
     program::write(AT + 2 * PAGE + 5, &[3]).expect("mapped");
     program::relocate(AT..AT + 4 * PAGE, 2 * AT).expect("one mapping");
-    assert_eq!([0, 1, 2, 3, 4].map(|page| byte(2 * AT + page * PAGE + 5)), [
-        Ok(1),
-        Ok(0),
-        Ok(3),
-        Ok(0),
-        Err(Errno::EFAULT)
-    ]);
-    assert_eq!([0, 3, 4].map(|page| byte(AT + page * PAGE + 5)), [
-        Err(Errno::EFAULT),
-        Err(Errno::EFAULT),
-        Ok(0)
-    ]);
+    assert_eq!(
+        [0, 1, 2, 3, 4].map(|page| byte(2 * AT + page * PAGE + 5)),
+        [Ok(1), Ok(0), Ok(3), Ok(0), Err(Errno::EFAULT)]
+    );
+    assert_eq!(
+        [0, 3, 4].map(|page| byte(AT + page * PAGE + 5)),
+        [Err(Errno::EFAULT), Err(Errno::EFAULT), Ok(0)]
+    );
     assert_eq!(program::relocate(AT..AT + 8 * PAGE, 2 * AT), Err(Errno::EFAULT));
     assert_eq!(byte(2 * AT + 5), Ok(1));
     // Reservations of terabytes take nothing.
-    program::map(AT + (1 << 40)..AT + (8 << 40), Protection::NONE, Backing::Anonymous).expect("a reservation");
+    program::map(AT + (1 << 40)..AT + (8 << 40), Protection::NONE, Backing::Anonymous)
+        .expect("a reservation");
     protect(AT + (3 << 40), 1 << 40, Protection::READ_WRITE);
     program::write(AT + (3 << 40), &[1; 3 * PAGE]).expect("usable now");
     program::unmap(AT + (1 << 40)..AT + (8 << 40)).expect("a range");
@@ -112,7 +107,8 @@ pub fn copies() {
 pub fn sealed() {
     let whole = sealed::whole();
     let pages = whole.len().next_multiple_of(PAGE);
-    program::map(AT..AT + pages + PAGE, Protection::READ_WRITE, Backing::Sealed(0)).expect("it can be mapped");
+    program::map(AT..AT + pages + PAGE, Protection::READ_WRITE, Backing::Sealed(0))
+        .expect("it can be mapped");
     let before = program::resident();
     let mut piece = [0; PAGE];
     for (number, expected) in whole.chunks(PAGE).enumerate() {
@@ -122,7 +118,8 @@ pub fn sealed() {
     kernlet::println!("{} of {} KiB are copies", (program::resident() - before) / 1024, pages / 1024);
     // What can be read again makes room for the heap.
     let half = kernlet::memory_limit().map_or(0, |limit| limit as usize / 2) / (64 << 10);
-    let pieces: kernlet::alloc::vec::Vec<_> = (0..half).map(|_| kernlet::alloc::vec![1u8; 60 << 10]).collect();
+    let pieces: kernlet::alloc::vec::Vec<_> =
+        (0..half).map(|_| kernlet::alloc::vec![1u8; 60 << 10]).collect();
     assert!(pieces.iter().all(|piece| piece[4096] == 1));
     drop(pieces);
     let last = whole.len() - 1;
@@ -168,7 +165,8 @@ pub fn giving_back() {
     map(AT, length, Protection::READ_WRITE);
     (0..length / PAGE).for_each(|page| program::write(AT + page * PAGE, &[7]).expect("mapped"));
     program::unmap(AT..AT + length).expect("a range");
-    let pieces: kernlet::alloc::vec::Vec<_> = (0..20).map(|n| kernlet::alloc::vec![n as u8; 1 << 20]).collect();
+    let pieces: kernlet::alloc::vec::Vec<_> =
+        (0..20).map(|n| kernlet::alloc::vec![n as u8; 1 << 20]).collect();
     assert!(pieces.iter().enumerate().all(|(n, piece)| piece[n * 1000] == n as u8));
 }
 
