@@ -58,10 +58,13 @@ struct Seat {
 
 impl Seat {
     fn new() -> (Self, OwnedFd) {
-        let outside = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("pseudo-terminals");
+        let outside =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("pseudo-terminals");
         grantpt(&outside).expect("ours");
         unlockpt(&outside).expect("ours");
-        let inside = ioctl_tiocgptpeer(&outside, OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("ours");
+        let inside =
+            ioctl_tiocgptpeer(&outside, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+                .expect("ours");
         let seat = Self { outside: outside.into(), seen: String::new() };
         seat.resize(30, 90);
         (seat, inside)

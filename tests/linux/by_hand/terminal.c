@@ -38,7 +38,7 @@ int main(void) {
     printf("%zd\n", read(0, line, sizeof line));
     struct winsize size;
     printf("resize> ");
-    while (!resized) poll(NULL, 0, -1);
+    while (!resized) poll(NULL, 0, 20);
     ioctl(1, TIOCGWINSZ, &size);
     printf("%d x %d\n", size.ws_row, size.ws_col);
     return 7;
