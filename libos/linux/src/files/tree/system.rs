@@ -142,7 +142,7 @@ impl System {
         }
     }
 
-    /// Whether it is in memory, so that it can be changed by [`super::change`].
+    /// Whether it is in memory, so that names and attributes can be changed here.
     pub fn in_memory(&self) -> bool {
         matches!(self.sort, Sort::Overlay(_) | Sort::Tmpfs | Sort::Dev)
     }
