@@ -31,14 +31,11 @@ impl Terminal {
         let mut command = user.command("setsid");
         command.args(["--ctty", "--wait"]).arg(binary()).args(arguments).env("TERM", "xterm");
         command.stdin(Stdio::from(open())).stdout(Stdio::from(open())).stderr(Stdio::from(open()));
-        let mut terminal = Self {
-            child: command.spawn().expect("setsid runs"),
-            shown: Arc::default(),
-            seen: 0,
-            keyboard,
-        };
+        let mut terminal =
+            Self { child: command.spawn().expect("setsid runs"), shown: Arc::default(), seen: 0, keyboard };
         terminal.resize(80, 24);
-        let (mut screen, shown) = (terminal.keyboard.try_clone().expect("descriptors are left"), terminal.shown.clone());
+        let (mut screen, shown) =
+            (terminal.keyboard.try_clone().expect("descriptors are left"), terminal.shown.clone());
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = screen.read(&mut buffer) {

@@ -14,6 +14,7 @@ use kernlet_platform::console::{self, Stream};
 use kernlet_platform::control::{Message, send};
 use kernlet_platform::program::{self, Context};
 use kernlet_platform::{boot, power, sealed};
+use kernlet_time::Duration;
 use kernlet_wire::manifest::Manifest;
 
 /// The exit status of a program that cannot be executed, and of one that is not there (as a shell has them).
@@ -86,7 +87,18 @@ async fn start() -> Result<(), (Vec<u8>, Errno)> {
     let length = last.len().min(15);
     name[..length].copy_from_slice(&last[..length]);
     thread.name.set(name);
+    kernlet_exec::spawn("rest", rest());
     send(Message::Entered);
     thread::spawn(thread, context);
     Ok(())
+}
+
+/// What was read of the image's files while the program started stays mapped here, though the host has it as well. So it is let
+/// go of, a few times at growing distances; after some minutes nothing wakes a program that waits.
+async fn rest() {
+    const FIRST: Duration = Duration::from_millis(250);
+    for round in 0..10 {
+        kernlet_exec::sleep(FIRST * (1 << round)).await;
+        sealed::rest();
+    }
 }

@@ -25,6 +25,11 @@ pub fn whole() -> &'static [u8] {
     }
 }
 
+/// Lets go of what was read of it and lies in memory, where the host has it as well: it comes back when it is read again.
+pub fn rest() {
+    at_door!(program::rest_sealed())
+}
+
 #[cfg(not(kernlet_image))]
 static SEGMENT: crate::cpu::CpuLocal<core::cell::Cell<&'static [u8]>> =
     crate::cpu::CpuLocal::new(|| core::cell::Cell::new(&[]));

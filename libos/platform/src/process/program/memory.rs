@@ -104,3 +104,17 @@ pub fn resident() -> usize {
         0
     }
 }
+
+/// See [`crate::sealed::rest`].
+pub fn rest_sealed() {
+    #[cfg(kernlet_image)]
+    {
+        const PAGE: usize = 4096;
+        let whole = crate::sealed::whole().as_ptr_range();
+        let (start, end) = (whole.start.addr().next_multiple_of(PAGE), whole.end.addr() & !(PAGE - 1));
+        if start < end {
+            // SAFETY: pages of the image's file that nobody ever writes to: they are the same when they come back.
+            let _ = unsafe { call(number::MADVISE, [start, end - start, MADV_DONTNEED, 0, 0, 0]) };
+        }
+    }
+}

@@ -16,7 +16,7 @@ mod state;
 
 #[cfg(kernlet_image)]
 pub use memory::USAGE;
-pub use memory::{discard, map, protect, relocate, resident, unmap};
+pub use memory::{discard, map, protect, relocate, resident, rest_sealed, unmap};
 pub use shared::{drop_shared, new_shared, read_shared, write_shared};
 pub use state::{extended_features, extended_length, save};
 #[cfg(kernlet_image)]
