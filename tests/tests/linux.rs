@@ -58,7 +58,7 @@ macro_rules! programs {
     };
 }
 
-programs! { files signals system threads }
+programs! { files shared signals system threads }
 
 #[test]
 fn every_program_in_the_folder_is_tested() {

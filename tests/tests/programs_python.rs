@@ -36,7 +36,6 @@ fn modules_that_lean_on_the_system_say_the_same_as_natively() {
 }
 
 #[test]
-#[ignore = "shared mappings of memory files are not one with what read sees yet"]
 fn what_is_written_by_a_shared_mapping_is_read() {
     let program = "import mmap, tempfile; f = tempfile.TemporaryFile(); f.write(bytes(9000)); f.flush(); \
                    m = mmap.mmap(f.fileno(), 0); m[8000:8005] = b'hello'; f.seek(8000); print(f.read(5))";

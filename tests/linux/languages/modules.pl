@@ -1,0 +1,63 @@
+# What perl's modules ask of the system; prints what does not depend on the machine.
+use strict;
+use warnings;
+use threads;
+use threads::shared;
+use Digest::SHA qw(sha256_hex);
+use Encode qw(decode);
+use File::Temp qw(tempdir);
+use IO::Select;
+use IO::Socket::INET;
+use List::Util qw(sum shuffle);
+use POSIX qw(floor strftime);
+use Socket;
+use Storable qw(dclone);
+use Time::HiRes qw(sleep time);
+
+$| = 1;
+my $total : shared = 0;
+my @threads = map {
+    my $n = $_;
+    threads->create(sub { for (1 .. 500) { lock $total; $total += $n } return $n * $n })
+} 1 .. 5;
+print "threads ", join(" ", map { $_->join } @threads), " total $total\n";
+my $server = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1", Proto => "tcp") or die "listening: $!";
+my $port = $server->sockport;
+my $client = threads->create(sub {
+    my $stream = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $port) or die "connecting: $!";
+    print $stream "a line\n";
+    return scalar <$stream>;
+});
+my $stream = $server->accept;
+my $line = <$stream>;
+print $stream uc $line;
+close $stream;
+print "socket ", $client->join;
+socketpair(my $one, my $other, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die "socketpair: $!";
+print "select ", scalar(IO::Select->new($other)->can_read(0)), "\n";
+syswrite $one, "x" x 100;
+print "select ", scalar(IO::Select->new($other)->can_read(5)), "\n";
+my @got;
+local $SIG{ALRM} = sub { push @got, "alarm" };
+local $SIG{USR1} = sub { push @got, "user" };
+kill USR1 => $$;
+alarm 1;
+select undef, undef, undef, 5;
+print "signals @got\n";
+my $folder = tempdir(CLEANUP => 1);
+open my $file, ">", "$folder/a" or die "opening: $!";
+print $file "line $_\n" for 1 .. 1000;
+close $file;
+open $file, "<", "$folder/a" or die "opening: $!";
+my @lines = <$file>;
+print "file ", scalar(@lines), " ", -s "$folder/a", " ", sha256_hex(join "", @lines), "\n";
+rename "$folder/a", "$folder/b" or die "renaming: $!";
+print "folder ", join(" ", map { s/.*\///r } glob "$folder/*"), " ", (-e "$folder/a" ? 1 : 0), "\n";
+print "missing: $!\n" unless open my $none, "<", "$folder/none";
+print strftime("%Y-%m-%d %H:%M:%S", gmtime 1_700_000_000), " ", floor(-1.5), "\n";
+print "utf8 ", length(decode("UTF-8", "\xc3\xa4\xe2\x82\xac")), " sum ", sum(1 .. 100), " ", dclone([1, [2, 3]])->[1][1], "\n";
+print "regex ", join("|", "k1=v1, k2=v2" =~ /(\w+)=(\w+)/g), " eval ", (eval { die "inside\n" } // $@);
+my $begin = time;
+sleep 0.01;
+print "slept ", (time - $begin >= 0.01 ? 1 : 0), "\n";
+exit 6;
