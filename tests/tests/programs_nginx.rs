@@ -26,6 +26,7 @@ http {
         listen 443 ssl;
         ssl_certificate /site/cert.pem;
         ssl_certificate_key /site/key.pem;
+        ssl_protocols TLSv1.2 TLSv1.3;
         root /site;
         location = /told { default_type text/plain; return 200 \"$request_method $scheme $arg_name\\n\"; }
         location /through/ { proxy_pass http://127.0.0.1/; }

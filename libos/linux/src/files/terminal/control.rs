@@ -64,7 +64,9 @@ impl Terminal {
             // TIOCGWINSZ.
             0x5413 => {
                 let (rows, columns) = thread.process.facts.terminal_size.get();
-                let size = self.size.get().unwrap_or([rows, columns, 0, 0]);
+                // What the program set holds until the window has another size.
+                let own = self.size.get().filter(|own| own[..2] == [rows, columns]);
+                let size = own.unwrap_or([rows, columns, 0, 0]);
                 let bytes: [u8; 8] = core::array::from_fn(|i| size[i / 2].to_le_bytes()[i % 2]);
                 user::write(at, &bytes)?;
             }
@@ -72,7 +74,9 @@ impl Terminal {
             0x5414 => {
                 let bytes: [u8; 8] = user::read(at)?;
                 let size = core::array::from_fn(|i| u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]));
-                if self.size.replace(Some(size)) != Some(size) {
+                self.size.set(Some(size));
+                let new = (size[0], size[1]);
+                if thread.process.facts.terminal_size.replace(new) != new {
                     let information = Information::sent(SIGWINCH, code::KERNEL, 0, 0);
                     let _ = send_to_process(&thread.process, information);
                 }
