@@ -93,11 +93,10 @@ pub fn root_digest() -> Option<[u8; 32]> {
     Some(root::manifest()?.root?.digest.0)
 }
 
-/// The number and the contents of the file of the root at `path`, which has no links in it, whatever is mounted over it; `None`
-/// when there is none.
-pub fn root_file(path: impl AsRef<[u8]>) -> Option<(u64, &'static [u8])> {
-    let root = namespace::namespace().root().ok()?;
-    let mut names = path.as_ref().split(|&b| b == b'/').filter(|name| !name.is_empty());
+/// The number and the contents of the file of `root`, which is [`root`]'s, at `path`, which has no links in it; `None` when
+/// there is none.
+pub fn root_file(root: &erofs::Erofs<'static>, path: &[u8]) -> Option<(u64, &'static [u8])> {
+    let mut names = path.split(|&b| b == b'/').filter(|name| !name.is_empty());
     let inode = names.try_fold(root.root().ok()?, |folder, name| root.lookup(&folder, name).ok())?;
     Some((inode.nid, root.content(&inode).ok()?.whole()?))
 }

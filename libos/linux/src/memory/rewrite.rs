@@ -31,7 +31,8 @@ static TABLE: CpuLocal<Table> = CpuLocal::new(Table::new);
 
 impl Table {
     fn new() -> Self {
-        let Some((_, bytes)) = kernlet_fs::root_file(PATH) else { return Self::default() };
+        let Ok(root) = kernlet_fs::root() else { return Self::default() };
+        let Some((_, bytes)) = kernlet_fs::root_file(&root, PATH.as_ref()) else { return Self::default() };
         let start = (bytes.as_ptr() as usize).wrapping_sub(sealed::whole().as_ptr() as usize);
         let rewrites = match Rewrites::parse(bytes) {
             Ok(rewrites) if start.is_multiple_of(PAGE as usize) => rewrites,
@@ -42,7 +43,7 @@ impl Table {
             }
         };
         // A path that is not there has number 0, which no file has.
-        let number = |file: File<'_>| kernlet_fs::root_file(file.path).map_or(0, |(number, _)| number);
+        let number = |file: File<'_>| kernlet_fs::root_file(&root, file.path).map_or(0, |(number, _)| number);
         Self { rewrites: Some(rewrites), start, inodes: rewrites.files().map(number).collect() }
     }
 
