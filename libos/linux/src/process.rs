@@ -8,7 +8,6 @@ use crate::system::{Credentials, Limits};
 use crate::task::{Futexes, ProcessFacts};
 use crate::thread::Thread;
 use crate::time::CpuTime;
-use alloc::collections::BTreeSet;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
@@ -44,7 +43,7 @@ pub struct Process {
     /// A call that is not implemented ends it (`--strict`).
     pub strict: bool,
     /// Calls of which it was said that they are not implemented.
-    told: RefCell<BTreeSet<u64>>,
+    told: RefCell<SmallMap<u64, ()>>,
 }
 
 impl Process {
@@ -92,7 +91,7 @@ impl Process {
     /// Says once for each number that a call is not implemented.
     pub fn missing(&self, thread: &Thread, call: Call) {
         let name = number::name(call.number);
-        if self.told.borrow_mut().insert(call.number) {
+        if self.told.borrow_mut().insert(call.number, ()).is_none() {
             match name {
                 Some(name) => crate::report!(
                     "system call {} ({}) is not implemented; thread {} was told ENOSYS",

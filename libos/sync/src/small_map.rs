@@ -40,6 +40,16 @@ impl<K, V> SmallMap<K, V> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
+    /// The entries by ascending key, the values to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.0.iter_mut().map(|(key, value)| (&*key, value))
+    }
+
+    /// The keys, ascending.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
     /// The values by ascending key.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.0.iter().map(|(_, value)| value)
@@ -93,6 +103,18 @@ impl<K: Ord, V> SmallMap<K, V> {
         K: Borrow<Q>,
     {
         self.place(key).is_ok()
+    }
+
+    /// The first entry whose key is not less than `key`.
+    pub fn at_or_after(&self, key: &K) -> Option<(&K, &V)> {
+        let (Ok(at) | Err(at)) = self.place(key);
+        self.0.get(at).map(|(key, value)| (key, value))
+    }
+
+    /// The same, the value to change.
+    pub fn at_or_after_mut(&mut self, key: &K) -> Option<(&K, &mut V)> {
+        let (Ok(at) | Err(at)) = self.place(key);
+        self.0.get_mut(at).map(|(key, value)| (&*key, value))
     }
 
     /// Gives `key` a value; returns the one it had.
@@ -151,12 +173,17 @@ mod tests {
             }
             assert_eq!((map.len(), map.is_empty()), (tree.len(), tree.is_empty()));
         }
-        assert!(map.iter().eq(&tree));
+        assert!(map.iter().eq(&tree) && map.iter_mut().eq(&mut tree) && map.keys().eq(tree.keys()));
         map.retain(|key, _| key % 2 == 0);
         tree.retain(|key, _| key % 2 == 0);
         assert!(
             map.iter().eq(&tree) && map.values().eq(tree.values()) && map.values_mut().eq(tree.values_mut())
         );
+        for key in 0..=300 {
+            let next = tree.range(key..).next();
+            assert_eq!(map.at_or_after(&key), next);
+            assert_eq!(map.at_or_after_mut(&key).map(|(key, value)| (key, &*value)), next);
+        }
         map.clear();
         assert!(map.is_empty());
     }

@@ -9,10 +9,10 @@ use crate::call::Outcome;
 use crate::thread::Thread;
 use crate::wait::{Events, Watchers};
 use crate::{Errno, user};
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
+use kernlet_sync::SmallMap;
 
 /// A file: its file system and number.
 type File = (u64, u64);
@@ -82,7 +82,7 @@ pub struct Locks(Rc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    files: RefCell<BTreeMap<File, Locked>>,
+    files: RefCell<SmallMap<File, Locked>>,
     next: Cell<u64>,
     watchers: Watchers,
 }
@@ -129,7 +129,7 @@ impl Held {
     /// Does something with the locks of its file.
     fn with<T>(&self, with: impl FnOnce(&mut Locked) -> T) -> T {
         let mut files = self.shared.files.borrow_mut();
-        let result = with(files.entry(self.file).or_default());
+        let result = with(files.get_or_insert_with(self.file, Locked::default));
         if files.get(&self.file).is_some_and(|f| f.records.is_empty() && f.whole.is_empty()) {
             files.remove(&self.file);
         }

@@ -9,10 +9,11 @@ use crate::thread::Thread;
 use crate::user::Buffers;
 use crate::wait::{Events, Watchers};
 use crate::{Errno, user};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
+use kernlet_sync::SmallMap;
 
 /// As /proc/sys/fs/inotify/max_queued_events.
 const QUEUED_MOST: usize = 16_384;
@@ -94,7 +95,7 @@ impl Event {
 
 #[derive(Default)]
 struct Queue {
-    watches: RefCell<BTreeMap<i32, Watch>>,
+    watches: RefCell<SmallMap<i32, Watch>>,
     next: Cell<i32>,
     events: RefCell<VecDeque<Event>>,
     watchers: Watchers,

@@ -1,11 +1,11 @@
 //! Telling which files the program uses, when somebody wants to know: see [`kernlet_wire::trace`].
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use kernlet_fs::OpenOptions;
 use kernlet_fs::volume::{Volume, VolumeFile};
 use kernlet_platform::boot;
+use kernlet_sync::SmallMap;
 use kernlet_wire::trace::PATH;
 
 /// More paths than a program uses that is worth tracing; what it reaches beyond that is not told.
@@ -15,7 +15,7 @@ const MOST: usize = 1 << 16;
 pub struct Trace {
     file: VolumeFile,
     end: Cell<u64>,
-    told: RefCell<BTreeSet<Vec<u8>>>,
+    told: RefCell<SmallMap<Vec<u8>, ()>>,
 }
 
 impl Trace {
@@ -36,7 +36,7 @@ impl Trace {
     /// Tells that `path`, an absolute one, led somewhere.
     pub fn reached(&self, path: Vec<u8>) {
         let mut told = self.told.borrow_mut();
-        if told.len() == MOST || told.contains(&path) {
+        if told.len() == MOST || told.contains_key(&path) {
             return;
         }
         let mut line = path.clone();
@@ -44,7 +44,7 @@ impl Trace {
         // A path that was not written is not in the image that comes of it, and its build says which are.
         if let Some(Ok(written)) = self.file.host().map(|file| file.write_at(self.end.get(), &line)) {
             self.end.set(self.end.get() + written as u64);
-            told.insert(path);
+            told.insert(path, ());
         }
     }
 }

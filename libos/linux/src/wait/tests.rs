@@ -120,6 +120,30 @@ fn a_closed_descriptor_drops_out_of_its_sets_and_its_number_may_come_again() {
 }
 
 #[test]
+fn what_a_descriptor_referred_to_before_stays_an_item_of_its_own_until_it_is_closed() {
+    run(|thread| async move {
+        let set = call(&thread, number::EPOLL_CREATE1, &[0]).await.unwrap();
+        let fd = eventfd(&thread, 1).await;
+        let mut copies = Vec::new();
+        for data in [1, 2, 3] {
+            copies.push(call(&thread, number::DUP, &[fd]).await.unwrap());
+            control(&thread, set, 1, fd, IN, data).await.unwrap();
+            assert_eq!(control(&thread, set, 1, fd, IN, data).await, Err(Errno::EEXIST));
+            let other = eventfd(&thread, 1).await;
+            call(&thread, number::DUP2, &[other, fd]).await.unwrap();
+            call(&thread, number::CLOSE, &[other]).await.unwrap();
+        }
+        assert_eq!(ready(&thread, set, 0).await, [(IN, 1), (IN, 2), (IN, 3)]);
+        call(&thread, number::CLOSE, &[copies[1]]).await.unwrap();
+        assert_eq!(ready(&thread, set, 0).await, [(IN, 1), (IN, 3)]);
+        call(&thread, number::DUP2, &[copies[0], fd]).await.unwrap();
+        control(&thread, set, 2, fd, 0, 0).await.unwrap();
+        assert_eq!(ready(&thread, set, 0).await, [(IN, 3)]);
+        assert_eq!(control(&thread, set, 2, fd, 0, 0).await, Err(Errno::ENOENT));
+    });
+}
+
+#[test]
 fn sets_stand_in_sets_but_in_no_circle_and_not_too_deep() {
     run(|thread| async move {
         let mut sets = Vec::new();

@@ -7,10 +7,10 @@ use super::system::Usage;
 use crate::user::Buffers;
 use crate::{Errno, PAGE};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use kernlet_platform::program::{SHARED_MOST, Shared};
+use kernlet_sync::SmallMap;
 
 /// Pages are kept in groups of so many with successive numbers.
 const GROUP: u64 = 64;
@@ -47,7 +47,7 @@ pub struct Content {
     length: u64,
     /// What shows where there is no page.
     base: &'static [u8],
-    groups: BTreeMap<u64, Group>,
+    groups: SmallMap<u64, Group>,
     usage: Rc<Usage>,
     /// All of it, once it was mapped shared: then there are neither pages nor a base.
     shared: Option<Pool>,
@@ -94,7 +94,7 @@ pub enum Seek {
 impl Content {
     /// A file that holds `base`.
     pub fn new(usage: Rc<Usage>, base: &'static [u8]) -> Self {
-        Self { length: base.len() as u64, base, groups: BTreeMap::new(), usage, shared: None }
+        Self { length: base.len() as u64, base, groups: SmallMap::new(), usage, shared: None }
     }
 
     /// Bytes.
@@ -237,7 +237,7 @@ impl Content {
     /// The page of this number, made when it is not there.
     fn make(&mut self, number: u64) -> Result<&mut [u8], Errno> {
         let base = self.base(number * PAGE as u64, (number + 1) * PAGE as u64);
-        let group = self.groups.entry(number / GROUP).or_insert_with(|| Box::new([const { None }; _]));
+        let group = self.groups.get_or_insert_with(number / GROUP, || Box::new([const { None }; _]));
         let place = &mut group[(number % GROUP) as usize];
         if place.is_none() {
             *place = Some(Page::new(&self.usage, base)?);
@@ -333,7 +333,7 @@ impl Content {
             let most = (end - at).min((PAGE - within) as u64) as usize;
             let whole = most == PAGE && self.base(at, at + PAGE as u64).is_empty();
             if whole {
-                match self.groups.range_mut(number / GROUP..).next() {
+                match self.groups.at_or_after_mut(&(number / GROUP)) {
                     None => break,
                     Some((&group, _)) if group > number / GROUP => {
                         // Nothing is there up to this group.
@@ -427,7 +427,7 @@ impl Content {
             if data == (what == Seek::Data) {
                 return Ok(at);
             }
-            at = match (what, self.groups.range(number / GROUP..).next()) {
+            at = match (what, self.groups.at_or_after(&(number / GROUP))) {
                 // A long hole is passed by groups.
                 (Seek::Data, None) => break,
                 (Seek::Data, Some((&group, _))) if group > number / GROUP => group * GROUP * PAGE as u64,

@@ -14,6 +14,7 @@ use core::any::Any;
 use core::cell::{Cell, OnceCell, RefCell};
 use kernlet_fs::erofs::Inode;
 use kernlet_platform::clock;
+use kernlet_sync::SmallMap;
 
 /// The bits of a mode that say what a node is.
 pub const S_IFMT: u32 = 0o170_000;
@@ -102,7 +103,7 @@ pub struct Node {
     /// For a directory: the one around it, and its name there.
     pub place: RefCell<Option<(Rc<Node>, Vec<u8>)>>,
     /// Extended attributes (xattr(7)).
-    pub attributes: OnceCell<RefCell<BTreeMap<Vec<u8>, Vec<u8>>>>,
+    pub attributes: OnceCell<RefCell<SmallMap<Vec<u8>, Vec<u8>>>>,
     /// Who is told of changes (inotify(7)).
     pub watches: OnceCell<crate::files::notify::Watches>,
     /// Its file system keeps it, since it differs from what the image has.

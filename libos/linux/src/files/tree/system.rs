@@ -2,16 +2,19 @@
 
 use super::node::Node;
 use crate::Errno;
-use alloc::collections::BTreeMap;
 use alloc::rc::{Rc, Weak};
+use core::array;
 use core::cell::{Cell, RefCell};
 use kernlet_fs::erofs::Erofs;
 use kernlet_fs::volume::Volume;
+use kernlet_sync::SmallMap;
 
 /// Numbers of nodes that the image does not have begin here.
 const FIRST_NEW: u64 = 1 << 32;
-/// For so many known files of the image it is seen after those that nobody uses any more.
-const FEW: usize = 128;
+/// Known files of the image are spread over so many maps by their numbers: there may be tens of thousands.
+const PARTS: usize = 64;
+/// For so many known files of a part it is seen after those that nobody uses any more.
+const FEW: usize = 4;
 
 /// What files in memory take, and may take: all file systems together.
 #[derive(Debug)]
@@ -101,8 +104,13 @@ pub struct System {
     pub usage: Rc<Usage>,
     next: Cell<u64>,
     /// The image's files that somebody uses or has changed, by their numbers there.
-    known: RefCell<BTreeMap<u64, Held>>,
-    /// With so many known it is seen after those that are gone.
+    known: [Part; PARTS],
+}
+
+#[derive(Default)]
+struct Part {
+    nodes: RefCell<SmallMap<u64, Held>>,
+    /// So many more than [`FEW`] there are before it is seen after those that are gone.
     sweep: Cell<usize>,
 }
 
@@ -122,8 +130,7 @@ impl System {
             read_only,
             usage,
             next: Cell::new(FIRST_NEW),
-            known: RefCell::default(),
-            sweep: Cell::new(FEW),
+            known: array::from_fn(|_| Part::default()),
         })
     }
 
@@ -157,7 +164,7 @@ impl System {
 
     /// The node of the image's file `number`, when somebody uses it or has changed it.
     pub(super) fn known(&self, number: u64) -> Option<Rc<Node>> {
-        match self.known.borrow().get(&number)? {
+        match self.known[number as usize % PARTS].nodes.borrow().get(&number)? {
             Held::Used(node) => node.upgrade(),
             Held::Kept(node) => Some(node.clone()),
         }
@@ -165,15 +172,16 @@ impl System {
 
     /// Remembers a node of the image's: as long as somebody uses it, or for good.
     pub(super) fn remember(&self, node: &Rc<Node>, keep: bool) {
-        let mut known = self.known.borrow_mut();
+        let part = &self.known[node.number as usize % PARTS];
+        let mut known = part.nodes.borrow_mut();
         let held = if keep { Held::Kept(node.clone()) } else { Held::Used(Rc::downgrade(node)) };
         known.insert(node.number, held);
-        if known.len() > self.sweep.get() {
+        if known.len() > part.sweep.get() + FEW {
             known.retain(|_, held| match held {
                 Held::Used(node) => node.strong_count() > 0,
                 Held::Kept(_) => true,
             });
-            self.sweep.set(known.len() * 2 + FEW);
+            part.sweep.set(known.len() * 2);
         }
     }
 

@@ -5,12 +5,12 @@ use crate::Errno;
 use crate::files::{self, tree};
 use crate::sockets::address::Name;
 use crate::thread::Thread;
-use alloc::collections::BTreeMap;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
 use core::cell::{Cell, RefCell};
 use kernlet_platform::cpu::CpuLocal;
+use kernlet_sync::SmallMap;
 
 /// How many names there are to choose from (unix_autobind in net/unix/af_unix.c).
 const CHOSEN: u32 = 1 << 20;
@@ -18,7 +18,7 @@ const CHOSEN: u32 = 1 << 20;
 /// Abstract names. A path's socket is known by its file.
 #[derive(Default)]
 struct Names {
-    all: RefCell<BTreeMap<Vec<u8>, Weak<End>>>,
+    all: RefCell<SmallMap<Vec<u8>, Weak<End>>>,
     next: Cell<u32>,
 }
 

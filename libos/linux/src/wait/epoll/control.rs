@@ -80,7 +80,7 @@ impl Epoll {
         data: u64,
     ) -> Result<(), Errno> {
         let identity = identity(descriptor, file);
-        if self.items.borrow().known.contains_key(&identity) {
+        if self.items.borrow().find(identity).is_some() {
             return Err(Errno::EEXIST);
         }
         if let Kind::Epoll(inner) = &file.kind {
@@ -91,7 +91,7 @@ impl Epoll {
         let key = self.items.borrow_mut().next();
         let watch: Weak<dyn Watch> = self.itself.clone();
         let place = watchers.tell(watch, key);
-        let item = Item { identity, file: Rc::downgrade(file), events, data, place, queued: false };
+        let item = Item { identity, file: Rc::downgrade(file), events, data, place, queued: false, next: 0 };
         self.items.borrow_mut().insert(key, item);
         self.look_at(key, file, events);
         Ok(())
@@ -135,7 +135,7 @@ impl Epoll {
     }
 
     fn key(&self, descriptor: i32, file: &Rc<Description>) -> Result<u64, Errno> {
-        self.items.borrow().known.get(&identity(descriptor, file)).copied().ok_or(Errno::ENOENT)
+        self.items.borrow().find(identity(descriptor, file)).ok_or(Errno::ENOENT)
     }
 
     /// Queues an item that is ready already.
@@ -149,12 +149,7 @@ impl Epoll {
     fn forget_closed(&self, descriptor: i32) {
         let closed = {
             let items = self.items.borrow();
-            let same = items.known.range((descriptor, 0)..=(descriptor, usize::MAX));
-            let gone = |key: u64| {
-                let (_, item) = &items.slots[key as u32 as usize];
-                item.as_ref().is_none_or(|item| item.file.strong_count() == 0)
-            };
-            same.map(|(_, key)| *key).find(|key| gone(*key))
+            items.under(descriptor).find(|(_, item)| item.file.strong_count() == 0).map(|(key, _)| key)
         };
         if let Some(key) = closed {
             self.items.borrow_mut().remove(key);

@@ -12,7 +12,7 @@ pub use wait::{pwait, pwait2, wait};
 use super::ready;
 use super::watchers::{Events, Place, Watch, Watchers};
 use crate::files::Description;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -36,6 +36,8 @@ struct Item {
     data: u64,
     place: Place,
     queued: bool,
+    /// The next item under the same descriptor: its slot and 1, or 0.
+    next: u32,
 }
 
 /// The items, by numbers that are used again with another upper half.
@@ -43,7 +45,8 @@ struct Item {
 struct Items {
     slots: Vec<(u32, Option<Item>)>,
     free: Vec<u32>,
-    known: BTreeMap<Identity, u64>,
+    /// By descriptor the first item that was added under it: its slot and 1, or 0.
+    first: Vec<u32>,
     queue: VecDeque<u64>,
 }
 
@@ -62,9 +65,30 @@ impl Items {
         u64::from(self.slots[slot as usize].0) << 32 | u64::from(slot)
     }
 
-    fn insert(&mut self, key: u64, item: Item) {
-        self.known.insert(item.identity, key);
+    fn insert(&mut self, key: u64, mut item: Item) {
+        let descriptor = item.identity.0 as usize;
+        if self.first.len() <= descriptor {
+            self.first.resize(descriptor + 1, 0);
+        }
+        item.next = core::mem::replace(&mut self.first[descriptor], key as u32 + 1);
         self.slots[key as u32 as usize].1 = Some(item);
+    }
+
+    /// The items that were added under a descriptor, with their keys.
+    fn under(&self, descriptor: i32) -> impl Iterator<Item = (u64, &Item)> {
+        let mut next = self.first.get(descriptor as usize).copied().unwrap_or(0);
+        core::iter::from_fn(move || {
+            let slot = next.checked_sub(1)?;
+            let (turn, item) = self.slots.get(slot as usize)?;
+            let item = item.as_ref()?;
+            next = item.next;
+            Some((u64::from(*turn) << 32 | u64::from(slot), item))
+        })
+    }
+
+    /// The key of the item that is of `identity`.
+    fn find(&self, identity: Identity) -> Option<u64> {
+        self.under(identity.0).find(|(_, item)| item.identity == identity).map(|(key, _)| key)
     }
 
     fn remove(&mut self, key: u64) -> Option<Item> {
@@ -73,7 +97,17 @@ impl Items {
         let item = slot.take()?;
         *turn = turn.wrapping_add(1);
         self.free.push(key as u32);
-        self.known.remove(&item.identity);
+        // Under a descriptor there is seldom more than one.
+        let own = key as u32 + 1;
+        match self.first.get_mut(item.identity.0 as usize) {
+            Some(first) if *first == own => *first = item.next,
+            _ => {
+                let before = self.under(item.identity.0).find(|(_, other)| other.next == own);
+                if let Some(before) = before.map(|(key, _)| key).and_then(|key| self.get(key)) {
+                    before.next = item.next;
+                }
+            }
+        }
         Some(item)
     }
 

@@ -1,7 +1,6 @@
 //! What a program has mapped where: areas that do not overlap, sorted, joined where one goes on as the other.
 
 use crate::program::Protection;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -35,24 +34,34 @@ pub struct Area {
     pub source: Source,
 }
 
-/// All areas, by their beginning.
+/// All areas with their beginnings, sorted: a program has some hundred.
 #[derive(Debug, Default)]
-pub struct Areas(BTreeMap<usize, Area>);
+pub struct Areas(Vec<(usize, Area)>);
 
 impl Areas {
     pub const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self(Vec::new())
+    }
+
+    /// How many areas begin before `address`.
+    fn before(&self, address: usize) -> usize {
+        self.0.partition_point(|&(start, _)| start < address)
+    }
+
+    /// The area that begins at `address` or last before it.
+    fn at(&self, address: usize) -> Option<&(usize, Area)> {
+        self.0.get(self.0.partition_point(|&(start, _)| start <= address).checked_sub(1)?)
     }
 
     /// The area that `address` lies in, what may be done there and what lies behind the address.
     pub fn find(&self, address: usize) -> Option<(Protection, Source)> {
-        let (&start, area) = self.0.range(..=address).next_back()?;
+        let &(start, area) = self.at(address)?;
         (address < area.end).then(|| (area.protection, area.source.further(address - start)))
     }
 
     /// What may be done with `range`, and what lies behind its start, if it lies in one area.
     pub fn one(&self, range: &Range<usize>) -> Option<(Protection, Source)> {
-        let (_, area) = self.0.range(..=range.start).next_back()?;
+        let (_, area) = self.at(range.start)?;
         (range.end <= area.end).then(|| self.find(range.start)).flatten()
     }
 
@@ -60,7 +69,7 @@ impl Areas {
     pub fn cover(&self, range: &Range<usize>) -> bool {
         let mut at = range.start;
         while at < range.end {
-            match self.0.range(..=at).next_back() {
+            match self.at(at) {
                 Some((_, area)) if area.end > at => at = area.end,
                 _ => return false,
             }
@@ -71,58 +80,71 @@ impl Areas {
     /// Maps `range`, in place of what is there.
     pub fn insert(&mut self, range: Range<usize>, protection: Protection, source: Source) {
         self.remove(range.clone());
-        self.0.insert(range.start, Area { end: range.end, protection, source });
+        self.0.insert(self.before(range.start), (range.start, Area { end: range.end, protection, source }));
         self.join(range.end);
         self.join(range.start);
     }
 
     /// Takes `range` away.
     pub fn remove(&mut self, range: Range<usize>) {
-        self.split(range.start);
-        self.split(range.end);
-        for start in self.starts(&range) {
-            self.0.remove(&start);
-        }
+        let within = self.within(&range);
+        self.0.drain(within);
     }
 
     /// Changes what may be done with `range`, as far as it is mapped.
     pub fn protect(&mut self, range: Range<usize>, protection: Protection) {
-        self.split(range.start);
-        self.split(range.end);
-        let starts = self.starts(&range);
-        for start in &starts {
-            if let Some(area) = self.0.get_mut(start) {
-                area.protection = protection;
-            }
-        }
+        let within = self.within(&range);
+        self.0
+            .iter_mut()
+            .take(within.end)
+            .skip(within.start)
+            .for_each(|(_, area)| area.protection = protection);
         self.join(range.end);
-        starts.into_iter().rev().for_each(|start| self.join(start));
+        for index in within.rev() {
+            self.join_at(index);
+        }
     }
 
-    fn starts(&self, range: &Range<usize>) -> Vec<usize> {
-        self.0.range(range.clone()).map(|(&start, _)| start).collect()
+    /// Makes areas begin at both ends of `range`, as far as it is mapped there: the indices of those that lie in it.
+    fn within(&mut self, range: &Range<usize>) -> Range<usize> {
+        self.split(range.start);
+        self.split(range.end);
+        self.before(range.start)..self.before(range.end)
     }
 
     /// Makes an area begin at `at`, if one lies there.
     fn split(&mut self, at: usize) {
-        let Some((&start, area)) = self.0.range_mut(..at).next_back() else { return };
+        let index = self.before(at);
+        let Some((start, area)) = index.checked_sub(1).and_then(|before| self.0.get_mut(before)) else {
+            return;
+        };
         if area.end > at {
-            let rest = Area { source: area.source.further(at - start), ..*area };
+            let rest = Area { source: area.source.further(at - *start), ..*area };
             area.end = at;
-            self.0.insert(at, rest);
+            self.0.insert(index, (at, rest));
         }
     }
 
     /// Joins the area that begins at `at` with the one before, if that goes on as it.
     fn join(&mut self, at: usize) {
-        let Some(&area) = self.0.get(&at) else { return };
-        let Some((&start, before)) = self.0.range_mut(..at).next_back() else { return };
+        let index = self.before(at);
+        if self.0.get(index).is_some_and(|&(start, _)| start == at) {
+            self.join_at(index);
+        }
+    }
+
+    /// The same with the area of an index.
+    fn join_at(&mut self, index: usize) {
+        let Some(&(at, area)) = self.0.get(index) else { return };
+        let Some((start, before)) = index.checked_sub(1).and_then(|before| self.0.get_mut(before)) else {
+            return;
+        };
         let goes_on = before.end == at
             && before.protection == area.protection
-            && before.source.further(at - start) == area.source;
+            && before.source.further(at - *start) == area.source;
         if goes_on {
             before.end = area.end;
-            self.0.remove(&at);
+            self.0.remove(index);
         }
     }
 }

@@ -5,20 +5,45 @@ use super::super::frames::PAGE;
 use super::super::single::Single;
 use super::frame;
 use crate::Errno;
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+
+/// Frames are kept in groups of so many of successive pages.
+const GROUP: usize = 64;
+
+type Group = Box<[Option<usize>; GROUP]>;
 
 struct Pieces {
     next: u64,
-    frames: BTreeMap<(u64, usize), usize>,
+    /// Groups of frames by piece and place in it, sorted.
+    groups: Vec<((u64, usize), Group)>,
     spare: Vec<usize>,
 }
 
-static PIECES: Single<Pieces> = Single::new(Pieces { next: 0, frames: BTreeMap::new(), spare: Vec::new() });
+impl Pieces {
+    fn find(&self, number: u64, page: usize) -> Result<usize, usize> {
+        self.groups.binary_search_by_key(&(number, page / GROUP), |&(key, _)| key)
+    }
+
+    fn frame(&self, number: u64, page: usize) -> Option<usize> {
+        let (_, group) = self.groups.get(self.find(number, page).ok()?)?;
+        group[page % GROUP]
+    }
+
+    fn insert(&mut self, number: u64, page: usize, frame: usize) {
+        let at = self.find(number, page).unwrap_or_else(|at| {
+            self.groups.insert(at, ((number, page / GROUP), Box::new([None; GROUP])));
+            at
+        });
+        self.groups[at].1[page % GROUP] = Some(frame);
+    }
+}
+
+static PIECES: Single<Pieces> = Single::new(Pieces { next: 0, groups: Vec::new(), spare: Vec::new() });
 
 /// The frame of a page, made when it is not there. `None` without memory for it.
 pub fn frame(number: u64, page: usize) -> Option<usize> {
-    let known = PIECES.lock().frames.get(&(number, page)).copied();
+    let known = PIECES.lock().frame(number, page);
     if known.is_some() {
         return known;
     }
@@ -30,7 +55,7 @@ pub fn frame(number: u64, page: usize) -> Option<usize> {
         }
         None => frame::take(&[])?,
     };
-    PIECES.lock().frames.insert((number, page), made);
+    PIECES.lock().insert(number, page, made);
     Some(made)
 }
 
@@ -57,7 +82,8 @@ pub fn read_shared(number: u64, offset: u64, to: &mut [u8]) -> Result<(), Errno>
     let mut rest = to;
     for (page, within, part) in pages(offset, rest.len()) {
         let (piece, behind) = rest.split_at_mut(part);
-        match PIECES.lock().frames.get(&(number, page)).copied() {
+        let frame = PIECES.lock().frame(number, page);
+        match frame {
             Some(frame) => frame::read(frame, within, piece),
             None => piece.fill(0),
         }
@@ -79,12 +105,11 @@ pub fn write_shared(number: u64, offset: u64, from: &[u8]) -> Result<(), Errno> 
 
 pub fn drop_shared(number: u64) {
     let mut pieces = PIECES.lock();
-    let behind = pieces.frames.split_off(&(number, 0));
-    for (key, frame) in behind {
-        if key.0 == number {
-            pieces.spare.push(frame);
-        } else {
-            pieces.frames.insert(key, frame);
+    let Pieces { groups, spare, .. } = &mut *pieces;
+    groups.retain(|((piece, _), group)| {
+        if *piece == number {
+            spare.extend(group.iter().flatten());
         }
-    }
+        *piece != number
+    });
 }
