@@ -35,9 +35,9 @@ pub mod flag {
 /// What is done when a signal comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Action {
-    /// The handler's address, [`DEFAULT`] or [`IGNORE`].
+    /// The handler's address, or SIG_DFL or SIG_IGN.
     pub handler: u64,
-    /// See [`flag`].
+    /// SA_RESTART and the others of sigaction(2).
     pub flags: u64,
     /// Where handlers return to.
     pub restorer: u64,

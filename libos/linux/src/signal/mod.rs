@@ -1,6 +1,6 @@
 //! Signals (signal(7)).
 //!
-//! A signal is sent to a thread or to a process, where it is pending ([`pending`]) until a thread that does not block it
+//! A signal is sent to a thread or to a process, where it is pending until a thread that does not block it
 //! takes it: before it runs more of the program's text ([`deliver`](deliver())), in sigtimedwait(2), or by a signalfd(2).
 //! Waits of threads end when a signal is to be delivered ([`Thread::interruptible`]).
 
