@@ -115,10 +115,14 @@ fn base() -> usize {
     &raw const __ehdr_start as usize
 }
 
+/// Where the image's own code is.
+pub fn text() -> Range<usize> {
+    &raw const __text as usize..&raw const __etext as usize
+}
+
 /// The address at which the code at `address` was linked; `None` when no code of the image is there.
 pub fn linked(address: usize) -> Option<usize> {
-    let text = &raw const __text as usize..&raw const __etext as usize;
-    text.contains(&address).then(|| address - base() + LINKED_BASE)
+    text().contains(&address).then(|| address - base() + LINKED_BASE)
 }
 
 /// Program header type of the manifest: "knlt".

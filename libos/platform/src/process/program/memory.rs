@@ -105,16 +105,18 @@ pub fn resident() -> usize {
     }
 }
 
-/// See [`crate::sealed::rest`].
+/// See [`crate::sealed::rest`]. The library OS's own code counts as well: most of it is for the start.
 pub fn rest_sealed() {
     #[cfg(kernlet_image)]
     {
         const PAGE: usize = 4096;
         let whole = crate::sealed::whole().as_ptr_range();
-        let (start, end) = (whole.start.addr().next_multiple_of(PAGE), whole.end.addr() & !(PAGE - 1));
-        if start < end {
-            // SAFETY: pages of the image's file that nobody ever writes to: they are the same when they come back.
-            let _ = unsafe { call(number::MADVISE, [start, end - start, MADV_DONTNEED, 0, 0, 0]) };
+        for range in [whole.start.addr()..whole.end.addr(), crate::entry::text()] {
+            let (start, end) = (range.start.next_multiple_of(PAGE), range.end & !(PAGE - 1));
+            if start < end {
+                // SAFETY: pages of the image's file that nobody ever writes to: they are the same when they come back.
+                let _ = unsafe { call(number::MADVISE, [start, end - start, MADV_DONTNEED, 0, 0, 0]) };
+            }
         }
     }
 }
