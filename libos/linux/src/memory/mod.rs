@@ -103,6 +103,7 @@ fn brk(space: &mut Space, to: usize) -> usize {
         };
         if wanted > program::range().end
             || !space.is_free(&pages)
+            || limit::check(wanted - mapped).is_err()
             || space.map(area, Backing::Anonymous).is_err()
         {
             return old;
