@@ -168,7 +168,10 @@ async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
         match context.enter() {
             Exit::Call => {
                 let call = Call::of(&context.registers);
-                let outcome = call::handle(&thread, &mut context, call).await;
+                let outcome = match call::at_once(&thread, &mut context, call) {
+                    Err(call::WAITS) => call::handle(&thread, call).await,
+                    outcome => outcome,
+                };
                 finish(&thread, &mut context, call, outcome).await;
                 calls += 1;
                 if calls == CALLS {

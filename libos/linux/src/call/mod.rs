@@ -4,12 +4,23 @@ pub mod number;
 
 use crate::thread::Thread;
 use crate::{Errno, files, memory, signal, sockets, system, task, time, wait};
+use alloc::boxed::Box;
 use alloc::rc::Rc;
+use core::pin::Pin;
 use kernlet_platform::program::{Context, Registers};
 use number::Subject;
 
 /// The result of a call: what goes into rax, or an error number.
 pub type Outcome = Result<u64, Errno>;
+
+/// A call that waits by itself. Calls whose futures are large have them allocated: a thread then does not carry them, and
+/// each is polled by a function of its own, with a frame no larger than it needs.
+pub type Waiting<'c> = Pin<Box<dyn Future<Output = Outcome> + 'c>>;
+
+/// Allocates a call's future.
+pub fn boxed<'c>(future: impl Future<Output = Outcome> + 'c) -> Waiting<'c> {
+    Box::pin(future)
+}
 
 /// Error numbers of the kernel's own that say how an interrupted call goes on (include/linux/errno.h). They never reach
 /// the program.
@@ -56,18 +67,43 @@ impl Call {
     }
 }
 
-/// Handles a call. Its context is the calling thread's, for those calls that change registers.
-pub async fn handle(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome {
+/// What [`at_once`] gives for calls that may wait.
+pub const WAITS: Errno = Errno(1000);
+
+/// Handles a call that never waits, which most are: without a future for it. Its context is the calling thread's, for those
+/// calls that change registers.
+///
+/// # Errors
+/// [`WAITS`]: [`handle`] does it. The program's otherwise.
+pub fn at_once(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome {
+    // The most frequent ones lose no time here.
+    if matches!(call.number, number::READ | number::WRITE) {
+        return Err(WAITS);
+    }
+    match number::subject(call.number) {
+        Some(Subject::Memory) => memory::at_once(thread, call),
+        Some(Subject::Files) => files::at_once(thread, call),
+        Some(Subject::Wait) => wait::at_once(thread, call),
+        Some(Subject::Sockets) => sockets::at_once(thread, call),
+        Some(Subject::Time) => time::at_once(thread, call),
+        Some(Subject::Signal) => signal::at_once(thread, context, call),
+        Some(Subject::Task) => task::at_once(thread, context, call),
+        Some(Subject::System) => system::at_once(thread, call),
+        None => unknown(thread, call),
+    }
+}
+
+/// Handles a call that may wait.
+pub async fn handle(thread: &Rc<Thread>, call: Call) -> Outcome {
     match number::subject(call.number) {
         Some(Subject::Memory) => memory::call(thread, call).await,
         Some(Subject::Files) => files::call(thread, call).await,
         Some(Subject::Wait) => wait::call(thread, call).await,
         Some(Subject::Sockets) => sockets::call(thread, call).await,
         Some(Subject::Time) => time::call(thread, call).await,
-        Some(Subject::Signal) => signal::call(thread, context, call).await,
-        Some(Subject::Task) => task::call(thread, context, call).await,
-        Some(Subject::System) => system::call(thread, call).await,
-        None => unknown(thread, call),
+        Some(Subject::Signal) => signal::call(thread, call).await,
+        Some(Subject::Task) => task::call(thread, call).await,
+        Some(Subject::System) | None => unknown(thread, call),
     }
 }
 

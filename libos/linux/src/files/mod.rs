@@ -37,13 +37,13 @@ pub use open::{anonymous, bind, executable, socket};
 pub use table::{Files, Table};
 
 use crate::Errno;
-use crate::call::{Call, Outcome, number, unknown};
+use crate::call::{Call, Outcome, WAITS, Waiting, boxed, number, unknown};
 use crate::process::Process;
 use crate::thread::Thread;
 use crate::user::Buffers;
-use alloc::boxed::Box;
 use alloc::rc::Rc;
 use attributes::Format;
+use core::future::ready;
 use directory::Record;
 use flags::{AT_NO_FOLLOW, AT_REMOVE_DIRECTORY, CWD};
 use kernlet_platform::{boot, sealed};
@@ -64,20 +64,12 @@ pub fn begin(process: &Rc<Process>) {
     }
 }
 
-/// Handles the calls of this subject. Those that move bytes are handled right here; the others' futures, which are larger,
-/// are allocated when they are made, so that a thread does not carry them.
-pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
-    let one = || Buffers::one(call.size(1), call.size(2));
-    let vector = || Buffers::vector(call.size(1), call.size(2));
+/// Handles the calls of this subject that never wait.
+#[inline(never)]
+pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
     match call.number {
-        number::READ => transfer::read(thread, call.int(0), &mut one()).await,
-        number::WRITE => transfer::write(thread, call.int(0), &mut one()).await,
-        number::READV => transfer::read(thread, call.int(0), &mut vector()?).await,
-        number::WRITEV => transfer::write(thread, call.int(0), &mut vector()?).await,
-        number::PREAD64 => transfer::read_at(thread, call.int(0), call.arguments[3], &mut one()).await,
-        number::PWRITE64 => transfer::write_at(thread, call.int(0), call.arguments[3], &mut one()).await,
-        number::PREADV => transfer::read_at(thread, call.int(0), call.arguments[3], &mut vector()?).await,
-        number::PWRITEV => transfer::write_at(thread, call.int(0), call.arguments[3], &mut vector()?).await,
+        number::READ | number::WRITE => Err(WAITS),
+        number::LSEEK => transfer::seek_at_once(thread, call.int(0), call.arguments[1] as i64, call.word(2)),
         number::CLOSE => descriptor::close(thread, call.int(0)),
         number::DUP => descriptor::duplicate(thread, call.int(0), 0, false),
         number::DUP2 => descriptor::duplicate_to(thread, call.int(0), call.int(1), 0, false),
@@ -93,100 +85,124 @@ pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
         number::INOTIFY_INIT1 => notify::make(thread, call.word(0)),
         number::INOTIFY_ADD_WATCH => notify::watch(thread, call.int(0), call.size(1), call.word(2)),
         number::INOTIFY_RM_WATCH => notify::unwatch(thread, call.int(0), call.int(1)),
-        _ => Box::pin(other(thread, call)).await,
+        _ => of_attributes(thread, call),
+    }
+}
+
+/// Handles those that may wait. Those that move bytes are handled right here; the others' futures, which are larger,
+/// are allocated when they are made, so that a thread does not carry them.
+pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
+    let one = || Buffers::one(call.size(1), call.size(2));
+    let vector = || Buffers::vector(call.size(1), call.size(2));
+    match call.number {
+        number::READ => transfer::read(thread, call.int(0), &mut one()).await,
+        number::WRITE => transfer::write(thread, call.int(0), &mut one()).await,
+        number::READV => transfer::read(thread, call.int(0), &mut vector()?).await,
+        number::WRITEV => transfer::write(thread, call.int(0), &mut vector()?).await,
+        number::PREAD64 => transfer::read_at(thread, call.int(0), call.arguments[3], &mut one()).await,
+        number::PWRITE64 => transfer::write_at(thread, call.int(0), call.arguments[3], &mut one()).await,
+        number::PREADV => transfer::read_at(thread, call.int(0), call.arguments[3], &mut vector()?).await,
+        number::PWRITEV => transfer::write_at(thread, call.int(0), call.arguments[3], &mut vector()?).await,
+        _ => other(thread, call).await,
     }
 }
 
 /// Those whose futures are allocated.
-async fn other(thread: &Rc<Thread>, call: Call) -> Outcome {
+fn other(thread: &Rc<Thread>, call: Call) -> Waiting<'_> {
     let (int, size, word) = (|i| call.int(i), |i| call.size(i), |i| call.word(i));
     match call.number {
-        number::OPEN => open::openat(thread, CWD, size(0), word(1), word(2)).await,
-        number::OPENAT => open::openat(thread, int(0), size(1), word(2), word(3)).await,
-        number::OPENAT2 => open::openat2(thread, int(0), size(1), size(2), size(3)).await,
-        number::CREAT => open::creat(thread, size(0), word(1)).await,
-        number::LSEEK => transfer::seek(thread, int(0), call.arguments[1] as i64, word(2)).await,
-        number::FCNTL => descriptor::control(thread, int(0), int(1), call.arguments[2]).await,
-        number::IOCTL => descriptor::device_control(thread, int(0), word(1), size(2)).await,
-        number::PREADV2 => transfer::extended(thread, call).await,
-        number::PWRITEV2 => transfer::extended(thread, call).await,
-        number::STAT => about::stat(thread, CWD, size(0), size(1), 0).await,
-        number::LSTAT => about::stat(thread, CWD, size(0), size(1), AT_NO_FOLLOW).await,
-        number::NEWFSTATAT => about::stat(thread, int(0), size(1), size(2), word(3)).await,
-        number::FSTAT => about::fstat(thread, int(0), size(1)).await,
-        number::STATX => about::statx(thread, int(0), size(1), word(2), word(3), size(4)).await,
-        number::STATFS => about::statfs(thread, size(0), size(1)).await,
-        number::FSTATFS => about::fstatfs(thread, int(0), size(1)).await,
-        number::ACCESS => attributes::access(thread, CWD, size(0), word(1), 0).await,
-        number::FACCESSAT => attributes::access(thread, int(0), size(1), word(2), 0).await,
-        number::FACCESSAT2 => attributes::access(thread, int(0), size(1), word(2), word(3)).await,
-        number::READLINK => path::read_link(thread, CWD, size(0), size(1), size(2)).await,
-        number::READLINKAT => path::read_link(thread, int(0), size(1), size(2), size(3)).await,
-        number::GETDENTS => directory::entries(thread, int(0), size(1), size(2), Record::Old).await,
-        number::GETDENTS64 => directory::entries(thread, int(0), size(1), size(2), Record::Long).await,
-        number::CHDIR => directory::change(thread, size(0)).await,
-        number::FCHDIR => directory::change_to(thread, int(0)).await,
-        number::FSYNC => space::sync(thread, int(0), false).await,
-        number::FDATASYNC => space::sync(thread, int(0), true).await,
-        number::SYNCFS => space::sync(thread, int(0), false).await,
-        number::SYNC => space::sync_all(thread).await,
+        number::OPEN => boxed(open::openat(thread, CWD, size(0), word(1), word(2))),
+        number::OPENAT => boxed(open::openat(thread, int(0), size(1), word(2), word(3))),
+        number::OPENAT2 => boxed(open::openat2(thread, int(0), size(1), size(2), size(3))),
+        number::CREAT => boxed(open::creat(thread, size(0), word(1))),
+        number::LSEEK => boxed(transfer::seek(thread, int(0), call.arguments[1] as i64, word(2))),
+        number::FCNTL => boxed(descriptor::control(thread, int(0), int(1), call.arguments[2])),
+        number::IOCTL => boxed(descriptor::device_control(thread, int(0), word(1), size(2))),
+        number::PREADV2 => boxed(transfer::extended(thread, call)),
+        number::PWRITEV2 => boxed(transfer::extended(thread, call)),
+        number::STAT => boxed(about::stat(thread, CWD, size(0), size(1), 0)),
+        number::LSTAT => boxed(about::stat(thread, CWD, size(0), size(1), AT_NO_FOLLOW)),
+        number::NEWFSTATAT => boxed(about::stat(thread, int(0), size(1), size(2), word(3))),
+        number::FSTAT => boxed(about::fstat(thread, int(0), size(1))),
+        number::STATX => boxed(about::statx(thread, int(0), size(1), word(2), word(3), size(4))),
+        number::STATFS => boxed(about::statfs(thread, size(0), size(1))),
+        number::FSTATFS => boxed(about::fstatfs(thread, int(0), size(1))),
+        number::ACCESS => boxed(attributes::access(thread, CWD, size(0), word(1), 0)),
+        number::FACCESSAT => boxed(attributes::access(thread, int(0), size(1), word(2), 0)),
+        number::FACCESSAT2 => boxed(attributes::access(thread, int(0), size(1), word(2), word(3))),
+        number::READLINK => boxed(path::read_link(thread, CWD, size(0), size(1), size(2))),
+        number::READLINKAT => boxed(path::read_link(thread, int(0), size(1), size(2), size(3))),
+        number::GETDENTS => boxed(directory::entries(thread, int(0), size(1), size(2), Record::Old)),
+        number::GETDENTS64 => boxed(directory::entries(thread, int(0), size(1), size(2), Record::Long)),
+        number::CHDIR => boxed(directory::change(thread, size(0))),
+        number::FCHDIR => boxed(directory::change_to(thread, int(0))),
+        number::FSYNC => boxed(space::sync(thread, int(0), false)),
+        number::FDATASYNC => boxed(space::sync(thread, int(0), true)),
+        number::SYNCFS => boxed(space::sync(thread, int(0), false)),
+        number::SYNC => boxed(space::sync_all(thread)),
         number::SYNC_FILE_RANGE => {
             let [_, offset, length, ..] = call.arguments;
-            space::sync_range(thread, int(0), offset as i64, length as i64, word(3)).await
+            boxed(space::sync_range(thread, int(0), offset as i64, length as i64, word(3)))
         }
-        number::TRUNCATE => space::truncate(thread, size(0), call.arguments[1] as i64).await,
-        number::FTRUNCATE => space::truncate_open(thread, int(0), call.arguments[1] as i64).await,
+        number::TRUNCATE => boxed(space::truncate(thread, size(0), call.arguments[1] as i64)),
+        number::FTRUNCATE => boxed(space::truncate_open(thread, int(0), call.arguments[1] as i64)),
         number::FALLOCATE => {
             let [_, _, offset, length, ..] = call.arguments;
-            space::allocate(thread, int(0), word(1), offset as i64, length as i64).await
+            boxed(space::allocate(thread, int(0), word(1), offset as i64, length as i64))
         }
-        number::FLOCK => lock::flock(thread, int(0), word(1)).await,
-        _ => of_names(thread, call).await,
+        number::FLOCK => boxed(lock::flock(thread, int(0), word(1))),
+        _ => of_names(thread, call),
     }
 }
 
 /// Those that are about names and what stands beside contents.
-async fn of_names(thread: &Rc<Thread>, call: Call) -> Outcome {
+fn of_names(thread: &Rc<Thread>, call: Call) -> Waiting<'_> {
     let (int, size, word) = (|i| call.int(i), |i| call.size(i), |i| call.word(i));
     match call.number {
-        number::MKDIR => names::make_directory(thread, CWD, size(0), word(1)).await,
-        number::MKDIRAT => names::make_directory(thread, int(0), size(1), word(2)).await,
-        number::RMDIR => names::remove(thread, CWD, size(0), AT_REMOVE_DIRECTORY).await,
-        number::UNLINK => names::remove(thread, CWD, size(0), 0).await,
-        number::UNLINKAT => names::remove(thread, int(0), size(1), word(2)).await,
-        number::RENAME => names::rename(thread, CWD, size(0), CWD, size(1), 0).await,
-        number::RENAMEAT => names::rename(thread, int(0), size(1), int(2), size(3), 0).await,
-        number::RENAMEAT2 => names::rename(thread, int(0), size(1), int(2), size(3), word(4)).await,
-        number::LINK => names::link(thread, CWD, size(0), CWD, size(1), 0).await,
-        number::LINKAT => names::link(thread, int(0), size(1), int(2), size(3), word(4)).await,
-        number::SYMLINK => names::make_link(thread, size(0), CWD, size(1)).await,
-        number::SYMLINKAT => names::make_link(thread, size(0), int(1), size(2)).await,
-        number::MKNOD => names::make_node(thread, CWD, size(0), word(1), call.arguments[2]).await,
-        number::MKNODAT => names::make_node(thread, int(0), size(1), word(2), call.arguments[3]).await,
-        number::CHMOD => attributes::set_mode(thread, CWD, size(0), word(1), 0).await,
-        number::FCHMOD => attributes::set_mode_open(thread, int(0), word(1)).await,
-        number::FCHMODAT => attributes::set_mode(thread, int(0), size(1), word(2), 0).await,
-        number::FCHMODAT2 => attributes::set_mode(thread, int(0), size(1), word(2), word(3)).await,
-        number::CHOWN => attributes::set_owner(thread, CWD, size(0), (word(1), word(2)), 0).await,
-        number::LCHOWN => attributes::set_owner(thread, CWD, size(0), (word(1), word(2)), AT_NO_FOLLOW).await,
-        number::FCHOWN => attributes::set_owner_open(thread, int(0), (word(1), word(2))).await,
-        number::FCHOWNAT => attributes::set_owner(thread, int(0), size(1), (word(2), word(3)), word(4)).await,
-        number::UTIME => attributes::set_times(thread, CWD, size(0), size(1), Format::Seconds, 0).await,
-        number::UTIMES => attributes::set_times(thread, CWD, size(0), size(1), Format::Microseconds, 0).await,
+        number::MKDIR => boxed(names::make_directory(thread, CWD, size(0), word(1))),
+        number::MKDIRAT => boxed(names::make_directory(thread, int(0), size(1), word(2))),
+        number::RMDIR => boxed(names::remove(thread, CWD, size(0), AT_REMOVE_DIRECTORY)),
+        number::UNLINK => boxed(names::remove(thread, CWD, size(0), 0)),
+        number::UNLINKAT => boxed(names::remove(thread, int(0), size(1), word(2))),
+        number::RENAME => boxed(names::rename(thread, CWD, size(0), CWD, size(1), 0)),
+        number::RENAMEAT => boxed(names::rename(thread, int(0), size(1), int(2), size(3), 0)),
+        number::RENAMEAT2 => boxed(names::rename(thread, int(0), size(1), int(2), size(3), word(4))),
+        number::LINK => boxed(names::link(thread, CWD, size(0), CWD, size(1), 0)),
+        number::LINKAT => boxed(names::link(thread, int(0), size(1), int(2), size(3), word(4))),
+        number::SYMLINK => boxed(names::make_link(thread, size(0), CWD, size(1))),
+        number::SYMLINKAT => boxed(names::make_link(thread, size(0), int(1), size(2))),
+        number::MKNOD => boxed(names::make_node(thread, CWD, size(0), word(1), call.arguments[2])),
+        number::MKNODAT => boxed(names::make_node(thread, int(0), size(1), word(2), call.arguments[3])),
+        number::CHMOD => boxed(attributes::set_mode(thread, CWD, size(0), word(1), 0)),
+        number::FCHMOD => boxed(attributes::set_mode_open(thread, int(0), word(1))),
+        number::FCHMODAT => boxed(attributes::set_mode(thread, int(0), size(1), word(2), 0)),
+        number::FCHMODAT2 => boxed(attributes::set_mode(thread, int(0), size(1), word(2), word(3))),
+        number::CHOWN => boxed(attributes::set_owner(thread, CWD, size(0), (word(1), word(2)), 0)),
+        number::LCHOWN => {
+            boxed(attributes::set_owner(thread, CWD, size(0), (word(1), word(2)), AT_NO_FOLLOW))
+        }
+        number::FCHOWN => boxed(attributes::set_owner_open(thread, int(0), (word(1), word(2)))),
+        number::FCHOWNAT => {
+            boxed(attributes::set_owner(thread, int(0), size(1), (word(2), word(3)), word(4)))
+        }
+        number::UTIME => boxed(attributes::set_times(thread, CWD, size(0), size(1), Format::Seconds, 0)),
+        number::UTIMES => {
+            boxed(attributes::set_times(thread, CWD, size(0), size(1), Format::Microseconds, 0))
+        }
         number::FUTIMESAT => {
-            attributes::set_times(thread, int(0), size(1), size(2), Format::Microseconds, 0).await
+            boxed(attributes::set_times(thread, int(0), size(1), size(2), Format::Microseconds, 0))
         }
         number::UTIMENSAT => {
-            attributes::set_times(thread, int(0), size(1), size(2), Format::Nanoseconds, word(3)).await
+            boxed(attributes::set_times(thread, int(0), size(1), size(2), Format::Nanoseconds, word(3)))
         }
-        number::SENDFILE => copy::send_file(thread, int(0), int(1), size(2), size(3)).await,
+        number::SENDFILE => boxed(copy::send_file(thread, int(0), int(1), size(2), size(3))),
         number::COPY_FILE_RANGE => {
-            copy::copy_range(thread, (int(0), size(1)), (int(2), size(3)), size(4), word(5)).await
+            boxed(copy::copy_range(thread, (int(0), size(1)), (int(2), size(3)), size(4), word(5)))
         }
-        number::SPLICE => copy::splice(thread, (int(0), size(1)), (int(2), size(3)), size(4), word(5)).await,
-        number::TEE => copy::tee(thread, int(0), int(1), size(2), word(3)).await,
-        number::VMSPLICE => copy::from_memory(thread, int(0), size(1), size(2), word(3)).await,
-        _ => of_attributes(thread, call),
+        number::SPLICE => boxed(copy::splice(thread, (int(0), size(1)), (int(2), size(3)), size(4), word(5))),
+        number::TEE => boxed(copy::tee(thread, int(0), int(1), size(2), word(3))),
+        number::VMSPLICE => boxed(copy::from_memory(thread, int(0), size(1), size(2), word(3))),
+        _ => boxed(ready(unknown(thread, call))),
     }
 }
 
@@ -209,6 +225,6 @@ fn of_attributes(thread: &Rc<Thread>, call: Call) -> Outcome {
         number::FREMOVEXATTR => xattr::remove(thread, open, size(1)),
         // What stands in for paths is of no file system here.
         number::NAME_TO_HANDLE_AT => Err(Errno::EOPNOTSUPP),
-        _ => unknown(thread, call),
+        _ => Err(WAITS),
     }
 }

@@ -3,7 +3,7 @@
 use super::description::{Description, Kind};
 use super::flags::{APPEND, DATA_SYNC, NON_BLOCKING, SYNC};
 use super::tree::Seek;
-use crate::call::{Call, Outcome, number};
+use crate::call::{Call, Outcome, WAITS, number};
 use crate::thread::Thread;
 use crate::user::Buffers;
 use crate::{Errno, PAGE};
@@ -110,13 +110,30 @@ pub async fn extended(thread: &Rc<Thread>, call: Call) -> Outcome {
 const READY: crate::wait::Events = crate::wait::Events(0x19);
 const ROOM: crate::wait::Events = crate::wait::Events(0x1c);
 
-/// lseek(2).
+/// lseek(2) from the start or from where the file is now; [`WAITS`] for what has to be asked for.
+pub fn seek_at_once(thread: &Rc<Thread>, descriptor: i32, by: i64, whence: u32) -> Outcome {
+    let file = thread.process.files.get(descriptor)?;
+    seekable(&file)?;
+    match whence {
+        0 => move_to(&file, u64::try_from(by).ok()),
+        1 => move_to(&file, file.offset.get().checked_add_signed(by)),
+        _ => Err(WAITS),
+    }
+}
+
+fn move_to(file: &Description, to: Option<u64>) -> Outcome {
+    let to = to.filter(|&to| to <= i64::MAX as u64).ok_or(Errno::EINVAL)?;
+    // Where reading a device goes on makes no difference.
+    let to = if matches!(file.kind, Kind::Device(_)) { 0 } else { to };
+    file.offset.set(to);
+    Ok(to)
+}
+
+/// lseek(2) otherwise.
 pub async fn seek(thread: &Rc<Thread>, descriptor: i32, by: i64, whence: u32) -> Outcome {
     let file = thread.process.files.get(descriptor)?;
     seekable(&file)?;
     let to = match whence {
-        0 => Some(by).and_then(|at| u64::try_from(at).ok()),
-        1 => file.offset.get().checked_add_signed(by),
         2 => match &file.kind {
             // There is no end that a directory could be sought from.
             Kind::Directory(_) => return Err(Errno::EINVAL),
@@ -143,11 +160,7 @@ pub async fn seek(thread: &Rc<Thread>, descriptor: i32, by: i64, whence: u32) ->
         }
         _ => return Err(Errno::EINVAL),
     };
-    let to = to.filter(|&to| to <= i64::MAX as u64).ok_or(Errno::EINVAL)?;
-    // Where reading a device goes on makes no difference.
-    let to = if matches!(file.kind, Kind::Device(_)) { 0 } else { to };
-    file.offset.set(to);
-    Ok(to)
+    move_to(&file, to)
 }
 
 /// What is moved at a time between two files.

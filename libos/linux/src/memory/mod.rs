@@ -12,18 +12,18 @@ pub use area::{Area, Mapped, Object};
 pub use map::copy;
 pub use space::Space;
 
-use crate::call::{Call, Outcome, number, unknown};
+use crate::call::{Call, Outcome, WAITS, boxed, number, unknown};
 use crate::thread::Thread;
 use crate::{Errno, PAGE, files, user};
 use alloc::rc::Rc;
 use core::ops::Range;
 use kernlet_platform::program::{self, Backing, Protection};
 
-/// Handles the calls of this subject.
-pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
+/// Handles the calls of this subject that never wait.
+#[inline(never)]
+pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
     let space = &thread.process.space;
     match call.number {
-        number::MMAP => map::mmap(thread, call).await,
         number::MUNMAP => {
             let pages = pages(call.size(0), call.size(1))?;
             space.borrow_mut().unmap(pages).map(|()| 0)
@@ -50,6 +50,14 @@ pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
         // One node, whose policy is the default's.
         number::MBIND | number::SET_MEMPOLICY | number::GET_MEMPOLICY => Err(Errno::ENOSYS),
         number::PKEY_ALLOC => Err(Errno::ENOSPC),
+        _ => Err(WAITS),
+    }
+}
+
+/// Handles those that may wait.
+pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
+    match call.number {
+        number::MMAP => boxed(map::mmap(thread, call)).await,
         _ => unknown(thread, call),
     }
 }

@@ -30,7 +30,7 @@ pub use send::{raise, retarget, send_to_process, send_to_thread};
 pub use stack::Alternate;
 
 use crate::Errno;
-use crate::call::{Call, Outcome, number, unknown};
+use crate::call::{Call, Outcome, WAITS, boxed, number, unknown};
 use crate::thread::Thread;
 use alloc::rc::Rc;
 use core::cell::Cell;
@@ -62,38 +62,46 @@ fn sigreturn(thread: &Rc<Thread>, context: &mut Context) -> Outcome {
     Ok(context.registers.rax)
 }
 
-/// Handles the calls of this subject.
-pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome {
+/// Handles the calls of this subject that never wait.
+#[inline(never)]
+pub fn at_once(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome {
     match call.number {
         number::RT_SIGACTION => action::sigaction(thread, call),
         number::RT_SIGPROCMASK => mask::sigprocmask(thread, call),
         number::RT_SIGRETURN => sigreturn(thread, context),
         number::RT_SIGPENDING => mask::sigpending(thread, call),
-        number::RT_SIGTIMEDWAIT => mask::sigtimedwait(thread, call).await,
-        number::RT_SIGSUSPEND => mask::sigsuspend(thread, call).await,
-        number::PAUSE => mask::pause(thread).await,
         number::SIGALTSTACK => stack::call(&thread.signals, context.registers.rsp, call),
         number::KILL
         | number::TKILL
         | number::TGKILL
         | number::RT_SIGQUEUEINFO
         | number::RT_TGSIGQUEUEINFO => send::call(thread, call),
+        number::TIMER_CREATE | number::TIMER_GETTIME | number::TIMER_GETOVERRUN | number::TIMER_DELETE => {
+            timer::call(thread, call)
+        }
+        // What it would go on with is made again by itself.
+        number::RESTART_SYSCALL => Err(Errno::EINTR),
+        _ => Err(WAITS),
+    }
+}
+
+/// Handles those that may wait.
+pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
+    match call.number {
+        number::RT_SIGTIMEDWAIT => boxed(mask::sigtimedwait(thread, call)).await,
+        number::RT_SIGSUSPEND => boxed(mask::sigsuspend(thread, call)).await,
+        number::PAUSE => boxed(mask::pause(thread)).await,
         number::ALARM | number::GETITIMER | number::SETITIMER => {
             let outcome = interval::call(thread, call);
             // The timer's task begins to wait.
             kernlet_exec::yield_now().await;
             outcome
         }
-        number::TIMER_CREATE | number::TIMER_GETTIME | number::TIMER_GETOVERRUN | number::TIMER_DELETE => {
-            timer::call(thread, call)
-        }
         number::TIMER_SETTIME => {
             let outcome = timer::call(thread, call);
             kernlet_exec::yield_now().await;
             outcome
         }
-        // What it would go on with is made again by itself.
-        number::RESTART_SYSCALL => Err(Errno::EINTR),
         _ => unknown(thread, call),
     }
 }

@@ -23,34 +23,42 @@ pub use ioctl::control;
 pub use socket::Socket;
 
 use crate::Errno;
-use crate::call::{Call, Outcome, number, unknown};
+use crate::call::{Call, Outcome, WAITS, boxed, number, unknown};
 use crate::files::{Description, Kind};
 use crate::signal;
 use crate::thread::Thread;
 use crate::user::{Buffers, Slice};
 use alloc::rc::Rc;
 
-/// Handles the calls of this subject.
+/// Handles the calls of this subject that never wait.
+#[inline(never)]
+pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
+    match call.number {
+        number::SOCKET => calls::create(thread, call),
+        number::SOCKETPAIR => calls::pair(thread, call),
+        number::LISTEN => calls::listen(thread, call),
+        number::SHUTDOWN => calls::shutdown(thread, call),
+        number::GETSOCKNAME => calls::local_name(thread, call),
+        number::GETPEERNAME => calls::peer_name(thread, call),
+        number::SETSOCKOPT => options::set(thread, call),
+        number::GETSOCKOPT => options::get(thread, call),
+        _ => Err(WAITS),
+    }
+}
+
+/// Handles those that may wait.
 pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
     match call.number {
         number::RECVFROM => transfer::receive_from(thread, call).await,
         number::SENDTO => transfer::send_to(thread, call).await,
         number::RECVMSG => transfer::receive_message(thread, call).await,
         number::SENDMSG => transfer::send_message(thread, call).await,
-        number::RECVMMSG => transfer::receive_messages(thread, call).await,
-        number::SENDMMSG => transfer::send_messages(thread, call).await,
-        number::ACCEPT => calls::accept(thread, call, 0).await,
-        number::ACCEPT4 => calls::accept(thread, call, call.word(3)).await,
-        number::SOCKET => calls::create(thread, call),
-        number::SOCKETPAIR => calls::pair(thread, call),
-        number::BIND => calls::bind(thread, call).await,
-        number::LISTEN => calls::listen(thread, call),
-        number::CONNECT => calls::connect(thread, call).await,
-        number::SHUTDOWN => calls::shutdown(thread, call),
-        number::GETSOCKNAME => calls::local_name(thread, call),
-        number::GETPEERNAME => calls::peer_name(thread, call),
-        number::SETSOCKOPT => options::set(thread, call),
-        number::GETSOCKOPT => options::get(thread, call),
+        number::RECVMMSG => boxed(transfer::receive_messages(thread, call)).await,
+        number::SENDMMSG => boxed(transfer::send_messages(thread, call)).await,
+        number::ACCEPT => boxed(calls::accept(thread, call, 0)).await,
+        number::ACCEPT4 => boxed(calls::accept(thread, call, call.word(3))).await,
+        number::BIND => boxed(calls::bind(thread, call)).await,
+        number::CONNECT => boxed(calls::connect(thread, call)).await,
         _ => unknown(thread, call),
     }
 }

@@ -10,7 +10,7 @@ mod transfer;
 pub use facts::{ProcessFacts, ThreadFacts};
 pub use futex::Futexes;
 
-use crate::call::{Call, Outcome, number, unknown};
+use crate::call::{Call, Outcome, WAITS, boxed, number, unknown};
 use crate::thread::Thread;
 use crate::{Errno, user};
 use alloc::rc::Rc;
@@ -63,8 +63,9 @@ fn group(thread: &Rc<Thread>, call: Call) -> Outcome {
     }
 }
 
-/// Handles the calls of this subject.
-pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome {
+/// Handles the calls of this subject that never wait.
+#[inline(never)]
+pub fn at_once(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome {
     match call.number {
         number::EXIT => {
             thread.status.set(call.int(0) as u8);
@@ -82,8 +83,6 @@ pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Out
         }
         number::WAIT4 | number::WAITID => Err(Errno::ECHILD),
         number::PROCESS_VM_READV | number::PROCESS_VM_WRITEV => transfer::call(thread, call),
-        number::FUTEX => futex::futex(thread, call).await,
-        number::FUTEX_WAITV => futex::wait_vector(thread, call).await,
         number::SET_TID_ADDRESS => {
             thread.clear_child_tid.set(call.size(0));
             Ok(thread.id.into())
@@ -105,8 +104,7 @@ pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Out
         number::PRCTL => prctl::prctl(thread, call),
         number::PERSONALITY => prctl::personality(thread, call.word(0)),
         number::ARCH_PRCTL => prctl::arch_prctl(context, call),
-        number::SCHED_YIELD
-        | number::SCHED_GETAFFINITY
+        number::SCHED_GETAFFINITY
         | number::SCHED_SETAFFINITY
         | number::SCHED_GETSCHEDULER
         | number::SCHED_SETSCHEDULER
@@ -117,7 +115,7 @@ pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Out
         | number::SCHED_RR_GET_INTERVAL
         | number::SCHED_GETATTR
         | number::SCHED_SETATTR
-        | number::GETCPU => schedule::call(thread, call).await,
+        | number::GETCPU => schedule::at_once(thread, call),
         // Restartable sequences are left out: a C library does without. The others are newer than the release that is told,
         // or not of this architecture.
         number::PTRACE | number::UNSHARE | number::SETNS => Err(Errno::EPERM),
@@ -127,6 +125,19 @@ pub async fn call(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Out
         | number::FUTEX_REQUEUE
         | number::SET_THREAD_AREA
         | number::GET_THREAD_AREA => Err(Errno::ENOSYS),
+        _ => Err(WAITS),
+    }
+}
+
+/// Handles those that may wait.
+pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
+    match call.number {
+        number::FUTEX => futex::futex(thread, call).await,
+        number::FUTEX_WAITV => boxed(futex::wait_vector(thread, call)).await,
+        number::SCHED_YIELD => {
+            kernlet_exec::yield_now().await;
+            Ok(0)
+        }
         _ => unknown(thread, call),
     }
 }

@@ -96,12 +96,8 @@ fn range(policy: i32) -> Result<[u64; 2], Errno> {
 }
 
 /// Handles the calls of this subject.
-pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
+pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
     match call.number {
-        number::SCHED_YIELD => {
-            kernlet_exec::yield_now().await;
-            Ok(0)
-        }
         number::SCHED_GETAFFINITY => get_affinity(thread, call),
         number::SCHED_SETAFFINITY => set_affinity(thread, call),
         number::SCHED_GETSCHEDULER => Ok(of(thread, call.int(0))?.facts.policy.get().into()),

@@ -6,7 +6,7 @@ mod cpu;
 pub use clock::{Clock, NANOSECONDS};
 pub use cpu::CpuTime;
 
-use crate::call::{Call, Outcome, number, restart, unknown};
+use crate::call::{Call, Outcome, WAITS, boxed, number, restart, unknown};
 use crate::thread::Thread;
 use crate::{Errno, user};
 use alloc::rc::Rc;
@@ -112,8 +112,9 @@ fn adjtimex(at: usize) -> Outcome {
     Ok(TIME_ERROR)
 }
 
-/// Handles the calls of this subject.
-pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
+/// Handles the calls of this subject that never wait.
+#[inline(never)]
+pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
     match call.number {
         number::CLOCK_GETTIME => {
             let now = Clock::of(thread, call.int(0))?.now();
@@ -142,16 +143,23 @@ pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
             }
             Ok(now)
         }
-        number::NANOSLEEP => {
-            let duration = read_timespec(call.size(0))?;
-            sleep(thread, &Clock::Steady, duration, call.size(1)).await
-        }
-        number::CLOCK_NANOSLEEP => clock_nanosleep(thread, call).await,
         // The clock is the host's.
         number::CLOCK_SETTIME | number::SETTIMEOFDAY => Err(Errno::EPERM),
         number::ADJTIMEX => adjtimex(call.size(0)),
         number::CLOCK_ADJTIME if call.int(0) == 0 => adjtimex(call.size(1)),
         number::CLOCK_ADJTIME => Err(Errno::EOPNOTSUPP),
+        _ => Err(WAITS),
+    }
+}
+
+/// Handles those that may wait.
+pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
+    match call.number {
+        number::NANOSLEEP => {
+            let duration = read_timespec(call.size(0))?;
+            sleep(thread, &Clock::Steady, duration, call.size(1)).await
+        }
+        number::CLOCK_NANOSLEEP => boxed(clock_nanosleep(thread, call)).await,
         _ => unknown(thread, call),
     }
 }

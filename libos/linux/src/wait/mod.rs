@@ -20,24 +20,18 @@ pub use relay::Relay;
 pub use watchers::{Events, Place, Watch, Watchers};
 
 use crate::Errno;
-use crate::call::{Call, Outcome, number, unknown};
+use crate::call::{Call, Outcome, WAITS, boxed, number, unknown};
 use crate::files::{Description, Kind};
 use crate::thread::Thread;
 use alloc::rc::Rc;
 
-/// Handles the calls of this subject.
-pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
+/// Handles the calls of this subject that never wait.
+#[inline(never)]
+pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
     match call.number {
-        number::EPOLL_WAIT => epoll::wait(thread, call).await,
-        number::EPOLL_PWAIT => epoll::pwait(thread, call).await,
-        number::EPOLL_PWAIT2 => epoll::pwait2(thread, call).await,
         number::EPOLL_CTL => epoll::control(thread, call),
         number::EPOLL_CREATE => epoll::create(thread, Some(call.int(0)), 0),
         number::EPOLL_CREATE1 => epoll::create(thread, None, call.word(0)),
-        number::POLL => poll::poll(thread, call).await,
-        number::PPOLL => poll::ppoll(thread, call).await,
-        number::SELECT => select::select(thread, call).await,
-        number::PSELECT6 => select::pselect(thread, call).await,
         number::EVENTFD => eventfd::create(thread, call.word(0), 0),
         number::EVENTFD2 => eventfd::create(thread, call.word(0), call.word(1)),
         number::SIGNALFD => signalfd::create(thread, call.int(0), call.size(1), call.size(2), 0),
@@ -47,6 +41,20 @@ pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
         number::TIMERFD_GETTIME => timerfd::get(thread, call),
         // Programs fall back to threads and epoll.
         number::IO_URING_SETUP | number::IO_SETUP => Err(Errno::ENOSYS),
+        _ => Err(WAITS),
+    }
+}
+
+/// Handles those that may wait.
+pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
+    match call.number {
+        number::EPOLL_WAIT => epoll::wait(thread, call).await,
+        number::EPOLL_PWAIT => epoll::pwait(thread, call).await,
+        number::EPOLL_PWAIT2 => epoll::pwait2(thread, call).await,
+        number::POLL => poll::poll(thread, call).await,
+        number::PPOLL => poll::ppoll(thread, call).await,
+        number::SELECT => boxed(select::select(thread, call)).await,
+        number::PSELECT6 => boxed(select::pselect(thread, call)).await,
         _ => unknown(thread, call),
     }
 }

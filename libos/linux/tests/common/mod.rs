@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use kernlet_image::erofs::{Plan, Tree};
-use kernlet_linux::call::Call;
+use kernlet_linux::call::{Call, WAITS};
 use kernlet_linux::files;
 use kernlet_linux::memory::Space;
 use kernlet_linux::process::Process;
@@ -79,7 +79,12 @@ impl Machine {
         for (to, from) in all.iter_mut().zip(arguments) {
             *to = *from as u64;
         }
-        match files::call(&self.thread, Call { number, arguments: all }).await {
+        let call = Call { number, arguments: all };
+        let outcome = match files::at_once(&self.thread, call) {
+            Err(WAITS) => files::call(&self.thread, call).await,
+            outcome => outcome,
+        };
+        match outcome {
             Ok(value) => value as i64,
             Err(error) => -i64::from(error.0),
         }
