@@ -34,8 +34,8 @@ pub struct Server {
     program: PathBuf,
     /// `%p` is the port.
     arguments: Vec<String>,
-    /// Host folders, seen at the same path.
-    volumes: Vec<String>,
+    /// Host folders that are sealed into the image, at the same path.
+    folders: Vec<String>,
 }
 
 /// A server that answers.
@@ -51,14 +51,14 @@ impl Server {
     pub fn redis(_: &Kernlet) -> Result<Self, BenchError> {
         let words = ["--port", "%p", "--save", "", "--protected-mode", "no", "--daemonize", "no"];
         let (program, arguments) = (tool("redis-server", "redis-server")?, words.map(Into::into).to_vec());
-        Ok(Self { name: "redis", program, arguments, volumes: vec![] })
+        Ok(Self { name: "redis", program, arguments, folders: vec![] })
     }
 
     /// memcached with one thread that serves.
     pub fn memcached() -> Result<Self, BenchError> {
         let words = ["-p", "%p", "-U", "0", "-t", "1", "-u", "nobody"];
         let (program, arguments) = (tool("memcached", "memcached")?, words.map(Into::into).to_vec());
-        Ok(Self { name: "memcached", program, arguments, volumes: vec![] })
+        Ok(Self { name: "memcached", program, arguments, folders: vec![] })
     }
 
     /// nginx in one process, with a file of 1 KB.
@@ -68,19 +68,19 @@ impl Server {
         let folder = folder.display().to_string();
         let program = tool("nginx", "nginx-light")?;
         let arguments = ["-c", "%c"].map(Into::into).to_vec();
-        Ok(Self { name: "nginx", program, arguments, volumes: vec![folder] })
+        Ok(Self { name: "nginx", program, arguments, folders: vec![folder] })
     }
 
     /// Python's web server.
     pub fn python(_: &Kernlet, python: &str) -> Result<Self, BenchError> {
         let arguments = ["-m", "http.server", "%p"].map(Into::into).to_vec();
-        Ok(Self { name: "python3", program: python.into(), arguments, volumes: vec![] })
+        Ok(Self { name: "python3", program: python.into(), arguments, folders: vec![] })
     }
 
     fn arguments(&self, place: &Place, port: u16, kind: &str) -> Result<Vec<String>, BenchError> {
         let mut config = String::new();
         if self.name == "nginx" {
-            let folder = &self.volumes[0];
+            let folder = &self.folders[0];
             let text = format!(
                 "daemon off; master_process off; pid /tmp/nginx-{port}.pid; error_log stderr;
 events {{ worker_connections 512; }}
@@ -104,14 +104,14 @@ http {{
         kernlet: &Kernlet,
         instances: &mut Instances<'_>,
     ) -> Result<Serving, BenchError> {
-        let image = kernlet.build_program(&self.program, &[])?;
         let port = crate::dns::free_port()?;
-        let mut words = vec!["-p".into(), format!("{port}:{port}")];
-        for folder in &self.volumes {
-            words.extend(["-v".into(), format!("{folder}:{folder}:ro")]);
-        }
-        words.push(image.display().to_string());
-        words.extend(self.arguments(&kernlet.place, port, "instance")?);
+        let arguments = self.arguments(&kernlet.place, port, "instance")?;
+        let folders = self.folders.iter().flat_map(|folder| ["--file".into(), format!("{folder}:{folder}")]);
+        let options: Vec<String> = folders.collect();
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let image = kernlet.build_program(&self.program, &options)?;
+        let mut words = vec!["-p".into(), format!("{port}:{port}"), image.display().to_string()];
+        words.extend(arguments);
         let before = instances.processes();
         instances.start(format!("bench-{}-{port}", self.name), &words)?;
         let processes = instances.processes().into_iter().filter(|pid| !before.contains(pid)).collect();
