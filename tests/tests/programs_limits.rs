@@ -34,7 +34,7 @@ fn too_many_threads_are_refused_and_there_is_room_again_when_they_ended() {
     ends_well("process", &run("process", &["-m", "1G"], limits(), &["threads"]), out);
     left_out(
         "too many threads in the VM",
-        "thousands of threads take minutes when the processor is emulated",
+        "their stacks fill a small one's memory first, and in a large one they take minutes when the processor is emulated",
     );
 }
 
