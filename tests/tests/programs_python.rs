@@ -12,8 +12,8 @@ use std::sync::OnceLock;
 fn python() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     IMAGE.get_or_init(|| {
-        need("python3", "python3");
-        seal("python3", &[], "python")
+        need("/usr/bin/python3", "python3");
+        seal("/usr/bin/python3", &[], "python")
     })
 }
 
@@ -98,7 +98,7 @@ fn a_flask_application_of_pypi_is_served() {
     need("curl", "curl");
     let root = flask();
     let root = root.to_str().expect("UTF-8");
-    let image = seal("python3", &["--root", root, "-e", "PYTHONPATH=/packages"], "flask");
+    let image = seal("/usr/bin/python3", &["--root", root, "-e", "PYTHONPATH=/packages"], "flask");
     for door in DOORS {
         let server = Server::start(User::ordinary(), door, &[8000], &[], &image, &["/application.py"]);
         let base = format!("http://127.0.0.1:{}", server.ports[0]);

@@ -35,7 +35,7 @@ fn sqlite3_is_used_by_hand_and_finds_its_data_again() {
 
 #[test]
 fn python3_is_used_by_hand() {
-    let image = seal("python3", &[], "python-terminal");
+    let image = seal("/usr/bin/python3", &[], "python-terminal");
     for door in DOORS {
         let user = User::ordinary();
         let mut terminal = Terminal::start(&user, &["run", "-b", door, &image]);
