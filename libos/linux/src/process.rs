@@ -10,7 +10,8 @@ use crate::thread::Thread;
 use crate::time::CpuTime;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::program::{self, Known};
 use kernlet_sync::SmallMap;
 

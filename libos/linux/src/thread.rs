@@ -8,10 +8,11 @@ use crate::time::CpuTime;
 use crate::{Errno, task};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::future::Future;
 use core::pin::pin;
 use core::task::{Poll, Waker};
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::clock;
 use kernlet_platform::program::{self, Context, Exit};
 

@@ -30,6 +30,11 @@ impl<T> RefCell<T> {
     pub fn borrow_mut(&self) -> RefMut<'_, T> {
         self.0.try_borrow_mut().unwrap_or_else(|_| in_use())
     }
+
+    /// Borrows the value mutably, unless it is borrowed.
+    pub fn try_borrow_mut(&self) -> Option<RefMut<'_, T>> {
+        self.0.try_borrow_mut().ok()
+    }
 }
 
 impl<T: Default> RefCell<T> {
@@ -71,6 +76,7 @@ mod tests {
     fn what_is_read_is_not_written() {
         let cell = RefCell::new(1);
         let _read = cell.borrow();
+        assert!(cell.try_borrow_mut().is_none());
         let _written = cell.borrow_mut();
     }
 }

@@ -95,10 +95,14 @@ fn seed_lock_file(package: &Package, sdk: &Sdk) -> Result<(), StoreError> {
     std::fs::copy(&tested, &path).map(|_| ()).map_err(store::error(&path))
 }
 
+/// At level "z" LLVM inlines next to nothing, after which images are larger than with the threshold that "s" has: calls and
+/// what they repeat take more than they save.
+const INLINE: &str = "-Cllvm-args=-inline-threshold=50";
+
 /// Flags in cargo's encoding. No path of this machine stays in the program: neither in the places that panics
 /// name, nor in the line tables.
 fn rust_flags(package: &Package, sdk: &Sdk, target: &Path) -> OsString {
-    let mut flags: Vec<OsString> = RUST_FLAGS.iter().map(OsString::from).collect();
+    let mut flags: Vec<OsString> = RUST_FLAGS.iter().chain([&INLINE]).map(OsString::from).collect();
     let mut remap = |path: &Path, name: &str| flags.push(remapped(path, name));
     if let Some(home) = cargo_home() {
         // Of prefixes that fit the last counts.

@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// For every crate of the program. The red zone is off because interrupts arrive on the same stack; frame
-/// pointers are what backtraces walk; v0 names tell the crate of a function. At level "z" LLVM inlines next to nothing,
-/// after which images are larger than with the threshold that "s" has: calls and what they repeat take more than they save.
+/// pointers are what backtraces walk; v0 names tell the crate of a function. How much is
+/// inlined is left to who builds what.
 pub(crate) const RUST_FLAGS: &[&str] = &[
     "--cfg=kernlet_image",
     "-Clinker=rust-lld",
@@ -22,7 +22,6 @@ pub(crate) const RUST_FLAGS: &[&str] = &[
     "-Cforce-frame-pointers=yes",
     "-Csymbol-mangling-version=v0",
     "--remap-path-scope=object",
-    "-Cllvm-args=-inline-threshold=50",
 ];
 
 /// For the program alone: a static position-independent executable without anything of a Linux process. Folding

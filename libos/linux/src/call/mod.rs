@@ -70,14 +70,41 @@ impl Call {
 /// What [`at_once`] gives for calls that may wait.
 pub const WAITS: Errno = Errno(1000);
 
+/// Whether it is one of those that may wait and are frequent: these lose no time with the others.
+const fn often_waits(call: u64) -> bool {
+    matches!(
+        call,
+        number::READ
+            | number::WRITE
+            | number::OPEN
+            | number::STAT
+            | number::FSTAT
+            | number::POLL
+            | number::MMAP
+            | number::IOCTL
+            | number::PREAD64
+            | number::PWRITE64
+            | number::READV
+            | number::WRITEV
+            | number::SENDTO
+            | number::RECVFROM
+            | number::SENDMSG
+            | number::RECVMSG
+            | number::FUTEX
+            | number::EPOLL_WAIT
+            | number::OPENAT
+            | number::NEWFSTATAT
+            | number::EPOLL_PWAIT
+    )
+}
+
 /// Handles a call that never waits, which most are: without a future for it. Its context is the calling thread's, for those
 /// calls that change registers.
 ///
 /// # Errors
 /// [`WAITS`]: [`handle`] does it. The program's otherwise.
 pub fn at_once(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome {
-    // The most frequent ones lose no time here.
-    if matches!(call.number, number::READ | number::WRITE) {
+    if often_waits(call.number) {
         return Err(WAITS);
     }
     match number::subject(call.number) {

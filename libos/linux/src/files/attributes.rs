@@ -333,7 +333,7 @@ pub async fn access(thread: &Rc<Thread>, directory: i32, path: usize, mode: u32,
                 return Err(Errno::EROFS);
             }
             // The host decides when it is opened; what can be told before is whether anybody may execute it.
-            let root = Who::of(&core::cell::RefCell::default());
+            let root = Who::of(&kernlet_platform::cell::RefCell::default());
             root.may_with(about.mode, about.owner, how)?;
         }
         Location::Open(_) => {}

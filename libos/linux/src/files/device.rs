@@ -1,6 +1,7 @@
 //! Devices: /dev/null and its neighbours (null(4), random(4)).
 
 use super::description::Kind as Opened;
+use super::tree::content::ZEROS;
 use super::tree::node::{S_IFCHR, S_IFLNK};
 use super::tree::{Kind, Node, directory};
 use crate::Errno;
@@ -12,7 +13,6 @@ use alloc::rc::Rc;
 const CHUNK: usize = 256;
 /// The most that reading random bytes gives at once, as in Linux.
 const RANDOM_MOST: usize = 32 << 20;
-static ZEROS: [u8; 4096] = [0; 4096];
 
 /// A device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use crate::thread::Thread;
 use crate::{Errno, user};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::RefCell;
 use kernlet_fs::FileType;
+use kernlet_platform::cell::RefCell;
 
 /// An open directory.
 pub struct Listing {

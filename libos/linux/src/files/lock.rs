@@ -11,7 +11,8 @@ use crate::wait::{Events, Watchers};
 use crate::{Errno, user};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::SmallMap;
 
 /// A file: its file system and number.

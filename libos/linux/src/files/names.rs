@@ -14,7 +14,7 @@ use crate::thread::Thread;
 use crate::{Errno, user};
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use kernlet_platform::cell::RefCell;
 
 /// Whether somebody may make and remove names in a directory.
 ///

@@ -12,7 +12,8 @@ use crate::{Errno, user};
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::SmallMap;
 
 /// As /proc/sys/fs/inotify/max_queued_events.

@@ -386,7 +386,12 @@ pub fn bind(thread: &Thread, path: &[u8]) -> Result<Rc<Node>, Errno> {
     let Location::Node(around) = &place.around else { return Err(Errno::EACCES) };
     super::names::may_change(around, &who)?;
     let (owner, mode) = super::names::owner_and_mode(thread, around, &who, S_IFSOCK | 0o777);
-    let node = Node::new(&around.system, mode, owner, tree::Kind::Socket(core::cell::RefCell::new(None)))?;
+    let node = Node::new(
+        &around.system,
+        mode,
+        owner,
+        tree::Kind::Socket(kernlet_platform::cell::RefCell::new(None)),
+    )?;
     directory::insert(around, &place.name, &node)?;
     notify::named(around, Mask::CREATE, &place.name, &node);
     Ok(node)

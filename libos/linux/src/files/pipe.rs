@@ -10,7 +10,8 @@ use crate::user::Buffers;
 use crate::wait::{Events, Watchers};
 use crate::{Errno, PAGE, signal, user};
 use alloc::rc::Rc;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
+use kernlet_platform::cell::RefCell;
 
 /// What a pipe holds at first, bytes.
 const CAPACITY: usize = 16 * PAGE;

@@ -4,8 +4,8 @@ use super::tree::{Content, Kind, Node, Times};
 use crate::Errno;
 use crate::user::Buffers;
 use alloc::rc::Rc;
-use core::cell::RefCell;
 use core::ops::Range;
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::program::Shared;
 use kernlet_platform::{clock, sealed};
 

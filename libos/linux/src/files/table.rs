@@ -7,7 +7,8 @@ use super::tree::{Location, Tree};
 use crate::Errno;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
+use kernlet_platform::cell::RefCell;
 
 /// A descriptor.
 #[derive(Clone)]

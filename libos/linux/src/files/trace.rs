@@ -1,10 +1,11 @@
 //! Telling which files the program uses, when somebody wants to know: see [`kernlet_wire::trace`].
 
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use kernlet_fs::OpenOptions;
 use kernlet_fs::volume::{Volume, VolumeFile};
 use kernlet_platform::boot;
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::SmallMap;
 use kernlet_wire::trace::PATH;
 

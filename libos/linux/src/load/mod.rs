@@ -11,8 +11,8 @@ use crate::thread::Thread;
 use crate::{Errno, PAGE};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::RefCell;
 use core::ops::Range;
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::program::{self, Backing, Context, Protection};
 
 /// The longest path of an interpreter.

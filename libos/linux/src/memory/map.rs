@@ -9,7 +9,7 @@ use crate::thread::Thread;
 use crate::user::Buffers;
 use crate::{Errno, PAGE};
 use alloc::rc::Rc;
-use core::cell::RefCell;
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::program::{self, Backing, Protection};
 
 const MAP_SHARED: u64 = 0x1;

@@ -9,8 +9,9 @@ use crate::process::Process;
 use crate::thread::Thread;
 use crate::time::{self, Clock, NANOSECONDS, read_timeval, write_timeval};
 use alloc::rc::Rc;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use kernlet_exec::Task;
+use kernlet_platform::cell::RefCell;
 
 /// ITIMER_REAL. ITIMER_VIRTUAL and ITIMER_PROF measure the same here, as what the library OS does for a thread is not told
 /// apart from what that does by itself.

@@ -4,7 +4,8 @@ use super::information::Information;
 use super::kinds::{NEVER_BLOCKED, REAL_TIME, SYNCHRONOUS, Set, only};
 use crate::Errno;
 use alloc::collections::VecDeque;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
+use kernlet_platform::cell::RefCell;
 
 /// Those of a thread, or of a process as a whole.
 #[derive(Debug, Default)]

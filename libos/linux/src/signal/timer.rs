@@ -11,8 +11,9 @@ use crate::thread::Thread;
 use crate::time::{self, Clock, read_timespec, write_timespec};
 use crate::{Errno, user};
 use alloc::rc::{Rc, Weak};
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use kernlet_exec::Task;
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::SmallMap;
 
 const SIGEV_SIGNAL: u32 = 0;

@@ -6,9 +6,10 @@ use crate::Errno;
 use crate::user::Buffers;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::task::Poll;
 use kernlet_net::{Interface, IpAddr, Memory, interfaces, ready};
+use kernlet_platform::cell::RefCell;
 
 /// Bytes of a `struct nlmsghdr`.
 const HEADER: usize = 16;

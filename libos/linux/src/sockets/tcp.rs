@@ -8,10 +8,11 @@ use crate::thread::Thread;
 use crate::user::Buffers;
 use crate::wait::{Deadline, Events};
 use alloc::rc::{Rc, Weak};
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::task::{Context, Poll};
 use kernlet_exec::{Task, spawn};
 use kernlet_net::{Memory, Shutdown, SocketAddr, TcpBinding, TcpListener, TcpStream, ready};
+use kernlet_platform::cell::RefCell;
 
 /// How far a socket has come.
 enum State {

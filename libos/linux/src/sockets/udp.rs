@@ -9,9 +9,10 @@ use crate::user::Buffers;
 use crate::wait::Deadline;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::task::{Context, Poll, ready as ready_or_pending};
 use kernlet_net::{Memory, Next, Shutdown, SocketAddr, UdpSocket, ready};
+use kernlet_platform::cell::RefCell;
 
 /// The largest datagrams over IPv4 and IPv6.
 const LARGEST: [usize; 2] = [65_507, 65_527];

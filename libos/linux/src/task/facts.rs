@@ -1,7 +1,8 @@
 //! Small things that are known of processes and threads.
 
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
+use kernlet_platform::cell::RefCell;
 
 /// What is known of a process.
 #[derive(Debug)]

@@ -8,8 +8,9 @@ use crate::thread::Thread;
 use crate::user::Buffers;
 use crate::{Errno, user};
 use alloc::rc::Rc;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use kernlet_exec::{Task, sleep_until, spawn};
+use kernlet_platform::cell::RefCell;
 use kernlet_time::{Duration, Instant, unix_time};
 
 /// CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM.

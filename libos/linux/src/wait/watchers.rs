@@ -5,8 +5,9 @@
 
 use alloc::rc::Weak;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::task::Waker;
+use kernlet_platform::cell::RefCell;
 
 /// What something is ready for: the bits of poll(2), which are those of epoll.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

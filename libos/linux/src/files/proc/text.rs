@@ -7,7 +7,7 @@ use crate::thread::Thread;
 use crate::user::Buffers;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use kernlet_platform::cell::RefCell;
 
 /// The most that is written at once.
 const WRITTEN_MOST: usize = 4096;

@@ -12,10 +12,11 @@ use crate::wait::{Events, Watchers};
 use crate::{Errno, signal};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::time::Duration;
 use discipline::Discipline;
 use kernlet_exec::{Source, spawn, timeout};
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::console::{self, Stream};
 use modes::{at, local};
 

@@ -16,7 +16,8 @@ use kernlet_sync::SmallMap;
 const GROUP: u64 = 64;
 /// The longest file (`loff_t` is signed).
 const MOST_BYTES: u64 = i64::MAX as u64;
-static ZEROS: [u8; PAGE] = [0; PAGE];
+/// A page of zeros.
+pub static ZEROS: [u8; PAGE] = [0; PAGE];
 
 /// A page's bytes, counted as long as it exists.
 struct Page(Box<[u8]>, Rc<Usage>);

@@ -9,9 +9,10 @@ use crate::files::trace::Trace;
 use crate::files::{device, proc};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::{Cell, OnceCell, RefCell};
+use core::cell::{Cell, OnceCell};
 use kernlet_fs::volume::Volume;
 use kernlet_platform::boot;
+use kernlet_platform::cell::RefCell;
 
 /// What files in memory may take where nobody said how much memory there is.
 const DEFAULT_MEMORY: u64 = 256 << 20;
@@ -73,13 +74,13 @@ impl Tree {
         });
         let _ = directory::hide(&this.top, b".kernlet");
         // What cannot be mounted, because a file of the image is in the way, is not there.
-        let _ = this.mount(b"/proc", Sort::Proc, false, proc::top);
-        let _ = this.mount(b"/sys", Sort::Sys, true, proc::top);
-        let _ = this.mount(b"/dev", Sort::Dev, false, |system| directory_of(system, 0o755));
+        let _ = this.mount(b"/proc", Sort::Proc, false, &proc::top);
+        let _ = this.mount(b"/sys", Sort::Sys, true, &proc::top);
+        let _ = this.mount(b"/dev", Sort::Dev, false, &|system| directory_of(system, 0o755));
         if let Ok(devices) = this.directory(b"/dev") {
             device::fill(&devices);
         }
-        let _ = this.mount(b"/dev/shm", Sort::Tmpfs, false, |system| directory_of(system, 0o1777));
+        let _ = this.mount(b"/dev/shm", Sort::Tmpfs, false, &|system| directory_of(system, 0o1777));
         for (path, mode) in DIRECTORIES {
             if let Ok(node) = this.directory(path) {
                 node.mode.set(S_IFDIR | mode);
@@ -90,7 +91,7 @@ impl Tree {
             let path = mount.path.as_bytes();
             let volume = Sort::Volume(Volume::new(&mount, Vec::new()));
             let sort = if mount.file { S_IFREG } else { S_IFDIR };
-            if let Err(error) = this.mount(path, volume, mount.read_only, |system| volume_of(system, sort)) {
+            if let Err(error) = this.mount(path, volume, mount.read_only, &|system| volume_of(system, sort)) {
                 crate::report!("volume {} cannot be mounted: {error}", mount.path);
             }
         }
@@ -151,7 +152,7 @@ impl Tree {
         path: &[u8],
         sort: Sort,
         read_only: bool,
-        top: impl FnOnce(&Rc<System>) -> Rc<Node>,
+        top: &dyn Fn(&Rc<System>) -> Rc<Node>,
     ) -> Result<(), Errno> {
         let mut names = split(path);
         let Some(name) = (!names.is_empty()).then(|| names.remove(0)) else { return Err(Errno::EBUSY) };

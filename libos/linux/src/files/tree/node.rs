@@ -11,8 +11,9 @@ use alloc::collections::BTreeMap;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::cell::{Cell, OnceCell, RefCell};
+use core::cell::{Cell, OnceCell};
 use kernlet_fs::erofs::Inode;
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::clock;
 use kernlet_sync::SmallMap;
 

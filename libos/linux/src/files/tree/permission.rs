@@ -7,7 +7,7 @@ use super::node::{Node, S_IFDIR, S_IFMT, S_IFREG};
 use crate::Errno;
 use crate::system::Credentials;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use kernlet_platform::cell::RefCell;
 
 /// Ways to use a node: the bits of access(2) and of a mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

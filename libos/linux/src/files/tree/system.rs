@@ -4,9 +4,10 @@ use super::node::Node;
 use crate::Errno;
 use alloc::rc::{Rc, Weak};
 use core::array;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use kernlet_fs::erofs::Erofs;
 use kernlet_fs::volume::Volume;
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::SmallMap;
 
 /// Numbers of nodes that the image does not have begin here.

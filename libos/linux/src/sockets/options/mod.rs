@@ -9,8 +9,9 @@ pub use set::set;
 
 use super::address::INET6;
 use crate::wait::Deadline;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use kernlet_net::Share;
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::SmallMap;
 use kernlet_time::Duration;
 

@@ -10,7 +10,8 @@ use crate::wait::{Events, Watchers};
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
+use kernlet_platform::cell::RefCell;
 
 /// What an end holds at most, in bytes (net.core.wmem_default) and in datagrams (net.unix.max_dgram_qlen).
 pub const BYTES_MOST: usize = 212_992;

@@ -8,7 +8,8 @@ use crate::thread::Thread;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
+use kernlet_platform::cell::RefCell;
 use kernlet_platform::cpu::CpuLocal;
 use kernlet_sync::SmallMap;
 

@@ -4,8 +4,9 @@ use crate::process::Process;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::task::Waker;
+use kernlet_platform::cell::RefCell;
 use kernlet_sync::SmallMap;
 
 /// What identifies a futex. Within a process that is the word's address.

@@ -15,7 +15,7 @@ use crate::files::Description;
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use kernlet_platform::cell::RefCell;
 
 /// EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT, EPOLLET.
 const EXCLUSIVE: u32 = 1 << 28;
@@ -257,7 +257,7 @@ impl Watch for Epoll {
 
     fn gone(&self, key: u64) {
         // Whoever asks just now finds that it is gone.
-        if let Ok(mut items) = self.items.try_borrow_mut() {
+        if let Some(mut items) = self.items.try_borrow_mut() {
             items.remove(key);
         }
     }
