@@ -101,6 +101,8 @@ const LINUX_SIGNALS: &[Check] = &[Check::OneOf(0, &[4, 5, 7, 8, 11, 14, 27, 31])
 /// ITIMER_REAL and ITIMER_PROF.
 const TURNS: &[Check] = &[Check::OneOf(0, &[0, 2])];
 
+/// As [`TCP_OPTIONS`], with TCP_CORK.
+const LINUX_TCP_OPTIONS: &[Check] = &[Check::Masked(1, 0xffff_ffff, 6), Check::OneOf(2, &[1, 3, 12])];
 /// FALLOC_FL_KEEP_SIZE with FALLOC_FL_PUNCH_HOLE: giving memory back, never taking it.
 const HOLES: &[Check] = &[Check::OneOf(1, &[3])];
 
@@ -110,6 +112,7 @@ pub const LINUX_CALLS: &[HostCall] = &[
     call(10, "mprotect", &[], "the program's memory and code"),
     call(13, "rt_sigaction", LINUX_SIGNALS, "the program's faults and calls come in by signals"),
     call(25, "mremap", &[], "the program's memory moves"),
+    call(54, "setsockopt", LINUX_TCP_OPTIONS, "small segments at once, or held back"),
     call(285, "fallocate", HOLES, "shared memory is given back"),
     call(38, "setitimer", TURNS, "threads take turns"),
 ];

@@ -222,6 +222,14 @@ impl HostStream {
         carried!(self, set_nodelay(on))
     }
 
+    /// Holds segments back that are not full (TCP_CORK); in a VM the monitor sends what it gets.
+    ///
+    /// # Errors
+    /// The host's; EPERM for a native program.
+    pub fn set_cork(&self, on: bool) -> Result<(), Errno> {
+        carried!(self, set_cork(on))
+    }
+
     /// The local address, on the host.
     ///
     /// # Errors

@@ -382,6 +382,14 @@ impl Tcp {
         }
     }
 
+    /// TCP_CORK.
+    pub fn set_cork(&self, on: bool) {
+        if let State::Connected(stream) = &*self.state.borrow() {
+            // As for TCP_NODELAY.
+            let _ = stream.set_cork(on);
+        }
+    }
+
     /// See [`Socket::take_error`].
     pub fn take_error(&self) -> Option<Errno> {
         match &*self.state.borrow() {

@@ -111,6 +111,11 @@ impl Stream {
         self.watched.socket.set_nodelay(on)
     }
 
+    /// Holds segments back that are not full.
+    pub fn set_cork(&self, on: bool) -> Result<(), Errno> {
+        self.watched.socket.set_cork(on)
+    }
+
     /// The local address, on the host.
     pub fn local(&self) -> Result<SocketAddr, Errno> {
         self.watched.socket.local_address().map(addr::canonical)

@@ -26,6 +26,7 @@ const REUSE_ADDRESS: i32 = 2;
 const REUSE_PORT: i32 = 15;
 const PASS_CREDENTIALS: i32 = 16;
 const NO_DELAY: i32 = 1;
+const CORK: i32 = 3;
 const SIX_ONLY: i32 = 26;
 const PACKET_INFO: i32 = 8;
 const PACKET_INFO_SIX: i32 = 49;

@@ -1,7 +1,7 @@
 //! setsockopt(2).
 
 use super::table::{self, Range};
-use super::{IPV6, NO_DELAY, SIX_ONLY, SOCKET, TCP};
+use super::{CORK, IPV6, NO_DELAY, SIX_ONLY, SOCKET, TCP};
 use crate::call::{Call, Outcome};
 use crate::sockets::address::{INET, INET6};
 use crate::sockets::socket;
@@ -90,6 +90,9 @@ fn set_number(socket: &Socket, level: i32, option: i32, at: usize, length: usize
     common.options.store(level, option, value);
     if let (TCP, NO_DELAY, Speech::Tcp(tcp)) = (level, option, &socket.speech) {
         tcp.set_no_delay(value != 0);
+    }
+    if let (TCP, CORK, Speech::Tcp(tcp)) = (level, option, &socket.speech) {
+        tcp.set_cork(value != 0);
     }
     Ok(())
 }

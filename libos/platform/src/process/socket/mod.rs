@@ -19,6 +19,7 @@ use core::net::SocketAddr;
 const ACCEPT_FLAGS: usize = 0o4000 | 0o2000000;
 const IPPROTO_TCP: usize = 6;
 const TCP_NODELAY: usize = 1;
+const TCP_CORK: usize = 3;
 
 /// What to end of a stream (shutdown(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +118,14 @@ impl HostStream {
     /// The host's.
     pub fn set_nodelay(&self, on: bool) -> Result<(), Errno> {
         set_option(&self.0, TCP_NODELAY, on)
+    }
+
+    /// Holds segments back that are not full (TCP_CORK).
+    ///
+    /// # Errors
+    /// The host's; EPERM for a native program.
+    pub fn set_cork(&self, on: bool) -> Result<(), Errno> {
+        set_option(&self.0, TCP_CORK, on)
     }
 
     /// The local address, on the host.

@@ -93,6 +93,11 @@ impl Stream {
         with(|mux| mux.shut(self.0.0, how != Shutdown::Write, how != Shutdown::Read))
     }
 
+    /// See [`crate::socket::HostStream::set_cork`].
+    pub fn set_cork(&self, _: bool) -> Result<(), Errno> {
+        Ok(())
+    }
+
     /// See [`crate::socket::HostStream::set_nodelay`].
     pub fn set_nodelay(&self, on: bool) -> Result<(), Errno> {
         with(|mux| {
