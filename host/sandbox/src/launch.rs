@@ -67,6 +67,8 @@ pub struct Instance {
     pub pidfd: OwnedFd,
     /// The monitor's end of the control socket: SOCK_SEQPACKET, not blocking.
     pub control: OwnedFd,
+    /// Its file of shared memory, which counts as its memory; a native program has none.
+    pub shared: Option<OwnedFd>,
 }
 
 /// Why an instance could not be started.
@@ -143,7 +145,7 @@ pub fn launch(launch: Launch<'_>) -> Result<Instance, LaunchError> {
     // The image is used again by a restart, so it must not reach another program by accident.
     let _ = rustix::io::fcntl_setfd(image, FdFlags::CLOEXEC);
     let (pid, pidfd) = spawned.map_err(LaunchError::Execute)?;
-    Ok(Instance { pid, pidfd, control })
+    Ok(Instance { pid, pidfd, control, shared })
 }
 
 fn configuration(segments: &[Segment], entry: u64, memory: u64, kind: Kind) -> Result<Config, LaunchError> {

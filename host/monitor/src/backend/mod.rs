@@ -97,8 +97,9 @@ pub(crate) struct Guest {
     pub trunk: Option<Trunk>,
     /// Reading here is what the backend itself has to say.
     pub remarks: Option<OwnedFd>,
-    /// How many bytes of memory of its own it may have, where no limit of the host holds it to that.
-    pub watched: Option<u64>,
+    /// How many bytes of memory of its own it may have, where no limit of the host holds it to that, and its file of shared
+    /// memory.
+    pub watched: Option<(u64, Option<OwnedFd>)>,
 }
 
 impl Guest {

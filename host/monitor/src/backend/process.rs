@@ -77,7 +77,7 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         kind,
     })
     .map_err(StartError::Launch)?;
-    let kernlet_sandbox::Instance { pid, pidfd, control } = instance;
+    let kernlet_sandbox::Instance { pid, pidfd, control, shared } = instance;
     Ok(Guest {
         pid,
         pidfd,
@@ -88,7 +88,7 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         broker,
         trunk: None,
         remarks: None,
-        watched: (kind == Kind::Linux).then_some(plan.options.memory),
+        watched: (kind == Kind::Linux).then_some((plan.options.memory, shared)),
     })
 }
 

@@ -301,7 +301,8 @@ impl<'r> Monitor<'r> {
         };
         self.trunk = guest.trunk.take();
         let pid = guest.pid();
-        self.life.memory = guest.watched.map(|limit| MemoryWatch::new(pid, limit, Instant::now()));
+        self.life.memory =
+            guest.watched.take().map(|(limit, shared)| MemoryWatch::new(pid, limit, shared, Instant::now()));
         self.guest = Some(guest);
         Ok(())
     }
