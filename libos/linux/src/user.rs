@@ -68,6 +68,9 @@ pub fn write_words(to: usize, words: &[u64]) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Linux's end of a program's addresses (TASK_SIZE_MAX): what lies beyond is refused before anything else is looked at.
+pub const END: u64 = 0x7fff_ffff_f000;
+
 /// Reads a path.
 ///
 /// # Errors
@@ -126,6 +129,9 @@ impl Buffers {
             let [base, length] = read_words(address.wrapping_add(16 * i))?;
             if length > isize::MAX as u64 {
                 return Err(Errno::EINVAL);
+            }
+            if base.checked_add(length).is_none_or(|end| end > END) {
+                return Err(Errno::EFAULT);
             }
             let length = (length as usize).min(MOVED_MOST - remaining);
             remaining += length;

@@ -105,6 +105,9 @@ pub async fn read_link(
     if length == 0 || length > i32::MAX as usize {
         return Err(Errno::EINVAL);
     }
+    if path == 0 {
+        return Err(Errno::EFAULT);
+    }
     let process = &thread.process;
     let target = match at(process, descriptor, path, true)? {
         At::Open(description) => {

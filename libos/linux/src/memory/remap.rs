@@ -31,7 +31,7 @@ pub fn mremap(thread: &Rc<Thread>, call: Call) -> Outcome {
     }
     let new = pages(start & (PAGE - 1), new as usize).map_err(|_| Errno::ENOMEM)?.end;
     // A length of 0 makes a second mapping of shared pages, which are not there.
-    let old = pages(start, old as usize)?;
+    let old = pages(start, old as usize).map_err(|error| if old == 0 { error } else { Errno::EFAULT })?;
     let space = &mut thread.process.space.borrow_mut();
     let area = space.find(start).ok_or(Errno::EFAULT)?.clone();
     if area.pages.end < old.end {

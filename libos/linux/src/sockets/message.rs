@@ -144,7 +144,7 @@ impl Header {
     /// EFAULT; EINVAL for what is malformed; EBADF; EPERM for the identity of another; ENOBUFS for too much.
     pub fn ancillary(&self, files: &Files, own: Identity) -> Result<Ancillary, Errno> {
         let mut all = Ancillary::default();
-        if self.control == 0 || self.control_length < CONTROL_HEADER {
+        if self.control_length < CONTROL_HEADER {
             return Ok(all);
         }
         if self.control_length > CONTROL_MOST {

@@ -110,6 +110,7 @@ fn change(thread: &Rc<Thread>, kind: u32, new: usize, old: usize) -> Outcome {
 /// Handles getrlimit, setrlimit and prlimit64.
 pub fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
     match call.number {
+        number::GETRLIMIT if call.size(1) == 0 => Err(Errno::EFAULT),
         number::GETRLIMIT => change(thread, call.word(0), 0, call.size(1)),
         number::SETRLIMIT if call.size(1) == 0 => Err(Errno::EFAULT),
         number::SETRLIMIT => change(thread, call.word(0), call.size(1), 0),

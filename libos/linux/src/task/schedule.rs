@@ -60,10 +60,16 @@ fn set_affinity(thread: &Rc<Thread>, call: Call) -> Outcome {
     if u64::from_le_bytes(set) & SET == 0 { Err(Errno::EINVAL) } else { Ok(0) }
 }
 
+/// These calls take no pointer for EINVAL.
+fn given(at: usize) -> Result<usize, Errno> {
+    if at == 0 { Err(Errno::EINVAL) } else { Ok(at) }
+}
+
 fn get_attributes(thread: &Rc<Thread>, call: Call) -> Outcome {
     if call.word(2) < ATTRIBUTES || call.word(3) != 0 {
         return Err(Errno::EINVAL);
     }
+    given(call.size(1))?;
     let of = of(thread, call.int(0))?;
     let mut attributes = [0; ATTRIBUTES as usize];
     attributes[0..4].copy_from_slice(&ATTRIBUTES.to_le_bytes());
@@ -102,7 +108,7 @@ pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
         number::SCHED_SETAFFINITY => set_affinity(thread, call),
         number::SCHED_GETSCHEDULER => Ok(of(thread, call.int(0))?.facts.policy.get().into()),
         number::SCHED_SETSCHEDULER => {
-            let priority = user::read_u32(call.size(2))?;
+            let priority = user::read_u32(given(call.size(2))?)?;
             if call.int(1) < 0 {
                 return Err(Errno::EINVAL);
             }
@@ -110,11 +116,11 @@ pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
         }
         number::SCHED_GETPARAM => {
             of(thread, call.int(0))?;
-            user::write(call.size(1), &[0; 4]).map(|()| 0)
+            user::write(given(call.size(1))?, &[0; 4]).map(|()| 0)
         }
         number::SCHED_SETPARAM => {
             let of = of(thread, call.int(0))?;
-            set(&of, of.facts.policy.get(), user::read_u32(call.size(1))?)
+            set(&of, of.facts.policy.get(), user::read_u32(given(call.size(1))?)?)
         }
         number::SCHED_GET_PRIORITY_MIN => range(call.int(0)).map(|r| r[0]),
         number::SCHED_GET_PRIORITY_MAX => range(call.int(0)).map(|r| r[1]),

@@ -188,6 +188,11 @@ pub async fn futex(thread: &Rc<Thread>, call: Call) -> Outcome {
     }
     let deadline = deadline(thread, call, command)?;
     let (address, value) = (call.size(0), call.word(2));
+    let second = matches!(command, REQUEUE | CMP_REQUEUE | WAKE_OP | WAIT_REQUEUE_PI | CMP_REQUEUE_PI);
+    let beyond = |at: usize| at.is_multiple_of(4) && at as u64 > user::END;
+    if beyond(address) || second && beyond(call.size(4)) {
+        return Err(Errno::EFAULT);
+    }
     match command {
         WAIT => wait(thread, address, value, ANY, deadline).await,
         WAIT_BITSET => wait(thread, address, value, call.word(5), deadline).await,
