@@ -58,7 +58,7 @@ macro_rules! programs {
     };
 }
 
-programs! { files shared signals system threads }
+programs! { files pointers shared signals system threads }
 
 #[test]
 fn every_program_in_the_folder_is_tested() {
@@ -66,5 +66,22 @@ fn every_program_in_the_folder_is_tested() {
     for entry in folder.flatten().filter(|e| e.path().extension().is_some_and(|e| e == "c")) {
         let name = entry.path().file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         assert!(NAMES.contains(&name.as_str()), "{name}.c is missing in this file's list");
+    }
+}
+
+/// By a pointer that is none no program ends, whichever call it is for: all numbers, with nothing but bad arguments.
+#[test]
+fn every_call_comes_back_from_bad_arguments() {
+    let options = ["-O2", "-static", "-w"];
+    let program = compile("gcc", "gcc", &options, &source("pointers.c"), "pointers-sweep");
+    let image = seal(&program, &[], "pointers-sweep");
+    for door in DOORS {
+        let done = run(door, &["-m", "64M"], &image, &["sweep"]);
+        assert!(
+            done.status == 0 && done.out.ends_with(" calls came back\n"),
+            "{door}: {} {}",
+            done.status,
+            done.out
+        );
     }
 }
