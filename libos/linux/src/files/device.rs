@@ -1,12 +1,12 @@
 //! Devices: /dev/null and its neighbours (null(4), random(4)).
 
 use super::description::Kind as Opened;
-use super::tree::content::ZEROS;
+use super::tree::content::zeros;
 use super::tree::node::{S_IFCHR, S_IFLNK};
 use super::tree::{Kind, Node, directory};
-use crate::Errno;
 use crate::thread::Thread;
 use crate::user::Buffers;
+use crate::{Errno, PAGE};
 use alloc::rc::Rc;
 
 /// What is moved at a time.
@@ -63,7 +63,7 @@ impl Device {
         match self {
             Self::Zero | Self::Full => {
                 while to.remaining() > 0 {
-                    match to.fill(&ZEROS[..ZEROS.len().min(to.remaining())]) {
+                    match to.fill(&zeros()[..PAGE.min(to.remaining())]) {
                         Ok(0) => break,
                         Ok(length) => done += length,
                         Err(_) if done > 0 => break,

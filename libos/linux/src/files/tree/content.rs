@@ -9,6 +9,7 @@ use crate::{Errno, PAGE};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use kernlet_platform::cpu::CpuLocal;
 use kernlet_platform::program::{SHARED_MOST, Shared};
 use kernlet_sync::SmallMap;
 
@@ -16,8 +17,12 @@ use kernlet_sync::SmallMap;
 const GROUP: u64 = 64;
 /// The longest file (`loff_t` is signed).
 const MOST_BYTES: u64 = i64::MAX as u64;
-/// A page of zeros.
-pub static ZEROS: [u8; PAGE] = [0; PAGE];
+static ZEROS: CpuLocal<Vec<u8>> = CpuLocal::new(|| alloc::vec![0; PAGE]);
+
+/// A page of zeros, the same each time: made when the first asks, since the image would hold it otherwise.
+pub fn zeros() -> &'static [u8] {
+    ZEROS.get()
+}
 
 /// A page's bytes, counted as long as it exists.
 struct Page(Box<[u8]>, Rc<Usage>);
@@ -129,7 +134,7 @@ impl Content {
         while at < self.length {
             let piece = self.piece(at);
             // Holes stay holes.
-            if !core::ptr::eq(piece.as_ptr(), ZEROS.as_ptr()) {
+            if !core::ptr::eq(piece.as_ptr(), zeros().as_ptr()) {
                 memory.write(at, piece)?;
             }
             at += piece.len() as u64;
@@ -173,7 +178,7 @@ impl Content {
             return &page[within..within + most];
         }
         match self.base(at, at + most as u64) {
-            [] => &ZEROS[..most],
+            [] => &zeros()[..most],
             piece => piece,
         }
     }
@@ -318,7 +323,7 @@ impl Content {
             let mut at = start;
             while at < end.min(self.length) {
                 let length = (end.min(self.length) - at).min(PAGE as u64);
-                pool.memory.write(at, &ZEROS[..length as usize])?;
+                pool.memory.write(at, &zeros()[..length as usize])?;
                 at += length;
             }
             return Ok(());

@@ -50,7 +50,8 @@ pub fn frame(number: u64, page: usize) -> Option<usize> {
     let spare = PIECES.lock().spare.pop();
     let made = match spare {
         Some(frame) => {
-            frame::write(frame, 0, &[0; PAGE]);
+            // In pieces: the image would hold a page of zeros otherwise.
+            (0..PAGE).step_by(256).for_each(|at| frame::write(frame, at, &[0; 256]));
             frame
         }
         None => frame::take(&[])?,
