@@ -339,6 +339,10 @@ impl<'r> Monitor<'r> {
                 self.life.memory = None;
                 self.life.told.get_or_insert(End { status: 137, reason: Some("out of memory".into()) });
                 self.kill();
+                if self.foreground {
+                    let line = b"kernlet: out of memory: the instance took more than -m allows\n";
+                    let _ = rustix::io::write(rustix::stdio::stderr(), line);
+                }
             }
             if happened.ended
                 && let Some(end) = self.reap()
