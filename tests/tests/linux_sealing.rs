@@ -150,3 +150,19 @@ fn a_traced_image_holds_what_the_program_used() {
     assert_eq!(user.ok(["run", text(&image)]), "used");
     assert_eq!(user.run(["run", text(&image), "/srv/files/unused"]).status, 1);
 }
+
+#[test]
+fn a_program_is_told_its_host_name_and_the_image_s_environment() {
+    let user = User::ordinary();
+    let finished = user.run(["run", "--hostname", "here", "-e", "A=b", "/usr/bin/env"]);
+    assert_eq!(finished.status, 0, "{finished:#?}");
+    let lines: Vec<&str> = finished.out.lines().collect();
+    for wanted in ["HOSTNAME=here", "A=b", "HOME=/root"] {
+        assert!(lines.contains(&wanted), "{wanted}: {lines:?}");
+    }
+    let finished = user.run(["run", "-e", "HOSTNAME=other", "/usr/bin/env"]);
+    assert!(
+        finished.out.lines().filter(|line| line.starts_with("HOSTNAME=")).eq(["HOSTNAME=other"]),
+        "{finished:#?}"
+    );
+}

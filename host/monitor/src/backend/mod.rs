@@ -9,6 +9,7 @@ pub(crate) use trunk::{Status as TrunkStatus, Trunk};
 use crate::grants::Grants;
 use crate::options::{Backend, Options};
 use crate::terminal::Pty;
+use kernlet_image::manifest::Kind;
 use kernlet_image::{Image, ImageError};
 use kernlet_sandbox::LaunchError;
 use kernlet_wire::boot::{BlobWriter, Mount};
@@ -155,7 +156,21 @@ fn blob(plan: &Start<'_>) -> Result<BlobWriter, StartError> {
             blob.environment(entry);
         }
     }
-    blob.hostname(options.hostname.as_deref().unwrap_or(name));
+    let hostname = options.hostname.as_deref().unwrap_or(name);
+    if manifest.kind == Kind::Linux {
+        // As Docker does, unless somebody says otherwise.
+        let given = |wanted: &[u8]| {
+            let image = manifest.env().any(|entry| variable(entry) == wanted);
+            image || options.env.iter().any(|entry| variable(entry) == wanted)
+        };
+        if !given(b"HOSTNAME") {
+            blob.environment(format!("HOSTNAME={hostname}").as_bytes());
+        }
+        if terminal.is_some() && !given(b"TERM") {
+            blob.environment(b"TERM=xterm");
+        }
+    }
+    blob.hostname(hostname);
     blob.workdir(options.workdir.as_deref().unwrap_or(manifest.workdir));
     let (uid, gid) = options.identity.unwrap_or((manifest.identity.uid, manifest.identity.gid));
     blob.identity(uid, gid);
