@@ -144,8 +144,8 @@ pub const LINUX_NGINX: Goal = goal("Linux: nginx, 1 KB", Bound::AtLeast(0.9), "x
 pub const LINUX_MEMCACHED: Goal = goal("Linux: memcached get", Bound::AtLeast(0.9), "x native");
 /// A loop in Python.
 pub const LINUX_LOOP_PYTHON: Goal = goal("Linux: a loop in Python", Bound::AtLeast(0.98), "x native");
-/// SHA-256 by openssl.
-pub const LINUX_LOOP_OPENSSL: Goal = goal("Linux: SHA-256 by openssl", Bound::AtLeast(0.98), "x native");
+/// A key derived by openssl.
+pub const LINUX_LOOP_OPENSSL: Goal = goal("Linux: PBKDF2 by openssl", Bound::AtLeast(0.98), "x native");
 /// A query in memory.
 pub const LINUX_LOOP_SQLITE: Goal = goal("Linux: a query by sqlite3", Bound::AtLeast(0.98), "x native");
 /// Resident memory of a waiting server, beyond native.
