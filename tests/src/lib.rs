@@ -63,6 +63,22 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// A new image, `name` in the [`public`] folder, of the crate in `folder` with the files of `root`. Whoever asks removes it.
+pub fn image_with_root(folder: &str, root: &Path, name: &str) -> PathBuf {
+    let image = public().join(format!("{name}-{}.img", std::process::id()));
+    let output = Command::new(binary())
+        .env("KERNLET_HOME", repository().join("target/test-home"))
+        .args(["build", "-q", "--root"])
+        .arg(root)
+        .arg("-o")
+        .arg(&image)
+        .arg(repository().join(folder))
+        .output()
+        .expect("kernlet runs");
+    assert!(output.status.success(), "building {folder}: {}", text(&output.stderr));
+    image
+}
+
 /// An image of the crate in `folder` of the repository, built once for all tests of a process and, by kernlet's own
 /// cache, quickly for all others.
 pub fn image(folder: &'static str) -> PathBuf {

@@ -1,9 +1,8 @@
 //! An image with a root of 300 MB runs in both doors, and takes no more for it than for a small one.
 
-use kernlet_tests::{User, binary, image, public, repository};
+use kernlet_tests::{User, image, image_with_root};
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
 
 /// The large file: so many pieces of 1 MiB, no two alike.
 const PIECES: u64 = 300;
@@ -35,17 +34,7 @@ fn large() -> Large {
     }
     std::fs::write(root.path().join("small"), "x").expect("writable");
     let small = (BASIS ^ u64::from(b'x')).wrapping_mul(PRIME);
-    let image = public().join(format!("large-root-{}.img", std::process::id()));
-    let output = Command::new(binary())
-        .env("KERNLET_HOME", repository().join("target/test-home"))
-        .args(["build", "-q", "--root"])
-        .arg(root.path())
-        .arg("-o")
-        .arg(&image)
-        .arg(repository().join("tests/programs/probe"))
-        .output()
-        .expect("kernlet runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let image = image_with_root("tests/programs/probe", root.path(), "large-root");
     let sums = format!("/large {} {hash:016x}\n/small 1 {small:016x}\n", PIECES << 20);
     Large { image, sums }
 }

@@ -1,9 +1,8 @@
 //! Pieces of machine code run as threads of a program (tests/programs/machine), below any Linux: calls, faults, turns,
 //! registers and memory are as the platform promises, on several CPUs.
 
-use kernlet_tests::{User, binary, image, public, repository};
+use kernlet_tests::{User, image, image_with_root};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 const CHECKS: [&str; 11] = [
     "calls",
@@ -114,16 +113,5 @@ fn with_root(length: usize) -> PathBuf {
     let bytes: Vec<u8> =
         (0..length as u32 / 4 + 1).flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_le_bytes()).collect();
     std::fs::write(root.path().join("file"), &bytes[..length]).expect("writable");
-    let image = public().join(format!("machine-{length}-{}.img", std::process::id()));
-    let output = Command::new(binary())
-        .env("KERNLET_HOME", repository().join("target/test-home"))
-        .args(["build", "-q", "--root"])
-        .arg(root.path())
-        .arg("-o")
-        .arg(&image)
-        .arg(repository().join("tests/programs/machine"))
-        .output()
-        .expect("kernlet runs");
-    assert!(output.status.success(), "{}", kernlet_tests::text(&output.stderr));
-    image
+    image_with_root("tests/programs/machine", root.path(), &format!("machine-{length}"))
 }

@@ -174,16 +174,6 @@ impl File {
         }
     }
 
-    /// Where the file's bytes lie in what is sealed into the image (see [`kernlet_platform::sealed::whole`]); `None` when it is
-    /// no file of the root, or lies there in pieces.
-    pub fn sealed(&self) -> Option<core::ops::Range<usize>> {
-        let Object::Root(inode) = &self.object else { return None };
-        let bytes = namespace().root().ok()?.content(inode).ok()?.whole()?;
-        let start =
-            (bytes.as_ptr() as usize).checked_sub(kernlet_platform::sealed::whole().as_ptr() as usize)?;
-        inode.is_file().then_some(start..start + bytes.len())
-    }
-
     /// Moves the position, and tells it.
     ///
     /// # Errors

@@ -238,11 +238,6 @@ impl End {
         self.pipe.ring.borrow().room()
     }
 
-    /// Whether somebody could read what is written.
-    pub fn has_readers(&self) -> bool {
-        self.pipe.readers.get() > 0
-    }
-
     /// See [`Description::readiness`].
     pub fn readiness(&self) -> Events {
         let ring = self.pipe.ring.borrow();

@@ -204,14 +204,6 @@ impl Space {
         }
         Ok(())
     }
-
-    /// Gives pages that were made by [`Self::map`] another object, for /proc/self/maps.
-    pub fn set_object(&mut self, pages: Range<usize>, object: Object) {
-        if let Some(area) = self.find(pages.start) {
-            let part = Area { object, ..area.part(&pages) };
-            self.note(part);
-        }
-    }
 }
 
 #[cfg(test)]

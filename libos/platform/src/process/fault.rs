@@ -20,11 +20,11 @@ static mut FAULT_STACK: Stack = Stack([0; STACK]);
 
 /// struct sigaction as the kernel takes it.
 #[repr(C)]
-struct Action {
-    handler: usize,
-    flags: u64,
-    restorer: usize,
-    mask: u64,
+pub struct Action {
+    pub handler: usize,
+    pub flags: u64,
+    pub restorer: usize,
+    pub mask: u64,
 }
 
 // SAFETY: defined below; only its address is used.

@@ -13,6 +13,7 @@ macro_rules! pieces {
         );
         /// The bytes of this piece.
         pub fn $name() -> &'static [u8] {
+            // SAFETY: defined above; only their addresses are used.
             unsafe extern "C" {
                 #[link_name = concat!("machine_", stringify!($name))]
                 static START: u8;

@@ -1,7 +1,8 @@
 //! In by host signals.
 
 use super::super::call::{call, number};
-use crate::process::fault::{register, reported};
+use crate::entry;
+use crate::process::fault::{Action, register, reported};
 use crate::program::enter::{block, disown, trap};
 use crate::program::{Context, Exit, Held, fixup, initial};
 use core::arch::global_asm;
@@ -25,20 +26,10 @@ const ITIMER_REAL: usize = 0;
 /// How long a thread runs before others have their turn, in microseconds.
 const TURN: usize = 10_000;
 
-#[repr(C)]
-struct Action {
-    handler: usize,
-    flags: u64,
-    restorer: usize,
-    mask: u64,
-}
-
-// SAFETY: defined below and in enter.rs; only their addresses are used.
+// SAFETY: defined below; only their addresses are used.
 unsafe extern "C" {
     fn kernlet_program_restorer();
     fn kernlet_program_signal();
-    static __text: u8;
-    static __etext: u8;
 }
 
 // The handler: asks `kernlet_program_interrupted` whether to return to what was interrupted.
@@ -118,9 +109,8 @@ extern "C" fn kernlet_program_interrupted(
     // SAFETY: as above; si_code is the third word.
     let code = unsafe { *information.add(2) };
     let rip = machine[word::RIP] as usize;
-    let text = &raw const __text as usize..&raw const __etext as usize;
     // SAFETY: one host thread uses the block, and this handler runs in it. Without a stack to go back to no program runs.
-    if text.contains(&rip) || unsafe { (*block()).stack } == 0 {
+    if entry::text().contains(&rip) || unsafe { (*block()).stack } == 0 {
         return within_library(signal, information, machine);
     }
     let vector = machine[word::TRAP] as u8;
