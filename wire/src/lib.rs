@@ -11,6 +11,8 @@
 //! 7. [`calls`]: the names of Linux system calls, and which the library OS has.
 //! 8. [`trace`]: which files of its root a program has used.
 //!
+//! And what both have to know alike: [`instruction`], the lengths of instructions.
+//!
 //! Readers borrow from the bytes, allocate nothing, and never trust what they read: every length is checked,
 //! and no input makes them panic.
 #![no_std]
@@ -22,6 +24,7 @@ pub mod boot;
 pub mod broker;
 pub mod calls;
 pub mod control;
+pub mod instruction;
 pub mod launch;
 pub mod manifest;
 pub mod rewrite;

@@ -135,6 +135,13 @@ pub fn sealed_offset() -> Option<usize> {
     headers().iter().find(|h| h.kind == PT_KERNLET).map(|h| h.offset as usize)
 }
 
+/// Where in the image's file lies what is at `address`; `None` when that is not in it.
+pub fn offset_of(address: usize) -> Option<usize> {
+    let linked = (address.checked_sub(base())? + LINKED_BASE) as u64;
+    let holds = |h: &&Header| h.kind == PT_LOAD && (h.address..h.address + h.file_size).contains(&linked);
+    headers().iter().find(holds).map(|h| (h.offset + linked - h.address) as usize)
+}
+
 /// See [`crate::sealed::segment`].
 pub fn sealed_segment() -> &'static [u8] {
     sealed(|_, _, _| false)

@@ -45,15 +45,20 @@ pub struct Places {
     pub stack: usize,
     /// Below this address go mappings.
     pub top: usize,
+    /// Where the vDSO goes: between the stack and the end of addresses, as in Linux.
+    pub vdso: usize,
 }
 
 impl Places {
     /// Random ones.
     pub fn random() -> Self {
         let pages = |most: usize| (kernlet_entropy::u64() as usize & (most - 1)) * PAGE;
-        let stack = program::range().end - PAGE - pages(RANDOM_PAGES / 4);
+        let end = program::range().end;
+        let stack = end - 4 * PAGE - pages(RANDOM_PAGES / 4);
+        // A page stays free on either side.
+        let vdso = stack + PAGE * (1 + kernlet_entropy::u64() as usize % ((end - stack) / PAGE - 3));
         let top = stack - STACK - PAGE - pages(RANDOM_PAGES / 4);
-        Self { program: PROGRAM_BASE + pages(RANDOM_PAGES), stack, top }
+        Self { program: PROGRAM_BASE + pages(RANDOM_PAGES), stack, top, vdso }
     }
 }
 
@@ -191,11 +196,21 @@ pub async fn load(
         offset: 0,
     };
     space.borrow_mut().map(stack, Backing::Anonymous)?;
+    let vdso = Area {
+        pages: places.vdso..places.vdso + PAGE,
+        protection: Protection::READ_EXECUTE,
+        shared: false,
+        object: Object::Vdso,
+        offset: 0,
+    };
+    // Without it a program makes system calls.
+    let vdso = space.borrow_mut().map(vdso, Backing::Vdso).map_or(0, |()| places.vdso);
     let facts = stack::Facts {
         headers: main.elf.headers.0.wrapping_add(bias),
         header_count: main.elf.headers.1,
         base,
         entry: main.elf.entry.wrapping_add(bias),
+        vdso,
     };
     context.registers.rsp =
         stack::fill(places.stack, program, &facts, &thread.process.credentials.borrow())? as u64;

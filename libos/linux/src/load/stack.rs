@@ -19,6 +19,8 @@ pub struct Facts {
     pub base: usize,
     /// The program's own entry.
     pub entry: usize,
+    /// Where the vDSO is; 0 without one.
+    pub vdso: usize,
 }
 
 /// Types of the auxiliary vector's entries.
@@ -98,7 +100,7 @@ pub fn fill(top: usize, what: &Program, facts: &Facts, credentials: &Credentials
     let [users, groups] = [credentials.users, credentials.groups];
     let hardware = program::capabilities();
     let entries = [
-        (auxiliary::SYSINFO_EHDR, program::vdso() as u64),
+        (auxiliary::SYSINFO_EHDR, facts.vdso as u64),
         (auxiliary::MINSIGSTKSZ, (FRAME + program::extended_length()) as u64),
         (auxiliary::HWCAP, hardware[0]),
         (auxiliary::PAGESZ, PAGE as u64),
@@ -153,7 +155,7 @@ mod tests {
             arguments: std::vec![b"x".to_vec(), b"two".to_vec()],
             environment: std::vec![b"A=b".to_vec()],
         };
-        let facts = Facts { headers: 64, header_count: 3, base: 0x7000, entry: 0x1234 };
+        let facts = Facts { headers: 64, header_count: 3, base: 0x7000, entry: 0x1234, vdso: 0 };
         let stack = fill(top, &what, &facts, &Credentials::of(5, 6)).unwrap();
         assert!(stack.is_multiple_of(16));
         assert_eq!(word(stack), 2);
@@ -176,7 +178,7 @@ mod tests {
             arguments: std::vec![std::vec![b'x'; STRINGS_MOST]],
             environment: std::vec![],
         };
-        let facts = Facts { headers: 0, header_count: 0, base: 0, entry: 0 };
+        let facts = Facts { headers: 0, header_count: 0, base: 0, entry: 0, vdso: 0 };
         assert_eq!(fill(0, &what, &facts, &Credentials::default()), Err(Errno::E2BIG));
     }
 }

@@ -15,7 +15,6 @@ use kernlet_wire::rewrite::{File, PAGE, PATH, Rewrites};
 
 /// The root's file system (see [`kernlet_fs::Metadata::device`]).
 const ROOT: u64 = 0;
-const READ_EXECUTE: Protection = Protection { read: true, write: false, execute: true };
 
 /// What the image has: the same for all processes, as the root is.
 #[derive(Default)]
@@ -103,8 +102,13 @@ fn place_stubs(space: &mut Space, pages: Range<usize>, place: usize) -> bool {
     } else if !space.is_free(&pages) {
         return false;
     }
-    let area =
-        Area { pages, protection: READ_EXECUTE, shared: false, object: Object::Stubs(place), offset: 0 };
+    let area = Area {
+        pages,
+        protection: Protection::READ_EXECUTE,
+        shared: false,
+        object: Object::Stubs(place),
+        offset: 0,
+    };
     space.map(area, Backing::Sealed(place)).is_ok()
 }
 

@@ -2,6 +2,7 @@
 //! own ways out ([`ways!`]).
 
 use super::quick::Quick;
+use super::vdso::Clock;
 use super::{Context, Exit, Held, Registers, Trap};
 use core::mem::offset_of;
 use core::ptr;
@@ -23,6 +24,8 @@ pub struct Block {
     pub found: [u64; 3],
     /// Calls whose answers are known.
     pub quick: Quick,
+    /// What the vDSO goes by.
+    pub clock: Clock,
 }
 
 static mut BLOCK: Block = Block {
@@ -34,6 +37,7 @@ static mut BLOCK: Block = Block {
     exit: Exit::Call,
     found: [0; 3],
     quick: Quick::NEW,
+    clock: Clock::NEW,
 };
 
 /// The block. One thread of execution uses it, and handlers, which only do so while the program runs.

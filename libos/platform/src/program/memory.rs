@@ -28,6 +28,8 @@ impl Protection {
     pub const NONE: Self = Self { read: false, write: false, execute: false };
     /// Reading and writing.
     pub const READ_WRITE: Self = Self { read: true, write: true, execute: false };
+    /// Reading and executing.
+    pub const READ_EXECUTE: Self = Self { read: true, write: false, execute: true };
 
     /// From the bits of mmap(2).
     pub fn from_bits(bits: u64) -> Self {
@@ -59,6 +61,8 @@ pub enum Backing<'a> {
     },
     /// Memory that may appear at several places, from this offset on, a multiple of the page size.
     Shared(&'a Shared, u64),
+    /// The vDSO (vdso(7)): one page, code that the program may call.
+    Vdso,
 }
 
 /// Where the program's memory may lie.

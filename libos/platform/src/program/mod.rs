@@ -17,6 +17,8 @@ pub(crate) mod quick;
 mod shared;
 #[cfg(kernlet_image)]
 pub(crate) mod state;
+#[cfg(kernlet_image)]
+pub(crate) mod vdso;
 
 pub use context::{Context, EXTENDED_MOST, Exit, Registers, Trap};
 #[cfg(kernlet_image)]
@@ -48,11 +50,6 @@ pub fn prepare() -> Result<(), &'static str> {
 /// what is to happen then. The last moment asked for counts; turns end by themselves anyway after [`TURN`] nanoseconds.
 pub fn preempt_at(at: u64) {
     at_door!(program::preempt_at(at))
-}
-
-/// The vDSO that the program is to see (vdso(7)), as the address of its ELF header; 0: none.
-pub fn vdso() -> usize {
-    at_door!(program::vdso())
 }
 
 /// Bytes of the extended state in a signal frame; see [`Context::extended`].

@@ -1,5 +1,6 @@
 //! In and out by calls, in a process.
 
+use super::super::clock;
 use super::state;
 use crate::program::enter::{Way, block, cannot_go, run, ways};
 use crate::program::{Context, Exit, quick};
@@ -25,6 +26,8 @@ pub fn prepare() -> Result<(), &'static str> {
     // SAFETY: nobody else refers to the block yet. GS is the library OS's own.
     unsafe {
         (*block()).entry = quick::entry(&raw const kernlet_program_call as usize);
+        // Its clocks are the host's, so they are those of the library OS; where it asks the host, that call traps.
+        (*block()).clock.host = clock::function().unwrap_or(0);
         asm!("wrgsbase {}", in(reg) block(), options(nostack, preserves_flags));
     }
     Ok(())

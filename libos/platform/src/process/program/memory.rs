@@ -25,6 +25,10 @@ pub fn map(pages: Range<usize>, protection: Protection, backing: Backing<'_>) ->
         Backing::Shared(shared, offset) => {
             (MAP_SHARED, super::shared::descriptor()?, super::shared::place(shared.number(), offset) as usize)
         }
+        Backing::Vdso => {
+            let (descriptor, offset) = vdso()?;
+            (MAP_PRIVATE, descriptor, offset)
+        }
         Backing::File { file, offset, shared } => {
             (if shared { MAP_SHARED } else { MAP_PRIVATE }, file.raw(), offset as usize)
         }
@@ -36,17 +40,32 @@ pub fn map(pages: Range<usize>, protection: Protection, backing: Backing<'_>) ->
 }
 
 /// The image's descriptor, and where in it lies what is sealed.
+#[cfg(kernlet_image)]
 fn sealed() -> Result<(usize, usize), Errno> {
-    #[cfg(kernlet_image)]
-    {
-        let descriptor = crate::boot::blob().descriptors().image;
-        let offset = crate::entry::sealed_offset().ok_or(Errno::ENODEV)?;
-        usize::try_from(descriptor).map(|d| (d, offset)).map_err(|_| Errno::ENODEV)
-    }
-    #[cfg(not(kernlet_image))]
-    {
-        Err(Errno::ENODEV)
-    }
+    Ok((image()?, crate::entry::sealed_offset().ok_or(Errno::ENODEV)?))
+}
+
+/// The image's descriptor, and where in it lies the vDSO.
+#[cfg(kernlet_image)]
+fn vdso() -> Result<(usize, usize), Errno> {
+    Ok((image()?, crate::entry::offset_of(crate::program::vdso::page()).ok_or(Errno::ENODEV)?))
+}
+
+#[cfg(kernlet_image)]
+fn image() -> Result<usize, Errno> {
+    usize::try_from(crate::boot::blob().descriptors().image).map_err(|_| Errno::ENODEV)
+}
+
+/// A host build has no image.
+#[cfg(not(kernlet_image))]
+fn sealed() -> Result<(usize, usize), Errno> {
+    Err(Errno::ENODEV)
+}
+
+/// A host build has no image.
+#[cfg(not(kernlet_image))]
+fn vdso() -> Result<(usize, usize), Errno> {
+    Err(Errno::ENODEV)
 }
 
 /// See [`crate::program::unmap`].

@@ -42,8 +42,3 @@ pub fn prepare() -> Result<(), &'static str> {
     }
     Ok(())
 }
-
-/// The host's own: its clocks are those of the library OS, and where it has to ask the host, that call traps.
-pub fn vdso() -> usize {
-    super::clock::VDSO.load(core::sync::atomic::Ordering::Relaxed)
-}

@@ -13,13 +13,15 @@ pub enum Source {
     Sealed(usize),
     /// A piece of shared memory, by its number, from this offset on.
     Shared(u64, usize),
+    /// The vDSO's page.
+    Vdso,
 }
 
 impl Source {
     /// The same, `bytes` further on.
     pub fn further(self, bytes: usize) -> Self {
         match self {
-            Self::Zero => Self::Zero,
+            Self::Zero | Self::Vdso => self,
             Self::Sealed(offset) => Self::Sealed(offset.saturating_add(bytes)),
             Self::Shared(number, offset) => Self::Shared(number, offset.saturating_add(bytes)),
         }

@@ -12,7 +12,7 @@ use super::{frame, shared, tables};
 use crate::Errno;
 use crate::control::Death;
 use crate::panic::Report;
-use crate::program::{Backing, Protection, range};
+use crate::program::{Backing, Protection, range, vdso};
 use core::fmt::Write;
 use core::ops::Range;
 
@@ -62,6 +62,7 @@ pub fn map(pages: Range<usize>, protection: Protection, backing: Backing<'_>) ->
         Backing::Sealed(_) => return Err(Errno::EINVAL),
         // Nothing of the host's can be mapped.
         Backing::File { .. } => return Err(Errno::ENODEV),
+        Backing::Vdso => Source::Vdso,
         Backing::Shared(shared, offset) => Source::Shared(shared.number(), offset as usize),
     };
     let mut memory = MEMORY.lock();
@@ -138,6 +139,15 @@ pub fn fault(address: usize, error: u32) -> Outcome {
 }
 
 impl Memory {
+    /// Whether it lies in memory with the image, in a page of its own.
+    fn is_loaded(&self, source: Source) -> bool {
+        match source {
+            Source::Sealed(offset) => offset + PAGE <= self.loaded,
+            Source::Vdso => true,
+            Source::Zero | Source::Shared(..) => false,
+        }
+    }
+
     /// Gives back what lies in `pages`.
     fn clear(&mut self, pages: &Range<usize>) {
         let own = &mut self.own;
@@ -173,6 +183,8 @@ impl Memory {
         }
         let whole: &[u8] = match source {
             Source::Zero | Source::Shared(..) => &[],
+            // SAFETY: a page of the image, which nothing writes to.
+            Source::Vdso => unsafe { core::slice::from_raw_parts(vdso::page() as *const u8, PAGE) },
             Source::Sealed(offset) => match self.sealed.get(offset..).filter(|rest| !rest.is_empty()) {
                 Some(rest) => &rest[..rest.len().min(PAGE)],
                 None => return Outcome::Beyond,
@@ -184,7 +196,7 @@ impl Memory {
         let clean = if write || source == Source::Zero { 0 } else { tables::CLEAN };
         let frame = if before & tables::OWN != 0 {
             before & (tables::FRAME | tables::OWN) | before & clean
-        } else if !write && matches!(source, Source::Sealed(offset) if offset + PAGE <= self.loaded) {
+        } else if !write && self.is_loaded(source) {
             physical_in_image(whole.as_ptr().addr())
         } else {
             let frame = self.least(|| frame::take(whole)) as u64;

@@ -25,9 +25,7 @@ pub use state::{extended_features, extended_length, save};
 /// See [`crate::program::prepare`].
 pub fn prepare() -> Result<(), &'static str> {
     place::prepare();
-    memory::prepare()
-        .and_then(|()| vdso::prepare())
-        .ok_or("there is not enough memory to run a program in (-m)")?;
+    memory::prepare().ok_or("there is not enough memory to run a program in (-m)")?;
     state::prepare();
     enter::prepare();
     vectors::install();
@@ -37,11 +35,6 @@ pub fn prepare() -> Result<(), &'static str> {
 /// See [`crate::program::preempt_at`].
 pub fn preempt_at(at: u64) {
     super::clock::strike_by(at);
-}
-
-/// See [`crate::program::vdso`].
-pub fn vdso() -> usize {
-    vdso::address()
 }
 
 /// See [`crate::sealed::rest`]: what is sealed lies in memory once, or goes by itself.

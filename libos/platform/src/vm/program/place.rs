@@ -1,33 +1,20 @@
-//! A place of its own in the address space for what lies beside the program, at random at each boot: a page at which frames
-//! are shown for a moment, and the vDSO.
+//! A place beside the program in the address space, at random at each boot, at which frames are shown for a moment.
 
 use super::super::frames::PAGE;
 use super::super::random::Layout;
 use super::super::start;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Pages that are kept together, so that one table does for them.
-const PAGES: usize = 8;
-/// Which of them shows frames; where the vDSO begins.
-const FRAME: usize = 0;
-const VDSO: usize = 4;
-
-static BASE: AtomicUsize = AtomicUsize::new(0);
+static PLACE: AtomicUsize = AtomicUsize::new(0);
 
 /// Chooses the place.
 pub fn prepare() {
     let mut random = Layout::new(start::entry_tsc);
     let range = start::BESIDE_PROGRAM;
-    let at = range.start + random.below(range.len() / (PAGES * PAGE)) * PAGES * PAGE;
-    BASE.store(at, Ordering::Relaxed);
+    PLACE.store(range.start + random.below(range.len() / PAGE) * PAGE, Ordering::Relaxed);
 }
 
 /// Where frames are shown.
 pub fn frame() -> usize {
-    BASE.load(Ordering::Relaxed) + FRAME * PAGE
-}
-
-/// The vDSO's two pages.
-pub fn vdso() -> usize {
-    BASE.load(Ordering::Relaxed) + VDSO * PAGE
+    PLACE.load(Ordering::Relaxed)
 }
