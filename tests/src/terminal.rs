@@ -70,6 +70,11 @@ impl Terminal {
         }
     }
 
+    /// What is shown and was not waited for yet.
+    pub fn rest(&self) -> String {
+        text(&self.shown.lock().expect("nobody panics with it")[self.seen..])
+    }
+
     /// Waits for the end and gives the status.
     pub fn ends(mut self) -> i32 {
         let start = Instant::now();

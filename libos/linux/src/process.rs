@@ -75,6 +75,9 @@ impl Process {
 
     /// Ends it, and with it the instance, with an exit status.
     pub fn exit(&self, status: u8) -> ! {
+        if let Some(terminal) = self.files.console().terminal() {
+            terminal.finish();
+        }
         kernlet_platform::power::exit(status)
     }
 

@@ -21,6 +21,10 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         None => {
             let (read_output, write_output) = pipe()?;
             let (read_error, write_error) = pipe()?;
+            // Who reads slowly holds up the thread that writes, not the instance.
+            for end in [&write_output, &write_error] {
+                rustix::io::ioctl_fionbio(end, true).map_err(host("cannot set up a pipe"))?;
+            }
             (stdout, stderr) = (Some(read_output), Some(read_error));
             let input = if plan.options.interactive {
                 let (read, write) = pipe()?;

@@ -1,5 +1,6 @@
 //! Standard input, output and error: what the monitor connected.
 
+use super::pipe::broken;
 use super::terminal::Terminal;
 use crate::Errno;
 use crate::call::Outcome;
@@ -9,6 +10,7 @@ use crate::wait::{Events, Relay, Watchers};
 use alloc::rc::Rc;
 use core::task::Context;
 use kernlet_exec::Source;
+use kernlet_net::Memory;
 use kernlet_platform::boot;
 use kernlet_platform::console::{self, Stream};
 
@@ -25,10 +27,8 @@ pub enum Console {
 
 /// Streams without a terminal.
 pub struct Streams {
-    output: Option<Stream>,
+    output: Option<Rc<Output>>,
     input: Option<Rc<Input>>,
-    /// Those of an output, which is always ready.
-    none: Watchers,
 }
 
 /// Standard input, which several descriptions share.
@@ -46,6 +46,81 @@ impl Input {
         let waits = console::watch(source.token()).is_ok();
         Rc::new(Self { source, waits, relay: Relay::new() })
     }
+
+    fn is_ready(&self) -> bool {
+        if self.waits && self.source.is_readable() && !console::has_input() {
+            self.source.clear_readable();
+        }
+        let context = &mut Context::from_waker(self.relay.readable());
+        !self.waits || self.source.poll_readable(context).is_ready()
+    }
+}
+
+/// Standard output or error, which several descriptions share.
+pub struct Output {
+    stream: Stream,
+    /// Waited for by the terminal itself.
+    pub source: Source,
+    /// Whether it can be waited for; a file always has room.
+    waits: bool,
+    relay: Relay,
+}
+
+impl Output {
+    /// A stream.
+    pub fn new(stream: Stream) -> Rc<Self> {
+        let source = Source::new();
+        let waits = console::watch_output(stream, source.token()).is_ok();
+        Rc::new(Self { stream, source, waits, relay: Relay::new() })
+    }
+
+    /// Whether there is room; who watches is told when there is again.
+    ///
+    /// # Errors
+    /// EPIPE when nobody reads.
+    pub fn has_room(&self) -> Result<bool, Errno> {
+        if self.waits && self.source.is_writable() {
+            match console::room(self.stream) {
+                Err(Errno::EAGAIN) => self.source.clear_writable(),
+                other => return other.map(|()| true),
+            }
+        }
+        let context = &mut Context::from_waker(self.relay.writable());
+        Ok(!self.waits || self.source.poll_writable(context).is_ready())
+    }
+
+    /// Waits until there is room.
+    ///
+    /// # Errors
+    /// EAGAIN; interrupted.
+    pub async fn room(&self, thread: &Thread, non_blocking: bool) -> Result<(), Errno> {
+        if non_blocking {
+            return Err(Errno::EAGAIN);
+        }
+        let room = self.relay.watchers().until(|| (self.has_room() != Ok(false)).then_some(()));
+        thread.interruptible(room).await
+    }
+
+    /// Writes what there is room for.
+    ///
+    /// # Errors
+    /// EAGAIN, EPIPE.
+    pub fn offer(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        let done = console::offer(self.stream, bytes);
+        if done == Err(Errno::EAGAIN) {
+            self.source.clear_writable();
+        }
+        done
+    }
+
+    /// Moves a piece of what is written. The bytes on their way are on the stack, not in what waits.
+    fn give(&self, from: &mut dyn Memory) -> Result<usize, Errno> {
+        let mut chunk = [0; CHUNK];
+        let length = from.look(&mut chunk)?;
+        let done = self.offer(&chunk[..length])?;
+        from.advance(done);
+        Ok(done)
+    }
 }
 
 impl Console {
@@ -55,13 +130,13 @@ impl Console {
             let terminal = Rc::new(Self::Terminal(Terminal::new()));
             return core::array::from_fn(|_| terminal.clone());
         }
-        let input = Input::new();
-        let stream = |output, input| Rc::new(Self::Stream(Streams { output, input, none: Watchers::new() }));
+        let (input, [output, error]) = (Input::new(), [Stream::Out, Stream::Err].map(Output::new));
+        let stream = |output, input| Rc::new(Self::Stream(Streams { output, input }));
         [
             stream(None, Some(input.clone())),
-            stream(Some(Stream::Out), None),
-            stream(Some(Stream::Err), None),
-            stream(Some(Stream::Out), Some(input)),
+            stream(Some(output.clone()), None),
+            stream(Some(error), None),
+            stream(Some(output), Some(input)),
         ]
     }
 
@@ -105,27 +180,20 @@ impl Console {
         }
     }
 
-    /// Writes.
+    /// Writes; waits for room unless `non_blocking`.
     ///
     /// # Errors
-    /// EBADF when it is no output; EFAULT.
-    pub fn write(&self, from: &mut Buffers) -> Result<usize, Errno> {
+    /// EBADF when it is no output; EFAULT, EAGAIN; EPIPE with SIGPIPE; interrupted.
+    pub async fn write(
+        &self,
+        thread: &Thread,
+        non_blocking: bool,
+        from: &mut dyn Memory,
+    ) -> Result<usize, Errno> {
         match self {
-            Self::Stream(streams) => streams.write(from),
-            Self::Terminal(terminal) => terminal.write(from),
+            Self::Stream(streams) => streams.write(thread, non_blocking, from).await,
+            Self::Terminal(terminal) => terminal.write(thread, non_blocking, from).await,
         }
-    }
-
-    /// Writes bytes of the library OS.
-    ///
-    /// # Errors
-    /// EBADF when it is no output.
-    pub fn put(&self, bytes: &[u8]) -> Result<usize, Errno> {
-        match self {
-            Self::Stream(streams) => console::write(streams.output.ok_or(Errno::EBADF)?, bytes),
-            Self::Terminal(terminal) => terminal.put(bytes),
-        }
-        Ok(bytes.len())
     }
 
     /// See [`super::Description::readiness`].
@@ -137,10 +205,10 @@ impl Console {
     }
 
     /// See [`super::Description::watchers`].
-    pub fn watchers(&self) -> &Watchers {
+    pub fn watchers(&self) -> Option<&Watchers> {
         match self {
             Self::Stream(streams) => streams.watchers(),
-            Self::Terminal(terminal) => terminal.watchers(),
+            Self::Terminal(terminal) => Some(terminal.watchers()),
         }
     }
 }
@@ -157,38 +225,50 @@ impl Streams {
                 other => return other,
             }
             input.source.clear_readable();
-            let ready = input.relay.watchers().until(|| (!self.readiness().is_none()).then_some(()));
+            let ready = input.relay.watchers().until(|| input.is_ready().then_some(()));
             thread.interruptible(ready).await?;
         }
     }
 
-    fn write(&self, from: &mut Buffers) -> Result<usize, Errno> {
-        let output = self.output.ok_or(Errno::EBADF)?;
-        let mut chunk = [0; CHUNK];
+    async fn write(
+        &self,
+        thread: &Thread,
+        non_blocking: bool,
+        from: &mut dyn Memory,
+    ) -> Result<usize, Errno> {
+        let output = self.output.as_ref().ok_or(Errno::EBADF)?;
         let mut done = 0;
         while from.remaining() > 0 {
-            match from.take(&mut chunk) {
-                Ok(length) => {
-                    console::write(output, &chunk[..length]);
-                    done += length;
+            let moved = match output.give(from) {
+                Err(Errno::EAGAIN) => output.room(thread, non_blocking).await.map(|()| 0),
+                other => other,
+            };
+            match moved {
+                Ok(length) => done += length,
+                Err(error) => {
+                    if error == Errno::EPIPE {
+                        broken(thread);
+                    }
+                    return if done > 0 { Ok(done) } else { Err(error) };
                 }
-                Err(_) if done > 0 => break,
-                Err(error) => return Err(error),
             }
         }
         Ok(done)
     }
 
     fn readiness(&self) -> Events {
-        let output = Events::OUT.when(self.output.is_some());
-        let Some(input) = &self.input else { return output };
-        let context = &mut Context::from_waker(input.relay.readable());
-        let readable = !input.waits || input.source.poll_readable(context).is_ready();
-        output.or(Events::IN.when(readable))
+        let output = match self.output.as_ref().map(|output| output.has_room()) {
+            None => Events::NONE,
+            Some(Ok(room)) => Events::OUT.when(room),
+            Some(Err(_)) => Events::OUT.or(Events::ERROR),
+        };
+        output.or(Events::IN.when(self.input.as_ref().is_some_and(|input| input.is_ready())))
     }
 
-    fn watchers(&self) -> &Watchers {
-        self.input.as_ref().map_or(&self.none, |input| input.relay.watchers())
+    /// Who watches both directions is told of input alone.
+    fn watchers(&self) -> Option<&Watchers> {
+        let of_output = || self.output.as_ref().map(|output| output.relay.watchers());
+        self.input.as_ref().map(|input| input.relay.watchers()).or_else(of_output)
     }
 }
 

@@ -8,7 +8,7 @@ use super::space;
 use super::transfer::CHUNK;
 use crate::call::Outcome;
 use crate::thread::Thread;
-use crate::user::{Buffers, MOVED_MOST};
+use crate::user::{Buffers, MOVED_MOST, Slice};
 use crate::wait::Events;
 use crate::{Errno, user};
 use alloc::rc::Rc;
@@ -85,7 +85,7 @@ pub async fn send(thread: &Rc<Thread>, to: &Description, bytes: &[u8]) -> Result
             pipe.draining(thread, to.non_blocking(), 1).await?;
             Ok(pipe.push(bytes))
         }
-        Kind::Console(console) => console.put(bytes),
+        Kind::Console(console) => console.write(thread, to.non_blocking(), &mut Slice(bytes)).await,
         Kind::Socket(socket) => socket.put(thread, to.non_blocking(), bytes).await,
         Kind::Device(device) => {
             // Neither null nor its neighbours look at what they get.

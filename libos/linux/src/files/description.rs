@@ -175,7 +175,7 @@ impl Description {
             return Err(Errno::EBADF);
         }
         match &self.kind {
-            Kind::Console(console) => console.write(from),
+            Kind::Console(console) => console.write(thread, self.non_blocking(), from).await,
             Kind::Pipe(pipe) => pipe.write(thread, self.non_blocking(), from).await,
             Kind::Epoll(_) | Kind::TimerFd(_) | Kind::SignalFd(_) => Err(Errno::EINVAL),
             Kind::EventFd(event) => event.write(thread, self.non_blocking(), from).await,
@@ -231,7 +231,7 @@ impl Description {
     /// Who is told when that may have changed; `None` for what is always ready, which epoll(7) refuses with EPERM.
     pub fn watchers(&self) -> Option<&Watchers> {
         match &self.kind {
-            Kind::Console(console) => Some(console.watchers()),
+            Kind::Console(console) => console.watchers(),
             Kind::Pipe(pipe) => Some(pipe.watchers()),
             Kind::Notify(notify) => Some(notify.watchers()),
             Kind::Epoll(epoll) => Some(epoll.watchers()),

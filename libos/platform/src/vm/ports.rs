@@ -90,6 +90,36 @@ pub fn write(role: Role, bytes: &[u8]) -> bool {
     with(|console| console.with_role(role).map(|port| port.write(bytes))).is_some()
 }
 
+/// Writes what there is room for to the port of `role`; `None` when there is no such port.
+pub fn offer(role: Role, bytes: &[u8]) -> Option<Result<usize, Errno>> {
+    with_open(role, |port| port.offer(bytes))
+}
+
+/// Whether the port of `role` has room, as EAGAIN and EPIPE say; `None` when there is no such port.
+pub fn room(role: Role) -> Option<Result<(), Errno>> {
+    with_open(role, |port| if port.has_room() { Ok(()) } else { Err(Errno::EAGAIN) })
+}
+
+/// Calls `f` with the port of `role`; EPIPE when the host has closed it.
+fn with_open<R>(role: Role, f: impl FnOnce(&mut Port) -> Result<R, Errno>) -> Option<Result<R, Errno>> {
+    with(|console| {
+        let number = console.with_role(role)?.number();
+        if console.link.is_closed(number) {
+            return Some(Err(Errno::EPIPE));
+        }
+        console.with_role(role).map(f)
+    })
+}
+
+/// Whether reading from the port of `role` gives something, or its end; `None` when there is no such port.
+pub fn has_input(role: Role) -> Option<bool> {
+    with(|console| {
+        let port = console.with_role(role)?;
+        let number = port.number();
+        Some(port.has_input() || console.link.is_closed(number))
+    })
+}
+
 /// Reads what has come from the port of `role`: 0 bytes when the host closed it, `None` without such a port.
 pub fn read(role: Role, buffer: &mut [u8]) -> Option<Result<usize, Errno>> {
     with(|console| {

@@ -1,7 +1,7 @@
 //! What ioctl(2) does with a terminal (ioctl_tty(2)).
 
 use super::Terminal;
-use super::modes::Modes;
+use super::modes::{Modes, input};
 use crate::call::Outcome;
 use crate::signal::{Information, SIGWINCH, code, send_to_process};
 use crate::thread::Thread;
@@ -36,16 +36,32 @@ impl Terminal {
                 }
                 discipline.set(modes);
                 drop(discipline);
+                if modes.input & input::FLOW == 0 {
+                    self.hold(false);
+                }
                 self.watchers.notify(Events::IN);
             }
-            // TCSBRK, TCSBRKP, TCXONC: there is no line that could be broken or held.
-            0x5409 | 0x5425 | 0x540a => {}
-            // TCFLSH.
-            0x540b => match at {
-                0 | 2 => self.discipline.borrow_mut().flush(),
-                1 => {}
+            // TCSBRK, TCSBRKP: there is no line that could be broken.
+            0x5409 | 0x5425 => {}
+            // TCXONC: TCOOFF, TCOON; TCIOFF and TCION would say it to who types.
+            0x540a => match at {
+                0 | 1 => self.hold(at == 0),
+                2 | 3 => {}
                 _ => return Err(Errno::EINVAL),
             },
+            // TCFLSH: TCIFLUSH, TCOFLUSH, TCIOFLUSH.
+            0x540b => {
+                if at > 2 {
+                    return Err(Errno::EINVAL);
+                }
+                if at != 1 {
+                    self.discipline.borrow_mut().flush();
+                }
+                if at != 0 {
+                    self.backlog.borrow_mut().clear();
+                    self.watchers.notify(Events::OUT);
+                }
+            }
             // TIOCEXCL, TIOCNXCL, TIOCSCTTY, TIOCNOTTY: it is the process's and nobody else's.
             0x540c | 0x540d | 0x540e | 0x5422 => {}
             // TIOCGPGRP, TIOCGSID.
@@ -60,7 +76,7 @@ impl Terminal {
                 self.foreground.set(group);
             }
             // TIOCOUTQ.
-            0x5411 => user::write(at, &[0; 4])?,
+            0x5411 => user::write(at, &(self.backlog.borrow().len() as u32).to_le_bytes())?,
             // TIOCGWINSZ.
             0x5413 => {
                 let (rows, columns) = thread.process.facts.terminal_size.get();

@@ -17,6 +17,8 @@ pub struct Effects {
     pub echo: Vec<u8>,
     /// Signals for the foreground.
     pub signals: Vec<u8>,
+    /// Output is held back, or goes on.
+    pub held: Option<bool>,
 }
 
 /// A terminal's state.
@@ -121,15 +123,23 @@ impl Discipline {
             b'\n' if modes.input & input::NL_TO_CR != 0 => b'\r',
             byte => byte,
         };
-        // Output is never held back, so there is nothing to stop.
-        if modes.input & input::FLOW != 0 && (modes.is(byte, at::START) || modes.is(byte, at::STOP)) {
-            return;
+        if modes.input & input::FLOW != 0 {
+            if modes.is(byte, at::START) || modes.is(byte, at::STOP) {
+                effects.held = Some(!modes.is(byte, at::START));
+                return;
+            }
+            if modes.input & input::ANY_STARTS != 0 {
+                effects.held = Some(false);
+            }
         }
         if modes.has(local::SIGNALS) {
             let signals = [(at::INTERRUPT, SIGINT), (at::QUIT, SIGQUIT), (at::SUSPEND, SIGTSTP)];
             if let Some((_, signal)) = signals.into_iter().find(|(place, _)| modes.is(byte, *place)) {
                 if !modes.has(local::NO_FLUSH) {
                     self.flush();
+                }
+                if modes.input & input::FLOW != 0 {
+                    effects.held = Some(false);
                 }
                 if modes.has(local::ECHO) {
                     self.show(byte, effects);
@@ -356,6 +366,19 @@ mod tests {
         assert_eq!(d.take(50), b"\n");
         d.set(Modes { local: d.modes.local & !local::SIGNALS, ..d.modes });
         assert_eq!(d.typed(b"\x03").signals, b"");
+    }
+
+    #[test]
+    fn output_is_held_back_until_a_character_or_a_signal_lets_it_go() {
+        let mut d = Discipline::default();
+        assert_eq!(d.typed(b"a\x13b").held, Some(true));
+        assert_eq!(d.typed(b"c").held, None);
+        assert_eq!(d.typed(b"\x11").held, Some(false));
+        assert_eq!(d.typed(b"\x13\x03").held, Some(false));
+        d.set(Modes { input: d.modes.input | input::ANY_STARTS, ..d.modes });
+        assert_eq!(d.typed(b"\x13x").held, Some(false));
+        d.set(Modes { input: 0, ..d.modes });
+        assert_eq!(d.typed(b"\x13").held, None);
     }
 
     #[test]

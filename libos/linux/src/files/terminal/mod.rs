@@ -4,6 +4,7 @@ mod control;
 mod discipline;
 mod modes;
 
+use super::console::Output;
 use crate::process::Process;
 use crate::signal::{Information, send_to_process};
 use crate::thread::Thread;
@@ -16,12 +17,15 @@ use core::cell::Cell;
 use core::time::Duration;
 use discipline::Discipline;
 use kernlet_exec::{Source, spawn, timeout};
+use kernlet_net::Memory;
 use kernlet_platform::cell::RefCell;
 use kernlet_platform::console::{self, Stream};
 use modes::{at, local};
 
 /// What is moved at a time.
 const CHUNK: usize = 1024;
+/// What is typed while so much is to be shown yet is not echoed.
+const ECHO_MOST: usize = 8192;
 
 /// The terminal.
 pub struct Terminal {
@@ -33,6 +37,10 @@ pub struct Terminal {
     size: Cell<Option<[u16; 4]>>,
     /// Nothing will be typed any more.
     ended: Cell<bool>,
+    output: Rc<Output>,
+    /// What is to be shown yet, and whether it is held back.
+    backlog: RefCell<Vec<u8>>,
+    held: Cell<bool>,
 }
 
 impl Terminal {
@@ -44,6 +52,9 @@ impl Terminal {
             foreground: Cell::new(1),
             size: Cell::new(None),
             ended: Cell::new(false),
+            output: Output::new(Stream::Out),
+            backlog: RefCell::default(),
+            held: Cell::new(false),
         })
     }
 
@@ -68,11 +79,66 @@ impl Terminal {
             this.ended.set(true);
             this.watchers.notify(Events::IN);
         });
+        let this = self.clone();
+        spawn("terminal output", async move {
+            loop {
+                this.watchers.until(|| this.shows().then_some(())).await;
+                this.output.source.writable().await;
+                this.show(b"");
+                this.watchers.notify(Events::OUT);
+            }
+        });
+    }
+
+    /// Whether something is to be shown now.
+    fn shows(&self) -> bool {
+        !self.held.get() && !self.backlog.borrow().is_empty()
+    }
+
+    /// Whether more may be written.
+    fn has_room(&self) -> bool {
+        !self.held.get() && self.backlog.borrow().is_empty()
+    }
+
+    /// Shows what is to be shown, and these bytes, as far as there is room; the rest comes later.
+    fn show(&self, bytes: &[u8]) {
+        let mut backlog = self.backlog.borrow_mut();
+        if backlog.len() < ECHO_MOST {
+            backlog.extend_from_slice(bytes);
+        }
+        while !self.held.get() && !backlog.is_empty() {
+            match self.output.offer(&backlog) {
+                Ok(length) => drop(backlog.drain(..length)),
+                Err(Errno::EAGAIN) => break,
+                // Nobody sees it.
+                Err(_) => backlog.clear(),
+            }
+        }
+        drop(backlog);
+        if self.shows() {
+            self.watchers.notify(Events::NONE);
+        }
+    }
+
+    /// Holds output back, or lets it go on.
+    fn hold(&self, held: bool) {
+        if self.held.replace(held) != held {
+            self.show(b"");
+            self.watchers.notify(Events::OUT);
+        }
+    }
+
+    /// The instance is about to end: waits until all is shown.
+    pub fn finish(&self) {
+        console::write(Stream::Out, &self.backlog.take());
     }
 
     fn typed(&self, process: &Process, bytes: &[u8]) {
         let effects = self.discipline.borrow_mut().typed(bytes);
-        console::write(Stream::Out, &effects.echo);
+        if let Some(held) = effects.held {
+            self.hold(held);
+        }
+        self.show(&effects.echo);
         for number in effects.signals {
             // One that finds no room is lost, as by Linux.
             let _ = send_to_process(process, Information::sent(number, signal::code::KERNEL, 0, 0));
@@ -138,19 +204,28 @@ impl Terminal {
         to.fill(&bytes)
     }
 
-    /// Writes.
+    /// Writes; waits until what was written before is shown unless `non_blocking`.
     ///
     /// # Errors
-    /// EFAULT.
-    pub fn write(&self, from: &mut Buffers) -> Result<usize, Errno> {
-        let mut chunk = [0; CHUNK];
+    /// EFAULT, EAGAIN; interrupted.
+    pub async fn write(
+        &self,
+        thread: &Thread,
+        non_blocking: bool,
+        from: &mut dyn Memory,
+    ) -> Result<usize, Errno> {
         let mut done = 0;
         while from.remaining() > 0 {
-            match from.take(&mut chunk) {
-                Ok(length) => {
-                    self.put(&chunk[..length]);
-                    done += length;
-                }
+            let moved = if self.has_room() {
+                self.put(from)
+            } else if non_blocking {
+                Err(Errno::EAGAIN)
+            } else {
+                let room = self.watchers.until(|| self.has_room().then_some(()));
+                thread.interruptible(room).await.map(|()| 0)
+            };
+            match moved {
+                Ok(length) => done += length,
                 Err(_) if done > 0 => break,
                 Err(error) => return Err(error),
             }
@@ -158,16 +233,20 @@ impl Terminal {
         Ok(done)
     }
 
-    /// Writes bytes of the library OS.
-    pub fn put(&self, bytes: &[u8]) {
-        let mut shown = Vec::with_capacity(bytes.len() + 16);
-        self.discipline.borrow_mut().put(bytes, &mut shown);
-        console::write(Stream::Out, &shown);
+    /// Takes in a piece of what is written.
+    fn put(&self, from: &mut dyn Memory) -> Result<usize, Errno> {
+        let mut chunk = [0; CHUNK];
+        let length = from.take(&mut chunk)?;
+        let mut shown = Vec::with_capacity(length + 16);
+        self.discipline.borrow_mut().put(&chunk[..length], &mut shown);
+        self.show(&shown);
+        Ok(length)
     }
 
     /// See [`super::Description::readiness`].
     pub fn readiness(&self) -> Events {
-        Events::OUT.or(Events::IN.when(self.is_ready())).or(Events::HANG_UP.when(self.ended.get()))
+        let output = Events::OUT.when(self.has_room());
+        output.or(Events::IN.when(self.is_ready())).or(Events::HANG_UP.when(self.ended.get()))
     }
 
     /// See [`super::Description::watchers`].

@@ -12,6 +12,8 @@ pub mod input {
     pub const CR_TO_NL: u32 = 0o400;
     /// IXON: output is stopped and started by characters.
     pub const FLOW: u32 = 0o2000;
+    /// IXANY: every character starts it.
+    pub const ANY_STARTS: u32 = 0o4000;
     /// IUTF8: characters may have several bytes.
     pub const UTF8: u32 = 0o40000;
 }

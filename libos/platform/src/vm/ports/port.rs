@@ -1,5 +1,6 @@
 //! One port of a console: a queue and a buffer each way.
 
+use crate::Errno;
 use crate::vm::dma::Dma;
 use crate::vm::event;
 use crate::vm::virtio::{Device, Part, Queue};
@@ -59,11 +60,20 @@ impl Port {
         self.receive.kick();
     }
 
+    /// Whether something has come.
+    pub fn has_input(&mut self) -> bool {
+        if self.start == self.end
+            && let Some((_, length)) = self.receive.pop()
+        {
+            (self.start, self.end) = (0, (length as usize).min(BUFFER));
+        }
+        self.start != self.end
+    }
+
     /// Reads what has come; 0 when nothing has.
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
-        if self.start == self.end {
-            let Some((_, length)) = self.receive.pop() else { return 0 };
-            (self.start, self.end) = (0, (length as usize).min(BUFFER));
+        if !self.has_input() {
+            return 0;
         }
         let length = buffer.len().min(self.end - self.start);
         buffer[..length].copy_from_slice(self.input.bytes(self.start, length));
@@ -82,12 +92,47 @@ impl Port {
             if self.sending {
                 return;
             }
-            self.output.bytes_mut(0, piece.len()).copy_from_slice(piece);
-            let part = Part { address: self.output.physical(0), length: piece.len() as u32, writable: false };
-            self.transmit.post(0, &[part]);
-            self.transmit.kick();
-            self.sending = true;
+            self.send(piece);
         }
+    }
+
+    /// Sends a piece that the buffer has room for; nothing is on its way.
+    fn send(&mut self, piece: &[u8]) {
+        self.output.bytes_mut(0, piece.len()).copy_from_slice(piece);
+        let part = Part { address: self.output.physical(0), length: piece.len() as u32, writable: false };
+        self.transmit.post(0, &[part]);
+        self.transmit.kick();
+        self.sending = true;
+    }
+
+    /// Whether what was written has been taken. When it has not, the queue strikes when it is.
+    pub fn has_room(&mut self) -> bool {
+        for _ in 0..SPINS {
+            if !self.sending || self.transmit.is_broken() {
+                return true;
+            }
+            self.sending = self.transmit.pop().is_none();
+            core::hint::spin_loop();
+        }
+        self.transmit.want_interrupt(true);
+        self.sending = self.transmit.pop().is_none();
+        !self.sending
+    }
+
+    /// Writes as much of `bytes` as there is room for.
+    ///
+    /// # Errors
+    /// EAGAIN.
+    pub fn offer(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let piece = &bytes[..bytes.len().min(BUFFER)];
+        if !self.has_room() {
+            return Err(Errno::EAGAIN);
+        }
+        if !self.transmit.is_broken() && !piece.is_empty() {
+            self.transmit.want_interrupt(false);
+            self.send(piece);
+        }
+        Ok(piece.len())
     }
 
     /// Waits until the device has taken what was written; forever, if the host does not read.
