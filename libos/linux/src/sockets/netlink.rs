@@ -184,9 +184,11 @@ impl Reply {
             self.bytes.extend(number.to_le_bytes());
             self.bytes.extend(*value);
         }
+        // The message's length has the last attribute's padding in it, as nla_put (lib/nlattr.c) leaves it: Go's reader
+        // steps over that.
+        self.pad();
         let length = (self.bytes.len() - start) as u32;
         self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
-        self.pad();
     }
 
     fn pad(&mut self) {

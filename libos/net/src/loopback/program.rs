@@ -61,8 +61,9 @@ impl Pipe {
             return Poll::Ready(Err(Errno::ECONNRESET));
         }
         if self.deaf.get() && !self.ended.get() && !self.in_vain.replace(true) {
-            // Between two hosts the first that is written after the other end has closed goes out, and a reset comes back.
-            let length = from.remaining();
+            // Between two hosts the first that is written after the other end has closed goes out, and a reset comes back:
+            // as much as there is room for.
+            let length = from.remaining().min(CAPACITY);
             from.advance(length);
             return Poll::Ready(Ok(length));
         }

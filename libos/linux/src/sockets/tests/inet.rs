@@ -63,6 +63,11 @@ fn the_first_write_after_the_other_end_has_closed_goes_out() {
         assert_eq!(send(&thread, client, b"one", 0x4000).await, Ok(3));
         assert_eq!(send(&thread, client, b"two", 0x4000).await, Err(Errno::EPIPE));
         assert_eq!(receive(&thread, client, 9, 0).await.unwrap(), b"");
+        // No more of it than there is room for.
+        let (client, server) = connected(&thread).await;
+        close(&thread, server).await;
+        let sent = send(&thread, client, &[0; 1 << 20], 0x4000).await.unwrap();
+        assert!(sent < 1 << 20, "{sent}");
     });
 }
 
@@ -341,6 +346,13 @@ fn netlink_tells_of_the_interfaces_and_their_addresses() {
             assert_eq!(u16::from_le_bytes([told[4], told[5]]), reply);
             assert!(told.windows(3).any(|w| w == b"lo\0") || kind == 22);
             assert!(told.windows(4).any(|w| w == [127, 0, 0, 1]) || kind == 18);
+            // Attributes fill whole words up to a message's end.
+            let mut rest = &told[..];
+            while let Some(length) = rest.first_chunk() {
+                let length = u32::from_le_bytes(*length) as usize;
+                assert_eq!(length % 4, 0);
+                rest = &rest[length..];
+            }
             // The last message is NLMSG_DONE, of 20 bytes.
             assert_eq!(told[told.len() - 16..told.len() - 14], [3, 0]);
         }
