@@ -179,6 +179,12 @@ pub const IMPLEMENTED: &[u16] = &[
     233, // epoll_ctl
     234, // tgkill
     235, // utimes
+    240, // mq_open
+    241, // mq_unlink
+    242, // mq_timedsend
+    243, // mq_timedreceive
+    244, // mq_notify
+    245, // mq_getsetattr
     247, // waitid
     251, // ioprio_set
     252, // ioprio_get

@@ -22,11 +22,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 /// A package, and another whose files it reads without depending on it: Debian counts on that everywhere.
-const COMPANIONS: [(&str, &str); 3] = [
+const COMPANIONS: [(&str, &str); 4] = [
     // Where OpenSSL looks for certificate authorities.
     ("ca-certificates", "openssl"),
     // The locale C.UTF-8.
     ("libc6", "libc-bin"),
+    // Names of services and protocols (services(5), protocols(5)).
+    ("libc6", "netbase"),
     // zoneinfo.
     ("libpython3-stdlib", "tzdata"),
 ];

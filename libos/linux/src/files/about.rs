@@ -13,6 +13,7 @@ use crate::{Errno, PAGE, user};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use kernlet_fs::Metadata;
+use kernlet_platform::sealed;
 
 /// The device number of what is in no file system: pipes and the like.
 const ANONYMOUS: u64 = 12;
@@ -320,6 +321,11 @@ async fn space(system: &System, path: &[u8]) -> Result<Vec<u8>, Errno> {
             [space.total / page, space.free / page, space.files, space.free_files]
         }
         Sort::Proc | Sort::Sys => [0; 4],
+        // What the image holds is in use.
+        Sort::Overlay(_) => {
+            let image = sealed::whole().len() as u64 / page;
+            [usage.most() + image, usage.free_pages(), usage.most(), usage.free_nodes()]
+        }
         _ => [usage.most(), usage.free_pages(), usage.most(), usage.free_nodes()],
     };
     let flags = ST_VALID | ST_NOATIME | if system.read_only { ST_RDONLY } else { 0 };

@@ -8,6 +8,7 @@ use super::lock::Held;
 use super::notify::{self, Mask, Notify};
 use super::pipe::End;
 use super::proc::Text;
+use super::queue;
 use super::regular::Regular;
 use super::tree::Place;
 use super::volume::Opened;
@@ -53,6 +54,8 @@ pub enum Kind {
     SignalFd(SignalFd),
     /// socket(2).
     Socket(Rc<Socket>),
+    /// mq_open(2).
+    Queue(queue::Opened),
 }
 
 /// An open file description.
@@ -126,7 +129,7 @@ impl Description {
             Kind::Console(console) => console.read(thread, self.non_blocking(), to).await,
             Kind::Pipe(pipe) => pipe.read(thread, self.non_blocking(), to).await,
             Kind::Notify(notify) => notify.read(thread, self.non_blocking(), to).await,
-            Kind::Epoll(_) => Err(Errno::EINVAL),
+            Kind::Epoll(_) | Kind::Queue(_) => Err(Errno::EINVAL),
             Kind::EventFd(event) => event.read(thread, self.non_blocking(), to).await,
             Kind::TimerFd(timer) => timer.read(thread, self.non_blocking(), to).await,
             Kind::SignalFd(signals) => signals.read(thread, self.non_blocking(), to).await,
@@ -177,7 +180,7 @@ impl Description {
         match &self.kind {
             Kind::Console(console) => console.write(thread, self.non_blocking(), from).await,
             Kind::Pipe(pipe) => pipe.write(thread, self.non_blocking(), from).await,
-            Kind::Epoll(_) | Kind::TimerFd(_) | Kind::SignalFd(_) => Err(Errno::EINVAL),
+            Kind::Epoll(_) | Kind::TimerFd(_) | Kind::SignalFd(_) | Kind::Queue(_) => Err(Errno::EINVAL),
             Kind::EventFd(event) => event.write(thread, self.non_blocking(), from).await,
             Kind::Socket(socket) => socket.write(thread, self.non_blocking(), from).await,
             _ => {
@@ -224,6 +227,7 @@ impl Description {
             Kind::TimerFd(timer) => timer.readiness(),
             Kind::SignalFd(signals) => signals.readiness(),
             Kind::Socket(socket) => socket.readiness(),
+            Kind::Queue(queue) => queue.readiness(),
             _ => Events::IN.or(Events::OUT),
         }
     }
@@ -239,6 +243,7 @@ impl Description {
             Kind::TimerFd(timer) => Some(timer.watchers()),
             Kind::SignalFd(signals) => Some(signals.watchers()),
             Kind::Socket(socket) => Some(socket.watchers()),
+            Kind::Queue(queue) => Some(queue.watchers()),
             _ => None,
         }
     }

@@ -20,6 +20,7 @@ mod open;
 mod path;
 pub mod pipe;
 pub mod proc;
+mod queue;
 mod regular;
 pub mod ring;
 mod space;
@@ -79,12 +80,16 @@ pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
         number::PIPE2 => pipe::make(thread, call.size(0), call.word(1)),
         number::UMASK => names::umask(thread, call.word(0)),
         number::GETCWD => directory::working(thread, call.size(0), call.size(1)),
-        number::FADVISE64 => space::advise(thread, call.int(0), call.word(3)),
+        number::FADVISE64 => space::advise(thread, call.int(0), call.arguments[2] as i64, call.word(3)),
         number::READAHEAD => space::read_ahead(thread, call.int(0)),
         number::INOTIFY_INIT => notify::make(thread, 0),
         number::INOTIFY_INIT1 => notify::make(thread, call.word(0)),
         number::INOTIFY_ADD_WATCH => notify::watch(thread, call.int(0), call.size(1), call.word(2)),
         number::INOTIFY_RM_WATCH => notify::unwatch(thread, call.int(0), call.int(1)),
+        number::MQ_OPEN => queue::open(thread, call),
+        number::MQ_UNLINK => queue::unlink(thread, call.size(0)),
+        number::MQ_NOTIFY => queue::notify(thread, call),
+        number::MQ_GETSETATTR => queue::attributes(thread, call),
         _ => of_attributes(thread, call),
     }
 }
@@ -150,6 +155,8 @@ fn other(thread: &Rc<Thread>, call: Call) -> Waiting<'_> {
             let [_, _, offset, length, ..] = call.arguments;
             boxed(space::allocate(thread, int(0), word(1), offset as i64, length as i64))
         }
+        number::MQ_TIMEDSEND => boxed(queue::send(thread, call)),
+        number::MQ_TIMEDRECEIVE => boxed(queue::receive(thread, call)),
         number::FLOCK => boxed(lock::flock(thread, int(0), word(1))),
         _ => of_names(thread, call),
     }

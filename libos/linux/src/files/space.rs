@@ -189,12 +189,12 @@ pub async fn sync_all(thread: &Rc<Thread>) -> Outcome {
 }
 
 /// posix_fadvise(2), readahead(2): everything is where it is read from.
-pub fn advise(thread: &Rc<Thread>, descriptor: i32, advice: u32) -> Outcome {
+pub fn advise(thread: &Rc<Thread>, descriptor: i32, length: i64, advice: u32) -> Outcome {
     let file = thread.process.files.get(descriptor)?;
     match &file.kind {
         _ if file.is_path() => Err(Errno::EBADF),
         Kind::Pipe(_) | Kind::Console(_) => Err(Errno::ESPIPE),
-        _ if advice > 5 => Err(Errno::EINVAL),
+        _ if advice > 5 || length < 0 => Err(Errno::EINVAL),
         _ => Ok(0),
     }
 }

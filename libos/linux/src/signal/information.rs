@@ -10,6 +10,8 @@ pub mod code {
     pub const QUEUE: i32 = -1;
     /// A POSIX timer.
     pub const TIMER: i32 = -2;
+    /// mq_notify(2).
+    pub const QUEUE_OF_MESSAGES: i32 = -3;
     /// tgkill(2).
     pub const TKILL: i32 = -6;
 }

@@ -20,7 +20,7 @@ mod udp;
 mod unix;
 
 pub use ioctl::control;
-pub use socket::Socket;
+pub use socket::{Socket, Speech};
 
 use crate::Errno;
 use crate::call::{Call, Outcome, WAITS, boxed, number, unknown};

@@ -68,6 +68,11 @@ impl Netlink {
         Ok(())
     }
 
+    /// Has something that is received next.
+    pub fn put(&self, bytes: Vec<u8>) {
+        self.replies.borrow_mut().push_back(bytes);
+    }
+
     /// Its own address.
     pub fn local(&self) -> Address {
         Address::Netlink(self.port.get(), 0)

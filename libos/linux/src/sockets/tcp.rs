@@ -246,7 +246,8 @@ impl Tcp {
             State::Connecting { .. } => return Poll::Pending,
             _ => return Poll::Ready(Err(Errno::ENOTCONN)),
         };
-        if self.broken.get() {
+        // What came before it broke is still there.
+        if self.broken.get() && stream.available() == 0 {
             return Poll::Ready(Ok(Received::bytes(0)));
         }
         let context = &mut Context::from_waker(common.relay.readable());
@@ -333,7 +334,7 @@ impl Tcp {
     /// ENOTCONN.
     pub fn peer(&self) -> Result<SocketAddr, Errno> {
         match &*self.state.borrow() {
-            State::Connected(stream) if !self.broken.get() => stream.peer_addr(),
+            State::Connected(stream) if !self.broken.get() && !stream.is_reset() => stream.peer_addr(),
             _ => Err(Errno::ENOTCONN),
         }
     }

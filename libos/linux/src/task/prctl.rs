@@ -114,13 +114,10 @@ pub fn prctl(thread: &Rc<Thread>, call: Call) -> Outcome {
     Ok(0)
 }
 
-/// Handles personality: only the flags that Linux programs set of themselves are taken.
+/// Handles personality. Whatever is set is told again (kernel/exec_domain.c); only exec would heed it.
 pub fn personality(thread: &Rc<Thread>, to: u32) -> Outcome {
     let old = thread.process.facts.personality.get();
     if to != u32::MAX {
-        if to & 0xff != 0 {
-            return Err(Errno::EINVAL);
-        }
         thread.process.facts.personality.set(to);
     }
     Ok(old.into())

@@ -31,6 +31,11 @@ fn of(thread: &Rc<Thread>, id: i32) -> Result<Rc<Thread>, Errno> {
     }
 }
 
+/// As [`of`] for the calls about sets of CPUs, to which a negative number is a thread that there is not.
+fn with_set(thread: &Rc<Thread>, id: i32) -> Result<Rc<Thread>, Errno> {
+    if id < 0 { Err(Errno::ESRCH) } else { of(thread, id) }
+}
+
 /// Sets a policy. Real-time policies are for who may have them, and nobody may.
 fn set(thread: &Thread, policy: u32, priority: u32) -> Outcome {
     match policy & !RESET {
@@ -47,13 +52,13 @@ fn get_affinity(thread: &Rc<Thread>, call: Call) -> Outcome {
     if length < SET_LENGTH || !length.is_multiple_of(8) {
         return Err(Errno::EINVAL);
     }
-    of(thread, call.int(0))?;
+    with_set(thread, call.int(0))?;
     user::write(call.size(2), &SET.to_le_bytes())?;
     Ok(SET_LENGTH as u64)
 }
 
 fn set_affinity(thread: &Rc<Thread>, call: Call) -> Outcome {
-    of(thread, call.int(0))?;
+    with_set(thread, call.int(0))?;
     let length = (call.word(1) as usize).min(SET_LENGTH);
     let mut set = [0; SET_LENGTH];
     kernlet_platform::program::read(call.size(2), &mut set[..length])?;

@@ -30,7 +30,8 @@ impl Pipe {
     /// Reads what is there; 0 bytes at the end.
     pub fn poll_read(&self, context: &Context<'_>, into: &mut [u8]) -> Poll<Result<usize, Errno>> {
         let mut buffer = self.buffer.borrow_mut();
-        if self.reset.get() {
+        // What had come before a reset is read all the same (tcp_reset in net/ipv4/tcp_input.c).
+        if self.reset.get() && buffer.is_empty() {
             return Poll::Ready(Err(Errno::ECONNRESET));
         }
         if into.is_empty() || self.deaf.get() {
@@ -91,10 +92,9 @@ impl Pipe {
         unread
     }
 
-    /// Both sides see ECONNRESET.
+    /// Both sides see ECONNRESET, a reader after what is there.
     pub fn reset(&self) {
         self.reset.set(true);
-        *self.buffer.borrow_mut() = VecDeque::new();
         self.wake();
     }
 

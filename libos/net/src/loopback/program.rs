@@ -18,7 +18,7 @@ impl Pipe {
         to: &mut dyn Memory,
         peek: bool,
     ) -> Poll<Result<usize, Errno>> {
-        if self.reset.get() {
+        if self.reset.get() && self.len() == 0 {
             return Poll::Ready(Err(Errno::ECONNRESET));
         }
         if to.remaining() == 0 || self.deaf.get() {
@@ -130,6 +130,11 @@ impl Stream {
             | ready::when(ready::READ_HANG_UP, no_reading)
             | ready::when(ready::HANG_UP, reset || (no_reading && no_writing))
             | ready::when(ready::ERROR, reset)
+    }
+
+    /// Whether the other end has reset it.
+    pub fn is_reset(&self) -> bool {
+        self.read.reset.get()
     }
 
     /// Bytes that can be read at once.

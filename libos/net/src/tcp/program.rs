@@ -56,6 +56,11 @@ impl TcpStream {
         carried!(self, available())
     }
 
+    /// Whether the other end has reset it, as far as that is known without asking the host.
+    pub fn is_reset(&self) -> bool {
+        matches!(&self.provider, Provider::Inside(stream) if stream.is_reset())
+    }
+
     /// Bytes that were written and that the other end has not taken; unknown (0) for those that the host carries.
     pub fn unsent(&self) -> usize {
         match &self.provider {

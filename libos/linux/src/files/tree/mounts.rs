@@ -5,6 +5,7 @@ use super::node::{Directory, Kind, Node, S_IFDIR, S_IFREG, Times};
 use super::system::{Sort, System, Usage};
 use crate::Errno;
 use crate::files::lock::Locks;
+use crate::files::queue::Queues;
 use crate::files::trace::Trace;
 use crate::files::{device, proc};
 use alloc::rc::Rc;
@@ -38,6 +39,8 @@ pub struct Tree {
     pub usage: Rc<Usage>,
     /// Locks on files.
     pub locks: Locks,
+    /// Message queues.
+    pub queues: Queues,
     /// Tells what is used, if somebody wants to know.
     pub trace: OnceCell<Trace>,
     next: Cell<u64>,
@@ -68,6 +71,7 @@ impl Tree {
             mounts,
             usage,
             locks: Locks::default(),
+            queues: Queues::default(),
             trace: OnceCell::new(),
             next: Cell::new(FIRST_NUMBER),
             boot,
