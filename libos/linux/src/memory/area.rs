@@ -41,6 +41,15 @@ pub enum Object {
 }
 
 impl Object {
+    /// What distinguishes something that can be mapped at several places.
+    pub fn identity(&self) -> Option<[u64; 2]> {
+        let Self::File(file) = self else { return None };
+        Some(match file.shared.get() {
+            Some(shared) => [u64::MAX, Rc::as_ptr(shared).addr() as u64],
+            None => [file.device, file.inode],
+        })
+    }
+
     /// Whether two neighbouring areas show the same thing.
     fn same(&self, other: &Self) -> bool {
         match (self, other) {

@@ -1,7 +1,7 @@
 //! Locks whose word names their owner and which are handed over to a waiter (FUTEX_LOCK_PI and its like). All threads have the
 //! same priority, so what is inherited is the lock alone.
 
-use super::queue::{Heir, Key, Queued};
+use super::queue::{Heir, Queued, Waiter, Word};
 use super::{ANY, Deadline, park};
 use crate::Errno;
 use crate::call::{Call, Outcome, restart};
@@ -24,9 +24,9 @@ fn heir(heir: Heir) -> Option<u32> {
 ///
 /// # Errors
 /// EDEADLK; ESRCH when its owner does not exist; EINVAL when ordinary waiters stand in its queue.
-fn take(process: &Process, address: usize, id: u32, mark: bool) -> Result<bool, Errno> {
+fn take(process: &Process, lock: Word, id: u32, mark: bool) -> Result<bool, Errno> {
+    let Word { address, key } = lock;
     let word = load_u32(address)?;
-    let key = Key::Address(address);
     let owner = word & OWNER;
     if owner == id {
         return Err(Errno::EDEADLK);
@@ -49,14 +49,14 @@ fn take(process: &Process, address: usize, id: u32, mark: bool) -> Result<bool, 
 }
 
 /// FUTEX_LOCK_PI, FUTEX_TRYLOCK_PI.
-pub async fn lock(thread: &Thread, address: usize, only_try: bool, deadline: Option<Deadline>) -> Outcome {
-    if take(&thread.process, address, thread.id, !only_try)? {
+pub async fn lock(thread: &Thread, word: Word, only_try: bool, deadline: Option<Deadline>) -> Outcome {
+    if take(&thread.process, word, thread.id, !only_try)? {
         return Ok(0);
     }
     if only_try {
         return Err(Errno::EAGAIN);
     }
-    let queued = Queued::one(&thread.process, Key::Address(address), ANY, Heir::Of(thread.id));
+    let queued = Queued::one(&thread.process, word, ANY, Heir::Of(thread.id));
     match park(thread, &queued.turn, deadline.as_ref()).await {
         // Who unlocked it has written our number into the word.
         Ok(Some(_)) => Ok(0),
@@ -66,40 +66,45 @@ pub async fn lock(thread: &Thread, address: usize, only_try: bool, deadline: Opt
 }
 
 /// Hands a lock over to the first that waits for it; `false` when nobody does.
-pub fn hand_over(process: &Process, key: Key, marks: u32) -> Result<bool, Errno> {
-    let Some(next) = process.futexes.pop(key, |waiter| heir(waiter.heir).is_some()) else { return Ok(false) };
+pub fn hand_over(process: &Process, lock: Word, marks: u32) -> Result<bool, Errno> {
+    let next = process.futexes.pop(lock.key, |waiter| heir(waiter.heir).is_some());
+    let Some(next) = next else { return Ok(false) };
     let id = heir(next.heir).unwrap_or_default();
-    let written = exchange_u32(key.address(), id | WAITERS | marks);
+    let written = exchange_u32(lock.address, id | WAITERS | marks);
     next.wake();
     written.map(|_| true)
 }
 
 /// FUTEX_UNLOCK_PI.
-pub fn unlock(thread: &Thread, address: usize) -> Outcome {
-    if load_u32(address)? & OWNER != thread.id {
+pub fn unlock(thread: &Thread, word: Word) -> Outcome {
+    if load_u32(word.address)? & OWNER != thread.id {
         return Err(Errno::EPERM);
     }
-    if !hand_over(&thread.process, Key::Address(address), 0)? {
-        exchange_u32(address, 0)?;
+    if !hand_over(&thread.process, word, 0)? {
+        exchange_u32(word.address, 0)?;
     }
     Ok(0)
 }
 
 /// FUTEX_WAIT_REQUEUE_PI: waits for the first word, to be moved to the lock of the second and to get it.
-pub async fn wait(thread: &Thread, call: Call, deadline: Option<Deadline>) -> Outcome {
-    let (address, lock) = (call.size(0), call.size(4));
-    if address == lock || call.word(5) == 0 || !lock.is_multiple_of(4) {
+pub async fn wait(
+    thread: &Thread,
+    call: Call,
+    [word, lock]: [Word; 2],
+    deadline: Option<Deadline>,
+) -> Outcome {
+    if word.key == lock.key || call.word(5) == 0 {
         return Err(Errno::EINVAL);
     }
-    if load_u32(address)? != call.word(2) {
+    if load_u32(word.address)? != call.word(2) {
         return Err(Errno::EAGAIN);
     }
-    let heir = Heir::Moving(thread.id, lock);
-    let queued = Queued::one(&thread.process, Key::Address(address), call.word(5), heir);
+    let heir = Heir::Moving(thread.id, lock.key);
+    let queued = Queued::one(&thread.process, word, call.word(5), heir);
     match park(thread, &queued.turn, deadline.as_ref()).await {
         Ok(Some(_)) => Ok(0),
         Ok(None) => Err(Errno::ETIMEDOUT),
-        Err(_) if thread.process.futexes.any(Key::Address(address), |waiter| waiter.heir == heir) => {
+        Err(_) if thread.process.futexes.any(word.key, |waiter| waiter.heir == heir) => {
             Err(restart::NO_INTERRUPT)
         }
         // It was moved: the program looks at its condition again.
@@ -108,19 +113,18 @@ pub async fn wait(thread: &Thread, call: Call, deadline: Option<Deadline>) -> Ou
 }
 
 /// FUTEX_CMP_REQUEUE_PI: gives the lock to the first waiter if it is free, and moves the others to it.
-pub fn requeue(thread: &Thread, call: Call) -> Outcome {
-    let (address, lock) = (call.size(0), call.size(4));
+pub fn requeue(thread: &Thread, call: Call, [word, lock]: [Word; 2]) -> Outcome {
     let (wake, most) = (call.int(2), call.int(3));
-    if wake != 1 || most < 0 || address == lock || !lock.is_multiple_of(4) {
+    if wake != 1 || most < 0 || word.key == lock.key {
         return Err(Errno::EINVAL);
     }
-    if load_u32(address)? != call.word(5) {
+    if load_u32(word.address)? != call.word(5) {
         return Err(Errno::EAGAIN);
     }
     let process = &thread.process;
-    let (from, to) = (Key::Address(address), Key::Address(lock));
+    let (from, to) = (word.key, lock.key);
     let moving = |heir| if let Heir::Moving(id, target) = heir { Some((id, target)) } else { None };
-    if process.futexes.any(from, |w| moving(w.heir).is_none_or(|(_, target)| target != lock)) {
+    if process.futexes.any(from, |w| moving(w.heir).is_none_or(|(_, target)| target != to)) {
         return Err(Errno::EINVAL);
     }
     let mut done = 0;
@@ -131,7 +135,7 @@ pub fn requeue(thread: &Thread, call: Call) -> Outcome {
         match take(process, lock, id, true) {
             Ok(true) => waiter.wake(),
             Ok(false) => {
-                let waiter = super::queue::Waiter { heir: Heir::Of(id), ..waiter };
+                let waiter = Waiter { heir: Heir::Of(id), address: lock.address, ..waiter };
                 process.futexes.push(to, waiter);
             }
             Err(error) => {

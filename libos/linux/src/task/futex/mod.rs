@@ -8,7 +8,7 @@ mod robust;
 #[cfg(test)]
 mod tests;
 
-pub use queue::{Futexes, Key};
+pub use queue::{Futexes, Word};
 pub use robust::end;
 
 use crate::call::{Call, Outcome, restart};
@@ -24,6 +24,8 @@ use queue::{Heir, Queued, Turn};
 
 const WAIT: u32 = 0;
 const WAKE: u32 = 1;
+/// Linux has it no more.
+const FD: u32 = 2;
 const REQUEUE: u32 = 3;
 const CMP_REQUEUE: u32 = 4;
 const WAKE_OP: u32 = 5;
@@ -35,7 +37,7 @@ const WAKE_BITSET: u32 = 10;
 const WAIT_REQUEUE_PI: u32 = 11;
 const CMP_REQUEUE_PI: u32 = 12;
 const LOCK_PI2: u32 = 13;
-/// FUTEX_PRIVATE_FLAG changes nothing: the memory of a process is its own.
+/// FUTEX_PRIVATE_FLAG: the word is known by its address.
 const PRIVATE: u32 = 128;
 const CLOCK_REALTIME: u32 = 256;
 /// FUTEX_BITSET_MATCH_ANY.
@@ -82,14 +84,14 @@ fn interrupted(thread: &Thread, deadline: Option<&Deadline>) -> Errno {
     }
 }
 
-async fn wait(thread: &Thread, address: usize, value: u32, bits: u32, deadline: Option<Deadline>) -> Outcome {
+async fn wait(thread: &Thread, word: Word, value: u32, bits: u32, deadline: Option<Deadline>) -> Outcome {
     if bits == 0 {
         return Err(Errno::EINVAL);
     }
-    if load_u32(address)? != value {
+    if load_u32(word.address)? != value {
         return Err(Errno::EAGAIN);
     }
-    let queued = Queued::one(&thread.process, Key::Address(address), bits, Heir::None);
+    let queued = Queued::one(&thread.process, word, bits, Heir::None);
     match park(thread, &queued.turn, deadline.as_ref()).await {
         Ok(Some(_)) => Ok(0),
         Ok(None) => Err(Errno::ETIMEDOUT),
@@ -97,42 +99,37 @@ async fn wait(thread: &Thread, address: usize, value: u32, bits: u32, deadline: 
     }
 }
 
-fn wake(thread: &Thread, address: usize, most: i32, bits: u32) -> Outcome {
-    if bits == 0 || !address.is_multiple_of(4) {
+fn wake(thread: &Thread, word: Word, most: i32, bits: u32) -> Outcome {
+    if bits == 0 {
         return Err(Errno::EINVAL);
     }
-    let key = Key::Address(address);
     let futexes = &thread.process.futexes;
-    if futexes.inherit(key) {
+    if futexes.inherit(word.key) {
         return Err(Errno::EINVAL);
     }
     // Asked for none, Linux wakes one.
-    Ok(futexes.wake(key, most.max(1) as usize, bits) as u64)
+    Ok(futexes.wake(word.key, most.max(1) as usize, bits) as u64)
 }
 
 /// Wakes some and moves others, if the word has the value that it should have.
-fn requeue(thread: &Thread, call: Call, wanted: Option<u32>) -> Outcome {
-    let (from, to) = (call.size(0), call.size(4));
+fn requeue(thread: &Thread, call: Call, [from, to]: [Word; 2], wanted: Option<u32>) -> Outcome {
     let (wake, most) = (call.int(2), call.int(3));
-    if wake < 0 || most < 0 || !from.is_multiple_of(4) || !to.is_multiple_of(4) {
+    if wake < 0 || most < 0 {
         return Err(Errno::EINVAL);
     }
     if let Some(wanted) = wanted
-        && load_u32(from)? != wanted
+        && load_u32(from.address)? != wanted
     {
         return Err(Errno::EAGAIN);
     }
     let futexes = &thread.process.futexes;
-    let woken = futexes.wake(Key::Address(from), wake as usize, ANY);
-    Ok((woken + futexes.requeue(Key::Address(from), Key::Address(to), most as usize)) as u64)
+    let woken = futexes.wake(from.key, wake as usize, ANY);
+    Ok((woken + futexes.requeue(from.key, to, most as usize)) as u64)
 }
 
 /// Changes the second word, wakes waiters of the first, and of the second when it was as the comparison says.
-fn wake_op(thread: &Thread, call: Call) -> Outcome {
-    let (first, second, code) = (call.size(0), call.size(4), call.word(5));
-    if !first.is_multiple_of(4) {
-        return Err(Errno::EINVAL);
-    }
+fn wake_op(thread: &Thread, call: Call, [first, second]: [Word; 2]) -> Outcome {
+    let code = call.word(5);
     let signed = |value: u32| ((value & 0xfff) << 20) as i32 >> 20;
     let (operation, comparison) = (code >> 28, code >> 24 & 0xf);
     let (operand, compared) = (signed(code >> 12), signed(code));
@@ -141,15 +138,15 @@ fn wake_op(thread: &Thread, call: Call) -> Outcome {
         return Err(Errno::ENOSYS);
     }
     let old = match operation & 7 {
-        0 => exchange_u32(second, operand),
-        1 => add_u32(second, operand),
-        2 => or_u32(second, operand),
-        3 => and_u32(second, !operand),
-        4 => xor_u32(second, operand),
+        0 => exchange_u32(second.address, operand),
+        1 => add_u32(second.address, operand),
+        2 => or_u32(second.address, operand),
+        3 => and_u32(second.address, !operand),
+        4 => xor_u32(second.address, operand),
         _ => Err(Errno::ENOSYS),
     }? as i32;
     let futexes = &thread.process.futexes;
-    let mut woken = futexes.wake(Key::Address(first), call.int(2).max(1) as usize, ANY);
+    let mut woken = futexes.wake(first.key, call.int(2).max(1) as usize, ANY);
     let so = match comparison {
         0 => old == compared,
         1 => old != compared,
@@ -159,7 +156,7 @@ fn wake_op(thread: &Thread, call: Call) -> Outcome {
         _ => old >= compared,
     };
     if so {
-        woken += futexes.wake(Key::Address(second), call.int(3).max(1) as usize, ANY);
+        woken += futexes.wake(second.key, call.int(3).max(1) as usize, ANY);
     }
     Ok(woken as u64)
 }
@@ -193,20 +190,30 @@ pub async fn futex(thread: &Rc<Thread>, call: Call) -> Outcome {
     if beyond(address) || second && beyond(call.size(4)) {
         return Err(Errno::EFAULT);
     }
+    if command > LOCK_PI2 || command == FD {
+        return Err(Errno::ENOSYS);
+    }
+    let word_at = |at: usize| {
+        if !at.is_multiple_of(4) {
+            return Err(Errno::EINVAL);
+        }
+        Word::at(&thread.process, at, call.word(1) & PRIVATE != 0)
+    };
+    let word = word_at(address)?;
+    let two = [word, if second { word_at(call.size(4))? } else { word }];
     match command {
-        WAIT => wait(thread, address, value, ANY, deadline).await,
-        WAIT_BITSET => wait(thread, address, value, call.word(5), deadline).await,
-        WAKE => wake(thread, address, call.int(2), ANY),
-        WAKE_BITSET => wake(thread, address, call.int(2), call.word(5)),
-        REQUEUE => requeue(thread, call, None),
-        CMP_REQUEUE => requeue(thread, call, Some(call.word(5))),
-        WAKE_OP => wake_op(thread, call),
-        LOCK_PI | LOCK_PI2 => inherit::lock(thread, address, false, deadline).await,
-        TRYLOCK_PI => inherit::lock(thread, address, true, None).await,
-        UNLOCK_PI => inherit::unlock(thread, address),
-        WAIT_REQUEUE_PI => inherit::wait(thread, call, deadline).await,
-        CMP_REQUEUE_PI => inherit::requeue(thread, call),
-        _ => Err(Errno::ENOSYS),
+        WAIT => wait(thread, word, value, ANY, deadline).await,
+        WAIT_BITSET => wait(thread, word, value, call.word(5), deadline).await,
+        WAKE => wake(thread, word, call.int(2), ANY),
+        WAKE_BITSET => wake(thread, word, call.int(2), call.word(5)),
+        REQUEUE => requeue(thread, call, two, None),
+        CMP_REQUEUE => requeue(thread, call, two, Some(call.word(5))),
+        WAKE_OP => wake_op(thread, call, two),
+        LOCK_PI | LOCK_PI2 => inherit::lock(thread, word, false, deadline).await,
+        TRYLOCK_PI => inherit::lock(thread, word, true, None).await,
+        UNLOCK_PI => inherit::unlock(thread, word),
+        WAIT_REQUEUE_PI => inherit::wait(thread, call, two, deadline).await,
+        _ => inherit::requeue(thread, call, two),
     }
 }
 
@@ -234,15 +241,14 @@ pub async fn wait_vector(thread: &Rc<Thread>, call: Call) -> Outcome {
         if flags & !PRIVATE != SIZE_32 || reserved != 0 {
             return Err(Errno::EINVAL);
         }
-        words.push((Key::Address(address as usize), value as u32));
+        words.push((Word::at(&thread.process, address as usize, flags & PRIVATE != 0)?, value as u32));
     }
-    for &(key, value) in &words {
-        if load_u32(key.address())? != value {
+    for &(word, value) in &words {
+        if load_u32(word.address)? != value {
             return Err(Errno::EAGAIN);
         }
     }
-    let keys: Vec<Key> = words.into_iter().map(|(key, _)| key).collect();
-    let queued = Queued::several(&thread.process, &keys);
+    let queued = Queued::several(&thread.process, words.iter().map(|(word, _)| *word));
     match park(thread, &queued.turn, deadline.as_ref()).await {
         Ok(Some(index)) => Ok(index as u64),
         Ok(None) => Err(Errno::ETIMEDOUT),

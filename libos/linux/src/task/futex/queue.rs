@@ -1,5 +1,6 @@
 //! Queues of threads that wait for a word of memory.
 
+use crate::Errno;
 use crate::process::Process;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -9,18 +10,49 @@ use core::task::Waker;
 use kernlet_platform::cell::RefCell;
 use kernlet_sync::SmallMap;
 
-/// What identifies a futex. Within a process that is the word's address.
+/// What identifies a futex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
-    /// A word of the process's memory.
+    /// A word of memory that is the process's own, by its address.
     Address(usize),
+    /// A word of what is mapped shared, perhaps at several addresses: what that is, and the offset.
+    Object([u64; 2], u64),
 }
 
-impl Key {
-    /// The word's address.
-    pub fn address(self) -> usize {
-        let Self::Address(address) = self;
-        address
+/// A word of the program's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// Where it is.
+    pub address: usize,
+    /// Which futex it is.
+    pub key: Key,
+}
+
+impl Word {
+    /// The word at `address`: the process's own when `private` (FUTEX_PRIVATE_FLAG), else that of what is mapped there.
+    ///
+    /// # Errors
+    /// EFAULT when it is not private, and nothing is mapped there.
+    pub fn at(process: &Process, address: usize, private: bool) -> Result<Self, Errno> {
+        let own = Self { address, key: Key::Address(address) };
+        if private {
+            return Ok(own);
+        }
+        let space = process.space.borrow();
+        // In tests the words are not of the space.
+        let area = space.find(address).ok_or(Errno::EFAULT);
+        let area = if cfg!(kernlet_image) {
+            area?
+        } else if let Ok(area) = area {
+            area
+        } else {
+            return Ok(own);
+        };
+        let offset = area.offset + (address - area.pages.start) as u64;
+        Ok(match area.object.identity().filter(|_| area.shared) {
+            Some(object) => Self { address, key: Key::Object(object, offset) },
+            None => own,
+        })
     }
 }
 
@@ -60,8 +92,8 @@ pub enum Heir {
     None,
     /// This thread, for the lock in whose queue it stands.
     Of(u32),
-    /// This thread, which is to be moved to the queue of the lock at this address first.
-    Moving(u32, usize),
+    /// This thread, which is to be moved to the queue of this lock first.
+    Moving(u32, Key),
 }
 
 /// A place in a queue.
@@ -69,6 +101,8 @@ pub enum Heir {
 pub struct Waiter {
     /// The wait.
     pub turn: Rc<Turn>,
+    /// Where its word is.
+    pub address: usize,
     /// Which of its words this is.
     pub index: usize,
     /// By which bits it is woken.
@@ -136,25 +170,28 @@ impl Futexes {
     }
 
     /// Moves up to `most` ordinary waiters to another queue; tells how many.
-    pub fn requeue(&self, from: Key, to: Key, most: usize) -> usize {
+    pub fn requeue(&self, from: Key, to: Word, most: usize) -> usize {
         let mut moved = Vec::new();
         while moved.len() < most
             && let Some(waiter) = self.pop(from, |waiter| waiter.heir == Heir::None)
         {
-            moved.push(waiter);
+            moved.push(Waiter { address: to.address, ..waiter });
         }
         let count = moved.len();
         if count > 0 {
-            self.queues.borrow_mut().get_or_insert_with(to, VecDeque::new).extend(moved);
+            self.queues.borrow_mut().get_or_insert_with(to.key, VecDeque::new).extend(moved);
         }
         count
     }
 
-    /// The queues in which somebody waits to inherit a lock.
-    pub fn inherited(&self) -> Vec<Key> {
+    /// The locks that somebody waits for to inherit them.
+    pub fn inherited(&self) -> Vec<Word> {
         let queues = self.queues.borrow();
-        let inherits = |queue: &VecDeque<Waiter>| queue.iter().any(|w| matches!(w.heir, Heir::Of(_)));
-        queues.iter().filter(|(_, queue)| inherits(queue)).map(|(&key, _)| key).collect()
+        let heir = |queue: &VecDeque<Waiter>| queue.iter().find(|w| matches!(w.heir, Heir::Of(_))).cloned();
+        let words = queues
+            .iter()
+            .filter_map(|(&key, queue)| heir(queue).map(|waiter| Word { address: waiter.address, key }));
+        words.collect()
     }
 
     /// Takes a wait out of all queues.
@@ -183,17 +220,17 @@ pub struct Queued<'p> {
 
 impl<'p> Queued<'p> {
     /// Waits for one word.
-    pub fn one(process: &'p Process, key: Key, bits: u32, heir: Heir) -> Self {
-        let turn = Turn::new();
-        process.futexes.push(key, Waiter { turn: turn.clone(), index: 0, bits, heir });
+    pub fn one(process: &'p Process, word: Word, bits: u32, heir: Heir) -> Self {
+        let (turn, Word { address, key }) = (Turn::new(), word);
+        process.futexes.push(key, Waiter { turn: turn.clone(), address, index: 0, bits, heir });
         Self { process, turn, several: heir != Heir::None, key }
     }
 
     /// Waits for several words.
-    pub fn several(process: &'p Process, keys: &[Key]) -> Self {
+    pub fn several(process: &'p Process, words: impl Iterator<Item = Word>) -> Self {
         let turn = Turn::new();
-        for (index, &key) in keys.iter().enumerate() {
-            let waiter = Waiter { turn: turn.clone(), index, bits: u32::MAX, heir: Heir::None };
+        for (index, Word { address, key }) in words.enumerate() {
+            let waiter = Waiter { turn: turn.clone(), address, index, bits: u32::MAX, heir: Heir::None };
             process.futexes.push(key, waiter);
         }
         Self { process, turn, several: true, key: Key::Address(0) }
@@ -222,7 +259,7 @@ mod tests {
     const B: Key = Key::Address(8);
 
     fn waiter(turn: &Rc<Turn>, index: usize, bits: u32) -> Waiter {
-        Waiter { turn: turn.clone(), index, bits, heir: Heir::None }
+        Waiter { turn: turn.clone(), address: 4, index, bits, heir: Heir::None }
     }
 
     #[test]
@@ -261,7 +298,7 @@ mod tests {
         futexes.push(B, waiter(&turns[2], 0, 1));
         futexes.push(A, waiter(&turns[0], 0, 1));
         futexes.push(A, waiter(&turns[1], 0, 1));
-        assert_eq!(futexes.requeue(A, B, 5), 2);
+        assert_eq!(futexes.requeue(A, Word { address: 8, key: B }, 5), 2);
         assert_eq!(futexes.wake(A, 1, 1), 0);
         assert_eq!(futexes.wake(B, 2, 1), 2);
         assert!(turns[2].is_woken() && turns[0].is_woken() && !turns[1].is_woken());

@@ -1,7 +1,7 @@
 //! What becomes of the locks of a thread that ends (set_robust_list(2)).
 
 use super::inherit::{OWNER, OWNER_DIED, WAITERS, hand_over};
-use super::{ANY, Key};
+use super::{ANY, Word};
 use crate::thread::Thread;
 use crate::{Errno, user};
 use kernlet_platform::program::{exchange_u32, load_u32};
@@ -15,15 +15,22 @@ pub fn end(thread: &Thread) {
     // What cannot be read is left as it is: the program has no way to be told.
     let _ = robust(thread);
     let process = &thread.process;
-    for key in process.futexes.inherited() {
-        let owner = load_u32(key.address()).map_or(u32::MAX, |word| word & OWNER);
+    for lock in process.futexes.inherited() {
+        let owner = load_u32(lock.address).map_or(u32::MAX, |word| word & OWNER);
         if owner == thread.id || owner == 0 {
-            let _ = hand_over(process, key, OWNER_DIED);
+            let _ = hand_over(process, lock, OWNER_DIED);
         }
     }
     let clear = thread.clear_child_tid.take();
     if clear != 0 && user::write(clear, &[0; 4]).is_ok() {
-        process.futexes.wake(Key::Address(clear), 1, ANY);
+        wake(thread, clear);
+    }
+}
+
+/// Wakes one who waits for a word, as whoever else has it mapped would see it.
+fn wake(thread: &Thread, address: usize) {
+    if let Ok(word) = Word::at(&thread.process, address, false) {
+        thread.process.futexes.wake(word.key, 1, ANY);
     }
 }
 
@@ -58,14 +65,13 @@ fn robust(thread: &Thread) -> Result<(), Errno> {
 /// One of its locks (handle_futex_death of kernel/futex/core.c).
 fn owner_died(thread: &Thread, address: usize, inherits: bool, pending: bool) -> Result<(), Errno> {
     let word = load_u32(address)?;
-    let wake = || thread.process.futexes.wake(Key::Address(address), 1, ANY);
     if pending && !inherits && word & OWNER == 0 {
         // It had unlocked it, and not yet woken who waits.
-        wake();
+        wake(thread, address);
     } else if word & OWNER == thread.id {
         exchange_u32(address, word & WAITERS | OWNER_DIED)?;
         if !inherits && word & WAITERS != 0 {
-            wake();
+            wake(thread, address);
         }
     }
     Ok(())
