@@ -1,7 +1,8 @@
 //! The program's memory, as calls see it.
 
-use crate::Errno;
+use crate::{Errno, PAGE};
 use alloc::vec::Vec;
+use core::ops::Range;
 use kernlet_platform::program;
 
 /// PATH_MAX, with the 0.
@@ -169,16 +170,43 @@ impl Buffers {
         let mut done = 0;
         while let (false, Some((address, length))) = (bytes.is_empty(), self.piece()) {
             let length = length.min(bytes.len());
-            match program::write(address, &bytes[..length]) {
-                Ok(()) => {}
-                Err(_) if done > 0 => break,
-                Err(error) => return Err(error),
+            if program::write(address, &bytes[..length]).is_err() {
+                done += self.until_fault(length, |at, part| program::write(address + at, &bytes[part]));
+                return if done > 0 { Ok(done) } else { Err(Errno::EFAULT) };
             }
             self.advance(length);
             bytes = &bytes[length..];
             done += length;
         }
         Ok(done)
+    }
+
+    /// As [`Self::fill`], but what does not find room in whole is EFAULT, unless the pieces have no more.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn fill_whole(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let wanted = bytes.len().min(self.remaining);
+        self.fill(bytes).and_then(|done| if done == wanted { Ok(done) } else { Err(Errno::EFAULT) })
+    }
+
+    /// Moves what can be moved of the next piece, of which something cannot: page by page. Tells how much that was.
+    #[inline(never)]
+    fn until_fault(
+        &mut self,
+        length: usize,
+        mut part: impl FnMut(usize, Range<usize>) -> Result<(), Errno>,
+    ) -> usize {
+        let mut done = 0;
+        while done < length {
+            let step = (PAGE - (self.first.0 + done) % PAGE).min(length - done);
+            if part(done, done..done + step).is_err() {
+                break;
+            }
+            done += step;
+        }
+        self.advance(done);
+        done
     }
 
     /// Takes as much as `bytes` has room for; tells how much it was.
@@ -189,10 +217,10 @@ impl Buffers {
         let mut done = 0;
         while let (true, Some((address, length))) = (done < bytes.len(), self.piece()) {
             let length = length.min(bytes.len() - done);
-            match program::read(address, &mut bytes[done..done + length]) {
-                Ok(()) => {}
-                Err(_) if done > 0 => break,
-                Err(error) => return Err(error),
+            let to = &mut bytes[done..done + length];
+            if program::read(address, to).is_err() {
+                done += self.until_fault(length, |at, part| program::read(address + at, &mut to[part]));
+                return if done > 0 { Ok(done) } else { Err(Errno::EFAULT) };
             }
             self.advance(length);
             done += length;

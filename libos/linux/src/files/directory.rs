@@ -119,9 +119,23 @@ pub async fn entries(
     if bytes.is_empty() && at < names.len() as u64 {
         return Err(Errno::EINVAL);
     }
-    user::write(to, &bytes)?;
+    let mut done = bytes.len();
+    if user::write(to, &bytes).is_err() {
+        (done, at) = (0, from);
+        // As many as can be told are.
+        while let Some(&[low, high]) = bytes.get(done + 16..done + 18) {
+            let next = done + usize::from(u16::from_le_bytes([low, high]));
+            if user::write(to.wrapping_add(done), &bytes[done..next]).is_err() {
+                break;
+            }
+            (done, at) = (next, at + 1);
+        }
+        if done == 0 {
+            return Err(Errno::EFAULT);
+        }
+    }
     description.offset.set(at);
-    Ok(bytes.len() as u64)
+    Ok(done as u64)
 }
 
 /// Appends one record, whose successor is number `next`.

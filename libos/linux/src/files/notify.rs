@@ -234,7 +234,8 @@ impl Notify {
                 self.0.events.borrow_mut().push_front(event);
                 break;
             }
-            done += to.fill(&bytes)?;
+            // As in Linux, where the events before are lost as well.
+            done += to.fill_whole(&bytes)?;
         }
         if done == 0 { Err(Errno::EINVAL) } else { Ok(done) }
     }

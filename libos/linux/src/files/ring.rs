@@ -1,7 +1,7 @@
 //! Bytes on their way: a ring that grows up to a limit.
 
-use crate::Errno;
 use crate::user::Buffers;
+use crate::{Errno, PAGE};
 use alloc::vec::Vec;
 
 /// What is allocated first.
@@ -14,6 +14,14 @@ pub struct Ring {
     start: usize,
     length: usize,
     most: usize,
+}
+
+/// What of bytes that were moved up to a fault counts: a pipe moves page by page (pipe_read and pipe_write of fs/pipe.c).
+///
+/// # Errors
+/// EFAULT when nothing does.
+fn whole_pages(moved: usize) -> Result<usize, Errno> {
+    if moved < PAGE { Err(Errno::EFAULT) } else { Ok(moved - moved % PAGE) }
 }
 
 impl Ring {
@@ -84,25 +92,23 @@ impl Ring {
     /// Takes in at most `most` bytes, as many as find room; tells how many.
     ///
     /// # Errors
-    /// EFAULT when not even the first byte could be read.
+    /// EFAULT when not even the first page of what is moved could be read.
     pub fn fill(&mut self, from: &mut Buffers, most: usize) -> Result<usize, Errno> {
         let most = most.min(self.room()).min(from.remaining());
         self.grow(most);
-        let mut done = 0;
-        while done < most {
-            let piece = self.free(most - done);
+        let before = self.length;
+        while self.length - before < most {
+            let piece = self.free(most - (self.length - before));
             let wanted = piece.len();
-            let taken = match from.take(piece) {
-                Err(error) if done == 0 => return Err(error),
-                other => other.unwrap_or(0),
-            };
+            let taken = from.take(piece).unwrap_or(0);
             self.length += taken;
-            done += taken;
             if taken < wanted {
-                break;
+                let kept = whole_pages(self.length - before);
+                self.length = before + kept.unwrap_or(0);
+                return kept;
             }
         }
-        Ok(done)
+        Ok(most)
     }
 
     /// Takes in as many of `bytes` as find room; tells how many.
@@ -123,16 +129,16 @@ impl Ring {
     /// Gives out as many bytes as there are and `to` has room for; tells how many.
     ///
     /// # Errors
-    /// EFAULT when not even the first byte could be written.
+    /// EFAULT when not even the first page of what is moved could be written.
     pub fn drain(&mut self, to: &mut Buffers) -> Result<usize, Errno> {
+        let wanted = self.length.min(to.remaining());
         let (first, second) = self.pieces();
-        let mut done = to.fill(first)?;
-        if done == first.len() && !second.is_empty() {
-            match to.fill(second) {
-                Ok(more) => done += more,
-                Err(error) if done == 0 => return Err(error),
-                Err(_) => {}
-            }
+        let mut done = to.fill(first).unwrap_or(0);
+        if done == first.len() {
+            done += to.fill(second).unwrap_or(0);
+        }
+        if done < wanted {
+            done = whole_pages(done)?;
         }
         self.skip(done);
         Ok(done)

@@ -92,7 +92,7 @@ impl Netlink {
     pub fn poll_receive(&self, to: &mut Buffers, peek: bool) -> Poll<Result<Received, Errno>> {
         let mut replies = self.replies.borrow_mut();
         let Some(reply) = replies.front() else { return Poll::Pending };
-        let length = to.fill(reply)?;
+        let length = to.fill_whole(reply)?;
         let from = Some(Address::Netlink(0, 0));
         let received = Received { length, whole: reply.len(), from, ..Received::default() };
         if !peek {

@@ -101,7 +101,7 @@ impl Udp {
         let mut next = self.next.borrow_mut();
         let Some((bytes, peer)) = next.get() else { return Poll::Pending };
         let whole = bytes.len();
-        let length = to.fill(bytes)?;
+        let length = to.fill_whole(bytes)?;
         let mut received = Received { length, whole, ..Received::default() };
         received.from = Some(Address::of(common.family, peer));
         if ancillary && common.options.wants_packet_info(common.family) {

@@ -86,7 +86,11 @@ impl SignalFd {
         };
         let mut done = 0;
         loop {
-            done += to.fill(&told(&information))?;
+            match to.fill_whole(&told(&information)) {
+                Ok(length) => done += length,
+                Err(_) if done > 0 => return Ok(done),
+                Err(error) => return Err(error),
+            }
             if to.remaining() < LENGTH {
                 return Ok(done);
             }

@@ -38,7 +38,7 @@ impl Unix {
     fn packet(&self, to: &mut Buffers, peek: bool) -> Result<Received, Errno> {
         let mut inbox = self.end.inbox.borrow_mut();
         let Some(message) = inbox.front() else { return Err(Errno::EAGAIN) };
-        let length = to.fill(&message.bytes)?;
+        let length = to.fill_whole(&message.bytes)?;
         let mut received = Received { length, whole: message.bytes.len(), ..Received::default() };
         if message.from != Name::Unnamed {
             received.from = Some(Address::Unix(message.from.clone()));
