@@ -1,37 +1,37 @@
-//! Links `kernlet` statically, so that it is one file that starts fast.
+//! Links `kernlet` statically, so that it is one file that starts fast: against musl where Rust has it, else against
+//! glibc.
 //!
-//! A dynamic loader would cost half a millisecond at each start. `-C target-feature=+crt-static` cannot be used:
-//! without `--target` it reaches procedural macros too, which must be dynamic libraries. So only this binary is
-//! linked with `-static -no-pie`, and the shared libraries that rustc names on the linker's command line are
-//! found first in a folder where each name stands for a linker script that means the archive.
-//!
-//! Not position-independent on purpose: its relocations would be applied at each start, and each page that
-//! they touch would be a private copy in every monitor.
+//! A static program of glibc's executes some forty CPUID instructions before main, each of which traps in a virtual
+//! machine: a quarter of what `kernlet run` takes to its program's first byte. musl's executes none.
+
+#[path = "../image/src/native/flags.rs"]
+#[expect(dead_code, reason = "the flags are those of images")]
+mod flags;
+#[path = "build/glibc.rs"]
+mod glibc;
+#[path = "build/musl.rs"]
+mod musl;
 
 use std::path::PathBuf;
-use std::{env, fs, io};
-
-/// The shared libraries of the standard library's link line. All but libgcc are parts of glibc's libc.a today.
-const LIBRARIES: [(&str, &str); 8] = [
-    ("libgcc_s.so", "libgcc_eh.a libgcc.a"),
-    ("libc.so", "libc.a"),
-    ("libm.so", "libm.a"),
-    ("libutil.so", "libc.a"),
-    ("librt.so", "libc.a"),
-    ("libpthread.so", "libc.a"),
-    ("libdl.so", "libc.a"),
-    ("libresolv.so", "libc.a"),
-];
+use std::{env, io};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
+    println!("cargo::rustc-check-cfg=cfg(kernlet_archive)");
+    let variable = |name| env::var(name).unwrap_or_default();
+    if variable("CARGO_CFG_TARGET_ENV") != "gnu" {
+        return Ok(());
+    }
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
-    for (name, archives) in LIBRARIES {
-        fs::write(out.join(name), format!("GROUP ( {archives} )\n"))?;
+    // While somebody works on it, one build is enough.
+    if variable("PROFILE") == "release" {
+        match musl::archive(&out) {
+            Ok(()) => return Ok(()),
+            Err(reason) => {
+                println!("cargo::warning={reason}; each start of kernlet takes some 0.2 ms longer")
+            }
+        }
     }
-    for argument in ["-static", "-no-pie", "-Wl,--gc-sections"] {
-        println!("cargo::rustc-link-arg-bins={argument}");
-    }
-    println!("cargo::rustc-link-arg-bins=-L{}", out.display());
-    Ok(())
+    glibc::link(&out)
 }

@@ -57,6 +57,7 @@ fn main() -> Result<()> {
     let mut hasher = DefaultHasher::new();
     hasher.write(&fs::read(&linked)?);
     println!("cargo::rustc-env=KERNLET_PROGRAM={}", linked.display());
+    println!("cargo::metadata=elf={}", linked.display());
     println!("cargo::rustc-env=KERNLET_PROGRAM_REVISION={:016x}", hasher.finish());
 
     // What this crate makes of the same input may change with its code: its caches ask for the revision.

@@ -1,69 +1,28 @@
-//! The kernlet command: what its users type, turned into calls of `kernlet-image` and `kernlet-monitor`.
+//! The program: C's main, and nothing else (the crate `kernlet_cli` is what it does).
 //!
-//! 1. [`arguments`] is the command line as CLI.md fixes it. On the way to a plain `kernlet run IMAGE` nothing of it
-//!    is built: that way is measured in microseconds.
-//! 2. `commands` has a file for each command.
-//! 3. [`report`] shows every error in one style: what is wrong, then the mend. Results go to stdout, all else to
-//!    stderr.
-//! 4. It begins at C's main. The standard library's own beginning reads /proc/self/maps to know where the stack ends,
-//!    and sets up a second stack for the message that it overflowed: a tenth of the time that a start may take.
+//! Where `build.rs` has built that crate against musl, main comes with it, and this is empty.
 #![deny(unsafe_code)]
-#![cfg_attr(not(test), no_main)]
-
-mod arguments;
-mod commands;
-mod progress;
-mod report;
-mod show;
-mod what;
-
-use arguments::Common;
-use report::Failure;
-use std::ffi::OsString;
-use std::fs::File;
-use std::os::fd::IntoRawFd;
+#![no_main]
+#![cfg_attr(kernlet_archive, no_std)]
 
 /// What C's start calls.
-#[cfg_attr(not(test), expect(unsafe_code, reason = "the name is C's"), unsafe(export_name = "main"))]
-#[cfg_attr(test, expect(dead_code, reason = "tests begin elsewhere"))]
-extern "C" fn begin() -> i32 {
-    kernlet_monitor::signals::block_broken_pipes();
-    open_standard_descriptors();
-    let arguments: Vec<OsString> = std::env::args_os().collect();
-    let result = match commands::run::plain(&arguments) {
-        Some(request) => commands::run::execute(request, &Common::default()),
-        None => dispatch(&arguments),
-    };
-    // Leaving this way writes what the standard output still holds back.
-    std::process::exit(i32::from(result.unwrap_or_else(Failure::report)))
+///
+/// # Safety
+/// As C's start calls it.
+#[cfg(not(kernlet_archive))]
+#[expect(unsafe_code, reason = "the name is C's, and so are the arguments")]
+#[unsafe(export_name = "main")]
+unsafe extern "C" fn main(
+    count: std::ffi::c_int,
+    arguments: *const *const std::ffi::c_char,
+) -> std::ffi::c_int {
+    // SAFETY: C hands over as many strings as it says, for as long as the process lives.
+    unsafe { kernlet_cli::begin(count, arguments) }
 }
 
-/// Opens what is closed of the standard descriptors: else the next file would be taken for one of them.
-fn open_standard_descriptors() {
-    let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
-    for descriptor in standard {
-        if rustix::io::fcntl_getfd(descriptor).is_err()
-            && let Ok(null) = File::options().read(true).write(true).open("/dev/null")
-        {
-            // Its number is the lowest that was free.
-            let _ = null.into_raw_fd();
-        }
-    }
-}
-
-fn dispatch(arguments: &[OsString]) -> Result<u8, Failure> {
-    let mut command = arguments::command(arguments.get(1));
-    let matches = command.try_get_matches_from_mut(arguments).map_err(Failure::usage)?;
-    let common = Common::of(&matches);
-    let Some((name, matches)) = matches.subcommand() else { return Ok(0) };
-    match name {
-        "build" => commands::build::execute(matches, &common),
-        "run" => commands::run::execute(commands::run::Request::from_matches(matches)?, &common),
-        "ps" => commands::ps::execute(matches, &common),
-        "logs" => commands::logs::execute(matches),
-        "stop" | "kill" | "rm" | "wait" => commands::lifecycle::execute(name, matches),
-        "inspect" => commands::inspect::execute(matches),
-        "new" => commands::new::execute(matches, &common),
-        _ => commands::completions::execute(matches),
-    }
+/// Nothing here panics.
+#[cfg(kernlet_archive)]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
 }

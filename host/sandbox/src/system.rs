@@ -5,10 +5,10 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// TUNSETIFF and TUNSETOFFLOAD (linux/if_tun.h).
-const TUNSETIFF: u64 = 0x4004_54ca;
-const TUNSETOFFLOAD: u64 = 0x4004_54d0;
+const TUNSETIFF: libc::Ioctl = 0x4004_54ca;
+const TUNSETOFFLOAD: libc::Ioctl = 0x4004_54d0;
 /// Sets the length of the header, which a tap keeps from whoever had it open before.
-const TUNSETVNETHDRSZ: u64 = 0x4004_54d8;
+const TUNSETVNETHDRSZ: libc::Ioctl = 0x4004_54d8;
 /// IFF_TAP, IFF_NO_PI, IFF_VNET_HDR: Ethernet frames, each with a virtio-net header in front.
 const TAP: i16 = 0x0002 | 0x1000 | 0x4000;
 /// TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6: frames whose checksum is still to be computed may come, and TCP segments that are
