@@ -63,7 +63,13 @@ fn all_code_of_common_programs_and_libraries_is_decoded_alike() {
         assert!(count > 1000, "{}: {count} instructions", path.display());
         // Tables between functions, which libcrypto has, and what only a kernel runs.
         let names = || unknown.iter().take(20).map(|i| format!("{:?}", i.code())).collect::<Vec<_>>();
-        assert!(unknown.len() * 1000 <= count, "{}: {} of {count}: {:?}", path.display(), unknown.len(), names());
+        assert!(
+            unknown.len() * 1000 <= count,
+            "{}: {} of {count}: {:?}",
+            path.display(),
+            unknown.len(),
+            names()
+        );
     }
 }
 
