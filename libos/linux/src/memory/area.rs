@@ -32,7 +32,7 @@ pub enum Object {
     Stack,
     /// The library OS's code that the program may call.
     Vdso,
-    /// The way out of rewritten code, at this place in what is sealed.
+    /// The way out of rewritten code, at this place in what is sealed, or [`Self::WRITTEN`].
     Stubs(usize),
     /// Kept free for [`Self::Stubs`].
     Reserved,
@@ -48,6 +48,14 @@ impl Object {
             Some(shared) => [u64::MAX, Rc::as_ptr(shared).addr() as u64],
             None => [file.device, file.inode],
         })
+    }
+
+    /// Where stubs are that lie in no image, as they were written when code was mapped.
+    pub const WRITTEN: usize = usize::MAX;
+
+    /// Whether it is such stubs.
+    pub fn is_written_stubs(&self) -> bool {
+        matches!(self, Self::Stubs(Self::WRITTEN))
     }
 
     /// Whether two neighbouring areas show the same thing.

@@ -2,7 +2,7 @@
 
 use super::area::{Area, Object};
 use super::space::Space;
-use super::{limit, pages, rewrite};
+use super::{limit, pages, patches, rewrite};
 use crate::call::{Call, Outcome};
 use crate::files::Description;
 use crate::thread::Thread;
@@ -93,7 +93,12 @@ async fn map_file(thread: &Rc<Thread>, area: Area, file: &Description) -> Result
     }
     if let Some(host) = file.host_file() {
         let backing = Backing::File { file: host, offset: area.offset, shared: area.shared };
-        match space.borrow_mut().map(area.clone(), backing) {
+        let done = space.borrow_mut().map(area.clone(), backing);
+        match done {
+            Ok(()) => {
+                patches::replace(&mut space.borrow_mut(), &area);
+                return Ok(());
+            }
             // A VM has no host to map for it.
             Err(Errno::ENODEV | Errno::ENOSYS) => {}
             other => return other,

@@ -4,8 +4,10 @@ mod advice;
 mod area;
 pub mod limit;
 mod map;
+mod patches;
 mod remap;
 pub mod rewrite;
+pub mod sites;
 mod space;
 
 pub use area::{Area, Mapped, Object};

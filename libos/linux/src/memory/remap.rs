@@ -2,7 +2,7 @@
 
 use super::area::{Area, Object};
 use super::space::Space;
-use super::{limit, pages};
+use super::{limit, pages, patches};
 use crate::call::{Call, Outcome};
 use crate::thread::Thread;
 use crate::{Errno, PAGE};
@@ -100,6 +100,7 @@ fn move_to(space: &mut Space, area: &Area, to: usize, length: usize) -> Result<(
     let moved = area.length().min(length);
     let target = Area { pages: to..to + moved, ..area.clone() };
     let source = area.pages.start..area.pages.start + moved;
+    patches::restore(space, &area.pages, false);
     match program::relocate(source.clone(), to) {
         Ok(()) => space.moved(&source, target.clone()),
         Err(_) => copy(space, area, &source, &target)?,

@@ -1,6 +1,7 @@
 //! The address space of a process: its areas, and where new ones go.
 
 use super::area::{Area, Object};
+use super::patches::{self, Patches};
 use crate::{Errno, PAGE};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -20,12 +21,14 @@ pub struct Space {
     top: usize,
     /// The heap: where it begins, and where the program's break is.
     pub(super) heap: Range<usize>,
+    /// Calls that were replaced where they lie.
+    pub(super) patches: Patches,
 }
 
 impl Space {
     /// Nothing mapped; areas whose place nobody says go below `top`.
     pub fn new(top: usize) -> Self {
-        Self { areas: Vec::new(), top, heap: 0..0 }
+        Self { areas: Vec::new(), top, heap: 0..0, patches: Patches::new() }
     }
 
     /// Says where the heap begins, which is empty then.
@@ -145,6 +148,7 @@ impl Space {
     /// ENOMEM; the platform's.
     pub fn map(&mut self, area: Area, backing: Backing<'_>) -> Result<(), Errno> {
         self.room_for_more()?;
+        patches::restore(self, &area.pages, true);
         program::map(area.pages.clone(), area.protection, backing)?;
         self.note(area);
         Ok(())
@@ -156,6 +160,7 @@ impl Space {
     /// As for [`Self::map`].
     pub fn map_sealed(&mut self, area: Area, file: Range<usize>) -> Result<(), Errno> {
         self.room_for_more()?;
+        patches::restore(self, &area.pages, true);
         let there = (file.end - file.start).next_multiple_of(PAGE).saturating_sub(area.offset as usize);
         let middle = area.pages.end.min(area.pages.start.saturating_add(there));
         if middle > area.pages.start {
@@ -179,6 +184,7 @@ impl Space {
             return Ok(());
         }
         self.room_for_more()?;
+        patches::restore(self, &pages, true);
         program::unmap(pages.clone())?;
         self.forget(&pages);
         Ok(())
@@ -198,9 +204,16 @@ impl Space {
             if part.protection == protection {
                 continue;
             }
+            if protection.write {
+                patches::restore(self, &part.pages, false);
+            }
             program::protect(part.pages.clone(), protection)?;
+            let fresh = protection.execute && !part.protection.execute;
             part.protection = protection;
-            self.note(part);
+            self.note(part.clone());
+            if fresh {
+                patches::replace(self, &part);
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The vDSO (vdso(7)): a small ELF file by whose functions a program tells the time without entering the library OS.
 //!
-//! It is one page of the image, the same in both doors, which is mapped where the program's memory lies. What it
-//! counts by is the CPU's block, to which `gs` points: in a process the host's own function, in a VM the time stamp counter,
+//! It begins a page of the image, the same in both doors, which is mapped where the program's memory lies: behind it is some of the
+//! library OS's text, which is no secret and does nothing there that the program could not do. What it counts by is the CPU's block, to which `gs` points: in a process the host's own function, in a VM the time stamp counter,
 //! once its rate is known. Until then, and for other clocks, it makes a system call as rewritten code does.
 
 use core::mem::offset_of;
@@ -31,7 +31,7 @@ impl Clock {
 
 // ELF as gABI and the version tables of the LSB (10.7) have it. One bucket holds all symbols.
 core::arch::global_asm!(
-    ".pushsection .vdso, \"a\"",
+    ".pushsection .vdso, \"ax\"",
     ".p2align 12",
     "kernlet_vdso:",
     "  .byte 0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0",
@@ -240,7 +240,6 @@ core::arch::global_asm!(
     "57:",
     ".purgem kernlet_vdso_call",
     "kernlet_vdso_end:",
-    ".balign 4096, 0",
     ".popsection",
     host = const CLOCK + offset_of!(Clock, host),
     valid = const CLOCK + offset_of!(Clock, valid),
