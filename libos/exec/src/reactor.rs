@@ -44,8 +44,8 @@ pub(crate) fn dispatch(event: Ready) {
         slot.ended |= event.ended;
         let mut wakers = [None, None];
         for (i, now) in [event.readable, event.writable].into_iter().enumerate() {
-            if now {
-                slot.ready[i] = true;
+            // Whoever reads is told each time that more has come. Room to write is told when there was none.
+            if now && !(core::mem::replace(&mut slot.ready[i], true) && i == 1) {
                 wakers[i] = slot.waiting[i].take();
             }
         }
@@ -111,20 +111,17 @@ impl Source {
         REACTOR.get().borrow_mut().slot(self.token).is_none_or(|slot| slot.ready[1])
     }
 
-    /// Whether the other end was reported to have ended.
-    pub fn is_ended(&self) -> bool {
-        REACTOR.get().borrow_mut().slot(self.token).is_some_and(|slot| slot.ended)
-    }
-
-    /// Leaves wakers for the next report, whether or not it is ready already.
-    pub fn register(&self, readable: &Waker, writable: &Waker) {
-        if let Some(slot) = REACTOR.get().borrow_mut().slot(self.token) {
-            for (place, waker) in slot.waiting.iter_mut().zip([readable, writable]) {
-                if !place.as_ref().is_some_and(|known| known.will_wake(waker)) {
-                    *place = Some(waker.clone());
-                }
+    /// Whether reading may succeed, whether writing may, and whether the other end was reported to have ended. Wakers are
+    /// left for the next report, whether or not it is ready already; there is none of room to write as long as there is some.
+    pub fn ask(&self, readable: &Waker, writable: &Waker) -> [bool; 3] {
+        let mut reactor = REACTOR.get().borrow_mut();
+        let Some(slot) = reactor.slot(self.token) else { return [true; 3] };
+        for (place, waker) in slot.waiting.iter_mut().zip([readable, writable]) {
+            if !place.as_ref().is_some_and(|known| known.will_wake(waker)) {
+                *place = Some(waker.clone());
             }
         }
+        [slot.ready[0], slot.ready[1], slot.ended]
     }
 
     /// Says what it is ready for now, as its user has found out.
@@ -190,5 +187,39 @@ impl Drop for Source {
             let index = self.token & ((1 << INDEX_BITS) - 1);
             reactor.free.push(index);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::sync::Arc;
+    use alloc::task::Wake;
+    use core::sync::atomic::{AtomicU32, Ordering};
+
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn more_to_read_is_told_each_time_and_room_to_write_when_there_was_none() {
+        let [reads, writes] = [0, 1].map(|_| Arc::new(Woken(0.into())));
+        let (reader, writer) = (Waker::from(reads.clone()), Waker::from(writes.clone()));
+        let told = || [&reads, &writes].map(|w| w.0.load(Ordering::Relaxed));
+        let source = Source::new();
+        let report = || {
+            dispatch(Ready { token: source.token(), readable: true, writable: true, ended: false });
+        };
+        assert_eq!(source.ask(&reader, &writer), [true, true, false]);
+        report();
+        assert_eq!(told(), [1, 0]);
+        source.clear_writable();
+        assert_eq!(source.ask(&reader, &writer), [true, false, false]);
+        report();
+        assert_eq!(told(), [2, 1]);
     }
 }

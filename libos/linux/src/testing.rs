@@ -26,6 +26,11 @@ pub async fn call(thread: &Rc<Thread>, number: u64, arguments: &[u64]) -> Outcom
     all[..arguments.len()].copy_from_slice(arguments);
     let call = Call { number, arguments: all };
     let subject = number::subject(number);
+    // As for a program: what moves bytes of a connection is tried before there is a future for it.
+    let tried = sockets::try_stream(thread, call);
+    if tried != Err(WAITS) {
+        return tried;
+    }
     let outcome = match subject {
         Some(Subject::Wait) => wait::at_once(thread, call),
         Some(Subject::Sockets) => sockets::at_once(thread, call),

@@ -28,9 +28,7 @@ pub fn read<const N: usize>(from: usize) -> Result<[u8; N], Errno> {
 /// EFAULT.
 pub fn read_words<const N: usize>(from: usize) -> Result<[u64; N], Errno> {
     let mut words = [0; N];
-    for (i, word) in words.iter_mut().enumerate() {
-        *word = u64::from_le_bytes(read(from.wrapping_add(8 * i))?);
-    }
+    program::read_words(from, &mut words)?;
     Ok(words)
 }
 
@@ -98,13 +96,20 @@ pub fn string(from: usize, most: usize) -> Result<Vec<u8>, Errno> {
     }
 }
 
+/// So many pieces need no list that is allocated.
+const FEW: usize = 4;
+
+/// A piece: address and length.
+type Piece = [u64; 2];
+
 /// Memory of the program that a call fills or takes from, in one or several pieces, front to back.
 #[derive(Clone, Debug)]
 pub struct Buffers {
-    /// The piece in use: address and length.
-    first: (usize, usize),
-    rest: Vec<(usize, usize)>,
-    /// Which of `rest` comes next.
+    few: [Piece; FEW],
+    /// All pieces, when there are more.
+    many: Vec<Piece>,
+    count: usize,
+    /// Which is in use.
     next: usize,
     remaining: usize,
 }
@@ -113,7 +118,9 @@ impl Buffers {
     /// One piece.
     pub fn one(address: usize, length: usize) -> Self {
         let length = length.min(MOVED_MOST);
-        Self { first: (address, length), rest: Vec::new(), next: 0, remaining: length }
+        let mut few = [[0; 2]; FEW];
+        few[0] = [address as u64, length as u64];
+        Self { few, many: Vec::new(), count: 1, next: 0, remaining: length }
     }
 
     /// The pieces that an array of `struct iovec` names.
@@ -124,21 +131,23 @@ impl Buffers {
         if count > PIECES_MOST {
             return Err(Errno::EINVAL);
         }
-        let mut rest = Vec::with_capacity(count);
-        let mut remaining = 0usize;
-        for i in 0..count {
-            let [base, length] = read_words(address.wrapping_add(16 * i))?;
-            if length > isize::MAX as u64 {
+        let mut all = Self { few: [[0; 2]; FEW], many: Vec::new(), count, next: 0, remaining: 0 };
+        if count > FEW {
+            all.many = alloc::vec![[0; 2]; count];
+        }
+        let pieces = if count > FEW { &mut all.many[..] } else { &mut all.few[..count] };
+        program::read_words(address, pieces.as_flattened_mut())?;
+        for [base, length] in pieces {
+            if *length > isize::MAX as u64 {
                 return Err(Errno::EINVAL);
             }
-            if base.checked_add(length).is_none_or(|end| end > END) {
+            if base.checked_add(*length).is_none_or(|end| end > END) {
                 return Err(Errno::EFAULT);
             }
-            let length = (length as usize).min(MOVED_MOST - remaining);
-            remaining += length;
-            rest.push((base as usize, length));
+            *length = (*length).min((MOVED_MOST - all.remaining) as u64);
+            all.remaining += *length as usize;
         }
-        Ok(Self { first: (0, 0), rest, next: 0, remaining })
+        Ok(all)
     }
 
     /// Bytes that are left.
@@ -146,20 +155,32 @@ impl Buffers {
         self.remaining
     }
 
+    fn left(&self) -> &[Piece] {
+        let all = if self.count > FEW { &self.many[..] } else { &self.few[..self.count] };
+        all.get(self.next..).unwrap_or_default()
+    }
+
     /// The next piece that is not empty: address and length; `None` when nothing is left.
     pub fn piece(&mut self) -> Option<(usize, usize)> {
-        while self.first.1 == 0 {
-            self.first = *self.rest.get(self.next)?;
+        loop {
+            let [address, length] = *self.left().first()?;
+            if length > 0 {
+                return Some((address as usize, length as usize));
+            }
             self.next += 1;
         }
-        Some(self.first)
     }
 
     /// Leaves out `length` bytes, which are at most those of the next piece.
     pub fn advance(&mut self, length: usize) {
-        let length = length.min(self.first.1);
-        self.first = (self.first.0 + length, self.first.1 - length);
-        self.remaining -= length;
+        let next = self.next;
+        let all = if self.count > FEW { &mut self.many[..] } else { &mut self.few[..] };
+        if let Some([address, left]) = all.get_mut(next) {
+            let length = length.min(*left as usize);
+            *address += length as u64;
+            *left -= length as u64;
+            self.remaining -= length;
+        }
     }
 
     /// Fills from `bytes`, as far as there is room; tells how much was.
@@ -198,8 +219,9 @@ impl Buffers {
         mut part: impl FnMut(usize, Range<usize>) -> Result<(), Errno>,
     ) -> usize {
         let mut done = 0;
+        let at = self.piece().map_or(0, |(address, _)| address);
         while done < length {
-            let step = (PAGE - (self.first.0 + done) % PAGE).min(length - done);
+            let step = (PAGE - (at + done) % PAGE).min(length - done);
             if part(done, done..done + step).is_err() {
                 break;
             }
@@ -235,9 +257,8 @@ impl kernlet_net::Memory for Buffers {
     }
 
     fn pieces(&self, into: &mut [[usize; 2]; kernlet_net::PIECES]) -> usize {
-        let rest = self.rest.get(self.next..).unwrap_or_default();
-        let all = core::iter::once(&self.first).chain(rest).filter(|(_, length)| *length > 0);
-        into.iter_mut().zip(all).map(|(piece, (at, length))| *piece = [*at, *length]).count()
+        let all = self.left().iter().filter(|[_, length]| *length > 0);
+        into.iter_mut().zip(all).map(|(piece, at)| *piece = at.map(|n| n as usize)).count()
     }
 
     fn advance(&mut self, mut length: usize) {
@@ -317,6 +338,24 @@ mod tests {
         assert_eq!(buffers.take(&mut taken).unwrap(), 7);
         assert_eq!(&taken[..7], b"abcdefg");
         core::hint::black_box((a, b));
+    }
+
+    #[test]
+    fn many_pieces_are_as_good_as_few() {
+        for count in [1, FEW, FEW + 1, 40] {
+            let bytes: Vec<u8> = (0..count as u8).collect();
+            let vector: Vec<[u64; 2]> = bytes.iter().map(|b| [core::ptr::from_ref(b) as u64, 1]).collect();
+            let mut buffers = Buffers::vector(vector.as_ptr() as usize, count).unwrap();
+            let mut pieces = [[0; 2]; kernlet_net::PIECES];
+            assert_eq!(kernlet_net::Memory::pieces(&buffers, &mut pieces), count.min(kernlet_net::PIECES));
+            assert_eq!(pieces[0], vector[0].map(|n| n as usize));
+            let mut taken = std::vec![0; count];
+            assert_eq!(kernlet_net::Memory::look(&buffers, &mut taken), Ok(count));
+            assert_eq!((taken, buffers.remaining()), (bytes, count));
+            kernlet_net::Memory::advance(&mut buffers, count);
+            assert_eq!((buffers.remaining(), buffers.piece()), (0, None));
+        }
+        assert!(Buffers::vector(0, 0).is_ok_and(|mut none| none.piece().is_none()));
     }
 
     #[test]

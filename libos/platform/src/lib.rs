@@ -69,6 +69,7 @@ pub mod power;
 pub mod program;
 pub mod sealed;
 pub mod socket;
+pub mod waker;
 
 pub use errno::Errno;
 #[cfg(all(fuzzing, not(kernlet_image)))]

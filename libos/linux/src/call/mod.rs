@@ -70,7 +70,8 @@ impl Call {
 /// What [`at_once`] gives for calls that may wait.
 pub const WAITS: Errno = Errno(1000);
 
-/// Whether it is one of those that may wait and are frequent: these lose no time with the others.
+/// Whether it is one of those that may wait and are frequent: these lose no time with the others. What moves bytes of a TCP
+/// connection is tried before there is a future for it.
 const fn often_waits(call: u64) -> bool {
     matches!(
         call,
@@ -105,7 +106,7 @@ const fn often_waits(call: u64) -> bool {
 /// [`WAITS`]: [`handle`] does it. The program's otherwise.
 pub fn at_once(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome {
     if often_waits(call.number) {
-        return Err(WAITS);
+        return sockets::try_stream(thread, call);
     }
     match number::subject(call.number) {
         Some(Subject::Memory) => memory::at_once(thread, call),

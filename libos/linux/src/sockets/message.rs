@@ -121,6 +121,11 @@ impl Header {
         Ok(Self { at, name, name_length, vector, vectors, control, control_length })
     }
 
+    /// Whether it has neither an address nor anything that goes along.
+    pub fn is_bare(&self) -> bool {
+        (self.name == 0 || self.name_length == 0) && self.control_length == 0
+    }
+
     /// Its pieces.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod message;
 mod names;
 mod netlink;
 mod options;
+mod quick;
 mod socket;
 mod tcp;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod udp;
 mod unix;
 
 pub use ioctl::control;
+pub use quick::try_stream;
 pub use socket::{Socket, Speech};
 
 use crate::Errno;

@@ -124,7 +124,7 @@ impl Socket {
             return Poll::Ready(Err(error));
         }
         match &self.speech {
-            Speech::Tcp(tcp) => tcp.poll_receive(&self.common, to, peek),
+            Speech::Tcp(tcp) => tcp.poll_receive(&self.common, to, peek).map_ok(Received::bytes),
             Speech::Udp(udp) => udp.poll_receive(&self.common, to, peek, ancillary),
             Speech::Unix(unix) => unix.poll_receive(&self.common, to, peek),
             Speech::Netlink(netlink) => netlink.poll_receive(to, peek),

@@ -1,6 +1,5 @@
 //! TCP (tcp(7)).
 
-use super::message::Received;
 use super::socket::{Common, Socket, Speech};
 use crate::Errno;
 use crate::call::restart;
@@ -233,13 +232,8 @@ impl Tcp {
         drop(before);
     }
 
-    /// See [`Socket::poll_receive`].
-    pub fn poll_receive(
-        &self,
-        common: &Common,
-        to: &mut Buffers,
-        peek: bool,
-    ) -> Poll<Result<Received, Errno>> {
+    /// Receives what is there, or is pending; tells how much it was.
+    pub fn poll_receive(&self, common: &Common, to: &mut Buffers, peek: bool) -> Poll<Result<usize, Errno>> {
         let state = self.state.borrow();
         let stream = match &*state {
             State::Connected(stream) => stream,
@@ -248,10 +242,10 @@ impl Tcp {
         };
         // What came before it broke is still there.
         if self.broken.get() && stream.available() == 0 {
-            return Poll::Ready(Ok(Received::bytes(0)));
+            return Poll::Ready(Ok(0));
         }
         let context = &mut Context::from_waker(common.relay.readable());
-        stream.poll_receive(context, to, peek).map(|result| self.note(result).map(Received::bytes))
+        stream.poll_receive(context, to, peek).map(|result| self.note(result))
     }
 
     /// See [`Socket::poll_send`].

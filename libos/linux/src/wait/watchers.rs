@@ -68,16 +68,38 @@ enum Watcher {
     Object(Weak<dyn Watch>, u64),
 }
 
+/// Watchers under their numbers. Most things have one, which lies right here.
+#[derive(Default)]
+struct List {
+    first: Option<(u64, Watcher)>,
+    more: Vec<(u64, Watcher)>,
+}
+
+impl List {
+    fn get(&self, at: usize) -> Option<&(u64, Watcher)> {
+        self.first.iter().chain(&self.more).nth(at)
+    }
+
+    fn remove(&mut self, number: u64) {
+        if self.first.as_ref().is_some_and(|(first, _)| *first == number) {
+            self.first = None;
+        } else {
+            self.more.retain(|(other, _)| *other != number);
+        }
+    }
+}
+
 /// The watchers of one thing.
 #[derive(Default)]
 pub struct Watchers {
+    list: RefCell<List>,
     next: Cell<u64>,
-    list: RefCell<Vec<(u64, Watcher)>>,
 }
 
 impl Drop for Watchers {
     fn drop(&mut self) {
-        for (_, watcher) in self.list.take() {
+        let List { first, more } = self.list.take();
+        for (_, watcher) in first.into_iter().chain(more) {
             if let Watcher::Object(object, key) = watcher
                 && let Some(object) = object.upgrade()
             {
@@ -100,7 +122,13 @@ impl Watchers {
     fn add(&self, watcher: Watcher) -> Place {
         let number = self.next.get();
         self.next.set(number + 1);
-        self.list.borrow_mut().push((number, watcher));
+        let mut list = self.list.borrow_mut();
+        // The order is that in which they came.
+        if list.first.is_none() && list.more.is_empty() {
+            list.first = Some((number, watcher));
+        } else {
+            list.more.push((number, watcher));
+        }
         Place(number)
     }
 
@@ -116,12 +144,12 @@ impl Watchers {
 
     /// Takes a watch away.
     pub fn remove(&self, place: Place) {
-        self.list.borrow_mut().retain(|(number, _)| *number != place.0);
+        self.list.borrow_mut().remove(place.0);
     }
 
     /// Whether nobody watches.
     pub fn is_empty(&self) -> bool {
-        self.list.borrow().is_empty()
+        self.list.borrow().get(0).is_none()
     }
 
     /// Readiness may have changed, perhaps to `events`: tells everybody.

@@ -76,9 +76,8 @@ impl Stream {
     pub fn readiness(&self, readable: &Waker, writable: &Waker) -> u32 {
         let source = self.watched.source();
         self.watched.watch(HostStream::ask);
-        source.register(readable, writable);
-        let (reads, writes) = (source.is_readable(), source.is_writable());
-        if !(source.is_ended() || (reads && self.unsure.get())) {
+        let [reads, writes, ended] = source.ask(readable, writable);
+        if !(ended || (reads && self.unsure.get())) {
             return ready::when(ready::IN, reads) | ready::when(ready::OUT, writes);
         }
         // A reader that took all that it had room for may have taken everything; and an end is of more than one kind.

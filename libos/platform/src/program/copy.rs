@@ -138,6 +138,17 @@ pub fn read(from: usize, to: &mut [u8]) -> Result<(), Errno> {
     outcome(unsafe { kernlet_user_copy(to.as_mut_ptr() as usize, from, to.len()) })
 }
 
+/// Fills `to` with words from the program's memory at `from`.
+///
+/// # Errors
+/// EFAULT.
+pub fn read_words(from: usize, to: &mut [u64]) -> Result<(), Errno> {
+    let length = size_of_val(to);
+    within(from, length)?;
+    // SAFETY: as for `read`; any bytes are words.
+    outcome(unsafe { kernlet_user_copy(to.as_mut_ptr() as usize, from, length) })
+}
+
 /// Writes `from` to the program's memory at `to`.
 ///
 /// # Errors

@@ -26,8 +26,8 @@ pub(crate) use context::{Held, initial};
 #[cfg(kernlet_image)]
 pub(crate) use copy::fixup;
 pub use copy::{
-    add_u32, and_u32, compare_exchange_u32, exchange_u32, load_u32, or_u32, read, string, write, xor_u32,
-    zero,
+    add_u32, and_u32, compare_exchange_u32, exchange_u32, load_u32, or_u32, read, read_words, string, write,
+    xor_u32, zero,
 };
 #[cfg(kernlet_image)]
 pub(crate) use enter::Block;
