@@ -238,6 +238,7 @@ pub const IMPLEMENTED: &[u16] = &[
     309, // getcpu
     310, // process_vm_readv
     311, // process_vm_writev
+    312, // kcmp
     314, // sched_setattr
     315, // sched_getattr
     316, // renameat2
@@ -249,11 +250,16 @@ pub const IMPLEMENTED: &[u16] = &[
     327, // preadv2
     328, // pwritev2
     332, // statx
+    424, // pidfd_send_signal
+    434, // pidfd_open
     435, // clone3
     436, // close_range
     437, // openat2
+    438, // pidfd_getfd
     439, // faccessat2
+    440, // process_madvise
     441, // epoll_pwait2
+    448, // process_mrelease
     449, // futex_waitv
     452, // fchmodat2
 ];

@@ -373,7 +373,7 @@ calls! {
     STATX = 332, Files;
     IO_PGETEVENTS = 333, Wait;
     RSEQ = 334, Task;
-    PIDFD_SEND_SIGNAL = 424, Signal;
+    PIDFD_SEND_SIGNAL = 424, Task;
     IO_URING_SETUP = 425, Wait;
     IO_URING_ENTER = 426, Wait;
     IO_URING_REGISTER = 427, Wait;
@@ -389,17 +389,17 @@ calls! {
     OPENAT2 = 437, Files;
     PIDFD_GETFD = 438, Task;
     FACCESSAT2 = 439, Files;
-    PROCESS_MADVISE = 440, Memory;
+    PROCESS_MADVISE = 440, Task;
     EPOLL_PWAIT2 = 441, Wait;
     MOUNT_SETATTR = 442, System;
     QUOTACTL_FD = 443, System;
     LANDLOCK_CREATE_RULESET = 444, System;
     LANDLOCK_ADD_RULE = 445, System;
     LANDLOCK_RESTRICT_SELF = 446, System;
-    MEMFD_SECRET = 447, Memory;
-    PROCESS_MRELEASE = 448, System;
+    MEMFD_SECRET = 447, System;
+    PROCESS_MRELEASE = 448, Task;
     FUTEX_WAITV = 449, Task;
-    SET_MEMPOLICY_HOME_NODE = 450, Memory;
+    SET_MEMPOLICY_HOME_NODE = 450, System;
     CACHESTAT = 451, System;
     FCHMODAT2 = 452, Files;
     MAP_SHADOW_STACK = 453, System;
@@ -411,5 +411,5 @@ calls! {
     LSM_GET_SELF_ATTR = 459, System;
     LSM_SET_SELF_ATTR = 460, System;
     LSM_LIST_MODULES = 461, System;
-    MSEAL = 462, Memory;
+    MSEAL = 462, System;
 }

@@ -14,6 +14,7 @@ use super::tree::Place;
 use super::volume::Opened;
 use crate::Errno;
 use crate::sockets::Socket;
+use crate::task::PidFd;
 use crate::thread::Thread;
 use crate::user::Buffers;
 use crate::wait::epoll::Epoll;
@@ -52,6 +53,8 @@ pub enum Kind {
     TimerFd(TimerFd),
     /// signalfd(2).
     SignalFd(SignalFd),
+    /// pidfd_open(2).
+    PidFd(PidFd),
     /// socket(2).
     Socket(Rc<Socket>),
     /// mq_open(2).
@@ -129,7 +132,7 @@ impl Description {
             Kind::Console(console) => console.read(thread, self.non_blocking(), to).await,
             Kind::Pipe(pipe) => pipe.read(thread, self.non_blocking(), to).await,
             Kind::Notify(notify) => notify.read(thread, self.non_blocking(), to).await,
-            Kind::Epoll(_) | Kind::Queue(_) => Err(Errno::EINVAL),
+            Kind::Epoll(_) | Kind::PidFd(_) | Kind::Queue(_) => Err(Errno::EINVAL),
             Kind::EventFd(event) => event.read(thread, self.non_blocking(), to).await,
             Kind::TimerFd(timer) => timer.read(thread, self.non_blocking(), to).await,
             Kind::SignalFd(signals) => signals.read(thread, self.non_blocking(), to).await,
@@ -180,7 +183,9 @@ impl Description {
         match &self.kind {
             Kind::Console(console) => console.write(thread, self.non_blocking(), from).await,
             Kind::Pipe(pipe) => pipe.write(thread, self.non_blocking(), from).await,
-            Kind::Epoll(_) | Kind::TimerFd(_) | Kind::SignalFd(_) | Kind::Queue(_) => Err(Errno::EINVAL),
+            Kind::Epoll(_) | Kind::PidFd(_) | Kind::TimerFd(_) | Kind::SignalFd(_) | Kind::Queue(_) => {
+                Err(Errno::EINVAL)
+            }
             Kind::EventFd(event) => event.write(thread, self.non_blocking(), from).await,
             Kind::Socket(socket) => socket.write(thread, self.non_blocking(), from).await,
             _ => {
@@ -226,6 +231,8 @@ impl Description {
             Kind::EventFd(event) => event.readiness(),
             Kind::TimerFd(timer) => timer.readiness(),
             Kind::SignalFd(signals) => signals.readiness(),
+            // It has not ended.
+            Kind::PidFd(_) => Events::NONE,
             Kind::Socket(socket) => socket.readiness(),
             Kind::Queue(queue) => queue.readiness(),
             _ => Events::IN.or(Events::OUT),
@@ -242,6 +249,7 @@ impl Description {
             Kind::EventFd(event) => Some(event.watchers()),
             Kind::TimerFd(timer) => Some(timer.watchers()),
             Kind::SignalFd(signals) => Some(signals.watchers()),
+            Kind::PidFd(pidfd) => Some(pidfd.watchers()),
             Kind::Socket(socket) => Some(socket.watchers()),
             Kind::Queue(queue) => Some(queue.watchers()),
             _ => None,

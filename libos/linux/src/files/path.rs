@@ -153,6 +153,11 @@ pub fn of_description(description: &Description) -> Vec<u8> {
         Kind::Console(_) => text("pipe", 2),
         Kind::Notify(_) => b"anon_inode:inotify".to_vec(),
         Kind::Regular(_) => b"/memfd: (deleted)".to_vec(),
+        Kind::Epoll(_) => b"anon_inode:[eventpoll]".to_vec(),
+        Kind::EventFd(_) => b"anon_inode:[eventfd]".to_vec(),
+        Kind::TimerFd(_) => b"anon_inode:[timerfd]".to_vec(),
+        Kind::SignalFd(_) => b"anon_inode:[signalfd]".to_vec(),
+        Kind::PidFd(_) => b"anon_inode:[pidfd]".to_vec(),
         _ => b"anon_inode:[kernlet]".to_vec(),
     }
 }

@@ -10,6 +10,7 @@ pub mod rewrite;
 pub mod sites;
 mod space;
 
+pub use advice::madvise;
 pub use area::{Area, Mapped, Object};
 pub use map::copy;
 pub use space::Space;

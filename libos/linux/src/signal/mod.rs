@@ -21,12 +21,12 @@ mod timer;
 pub use action::{Action, ProcessSignals};
 pub use deliver::{Next, deliver, is_due, is_pending, take};
 pub use fault::{force, trap};
-pub use information::{Information, code};
+pub use information::{Information, LENGTH as INFORMATION, code};
 pub use kinds::*;
 pub use mask::set as set_mask;
 pub use outside::listen;
 pub use pending::Pending;
-pub use send::{raise, retarget, send_to_process, send_to_thread};
+pub use send::{asked, own, raise, retarget, send_to_process, send_to_thread};
 pub use stack::Alternate;
 
 use crate::Errno;

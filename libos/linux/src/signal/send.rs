@@ -125,7 +125,8 @@ pub fn raise(thread: &Thread, number: u8) {
     let _ = send_to_thread(thread, information);
 }
 
-fn own(thread: &Thread, number: u8, code: i32) -> Information {
+/// What the caller sends, as kill(2) and its like have it.
+pub fn own(thread: &Thread, number: u8, code: i32) -> Information {
     let user = thread.process.credentials.borrow().users[0];
     Information::sent(number, code, thread.process.id, user)
 }
@@ -144,7 +145,10 @@ fn is_self(thread: &Thread, id: i32) -> Result<(), Errno> {
 }
 
 /// A signal's number as calls give it: 0 only asks.
-fn asked(value: i32) -> Result<Option<u8>, Errno> {
+///
+/// # Errors
+/// EINVAL.
+pub fn asked(value: i32) -> Result<Option<u8>, Errno> {
     if value == 0 { Ok(None) } else { valid(value).map(Some).ok_or(Errno::EINVAL) }
 }
 

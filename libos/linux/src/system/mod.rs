@@ -166,6 +166,9 @@ pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
         | number::LANDLOCK_CREATE_RULESET
         | number::LANDLOCK_ADD_RULE
         | number::LANDLOCK_RESTRICT_SELF
+        | number::MEMFD_SECRET
+        | number::SET_MEMPOLICY_HOME_NODE
+        | number::MSEAL
         | number::CACHESTAT
         | number::MAP_SHADOW_STACK
         | number::STATMOUNT

@@ -15,11 +15,16 @@ const CLONE_SIGHAND: u64 = 0x800;
 const CLONE_PIDFD: u64 = 0x1000;
 const CLONE_THREAD: u64 = 0x1_0000;
 const CLONE_NEWNS: u64 = 0x2_0000;
+const CLONE_SYSVSEM: u64 = 0x4_0000;
 const CLONE_SETTLS: u64 = 0x8_0000;
 const CLONE_PARENT_SETTID: u64 = 0x10_0000;
 const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
 const CLONE_DETACHED: u64 = 0x40_0000;
 const CLONE_CHILD_SETTID: u64 = 0x100_0000;
+const CLONE_NEWIPC: u64 = 0x800_0000;
+const CLONE_NEWUSER: u64 = 0x1000_0000;
+const CLONE_NEWPID: u64 = 0x2000_0000;
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 /// CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
 const NAMESPACES: u64 = 0x7e02_0080;
 /// The signal that a child sends at its end.
@@ -82,6 +87,10 @@ pub fn clone3(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcome
     {
         return Err(Errno::EINVAL);
     }
+    // Numbers are given in so many namespaces at most (MAX_PID_NS_LEVEL).
+    if word(9) > 32 || (word(8) == 0) != (word(9) == 0) {
+        return Err(Errno::EINVAL);
+    }
     if word(9) != 0 {
         return Err(Errno::EPERM);
     }
@@ -118,7 +127,11 @@ pub fn no_processes(thread: &Rc<Thread>, what: &str) -> Outcome {
 
 fn make(thread: &Rc<Thread>, context: &mut Context, a: Arguments) -> Outcome {
     let has = |flag: u64| a.flags & flag != 0;
-    if has(CLONE_NEWNS) && has(CLONE_FS)
+    if (has(CLONE_NEWNS) || has(CLONE_NEWUSER)) && has(CLONE_FS)
+        || has(CLONE_THREAD) && (has(CLONE_NEWUSER) || has(CLONE_NEWPID))
+        || has(CLONE_NEWIPC) && has(CLONE_SYSVSEM)
+        || has(CLONE_CLEAR_SIGHAND) && has(CLONE_SIGHAND)
+        || has(CLONE_PIDFD) && has(CLONE_DETACHED)
         || has(CLONE_THREAD) && !has(CLONE_SIGHAND)
         || has(CLONE_SIGHAND) && !has(CLONE_VM)
         || has(CLONE_PIDFD) && has(CLONE_THREAD)

@@ -3,12 +3,14 @@
 mod clone;
 mod facts;
 mod futex;
+mod pidfd;
 mod prctl;
 mod schedule;
 mod transfer;
 
 pub use facts::{ProcessFacts, ThreadFacts};
 pub use futex::Futexes;
+pub use pidfd::PidFd;
 
 use crate::call::{Call, Outcome, WAITS, boxed, number, unknown};
 use crate::thread::Thread;
@@ -81,7 +83,15 @@ pub fn at_once(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcom
         number::WAITID if call.word(3) & !WAIT_OPTIONS != 0 || call.word(3) & WAIT_STATES == 0 => {
             Err(Errno::EINVAL)
         }
-        number::WAIT4 | number::WAITID => Err(Errno::ECHILD),
+        number::WAITID => pidfd::wait_for(thread, call.int(0), call.int(1)),
+        number::WAIT4 if call.int(0) == i32::MIN => Err(Errno::ESRCH),
+        number::WAIT4 => Err(Errno::ECHILD),
+        number::PIDFD_OPEN
+        | number::PIDFD_SEND_SIGNAL
+        | number::PIDFD_GETFD
+        | number::PROCESS_MADVISE
+        | number::PROCESS_MRELEASE
+        | number::KCMP => pidfd::call(thread, call),
         number::PROCESS_VM_READV | number::PROCESS_VM_WRITEV => transfer::call(thread, call),
         number::SET_TID_ADDRESS => {
             thread.clear_child_tid.set(call.size(0));

@@ -269,8 +269,13 @@ fn escaped(text: &mut String, path: &[u8]) {
 pub(super) fn descriptor(process: &Process, descriptor: u32, text: &mut String) -> Result<(), Errno> {
     let open = process.files.get(descriptor as i32).map_err(|_| Errno::ENOENT)?;
     put!(text, "pos:\t{}\nflags:\t0{:o}\nmnt_id:\t1\n", open.offset.get(), open.flags.get());
-    if let Kind::Regular(file) = &open.kind {
-        put!(text, "ino:\t{}\n", file.node().number);
+    match &open.kind {
+        Kind::Regular(file) => put!(text, "ino:\t{}\n", file.node().number),
+        Kind::PidFd(pidfd) => {
+            let id = pidfd.number().map_or(-1, i64::from);
+            put!(text, "Pid:\t{id}\nNSpid:\t{id}\n");
+        }
+        _ => {}
     }
     Ok(())
 }
