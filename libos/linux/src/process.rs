@@ -31,6 +31,8 @@ pub struct Process {
     pub threads: RefCell<SmallMap<u32, Weak<Thread>>>,
     /// CPU time of all its threads.
     pub cpu: CpuTime,
+    /// The looks at the CPU that its threads' times have counted: see [`program::ticks`].
+    pub(crate) ticks: Cell<[u64; 2]>,
     /// What it may use.
     pub limits: Limits,
     /// Identity and execution domain: process group, session and the like.
@@ -57,6 +59,7 @@ impl Process {
             signals: ProcessSignals::default(),
             credentials: RefCell::new(credentials),
             cpu: CpuTime::default(),
+            ticks: Cell::default(),
             limits: Limits::default(),
             facts: ProcessFacts::default(),
             futexes: Futexes::default(),

@@ -153,6 +153,13 @@ pub fn spawn(thread: Rc<Thread>, context: Box<Context>) {
             let stop = clock::monotonic();
             thread.cpu.stop(stop);
             thread.process.cpu.stop(stop);
+            let ticks = program::ticks();
+            let [one, other] = thread.process.ticks.replace(ticks);
+            if [one, other] != ticks {
+                let more = [ticks[0] - one, ticks[1] - other];
+                thread.cpu.looked(more);
+                thread.process.cpu.looked(more);
+            }
             thread.switches[0].update(|n| n + 1);
             outcome
         })
@@ -183,7 +190,7 @@ async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
             }
             Exit::Trap(trap) => signal::trap(&thread, &mut context, trap),
             Exit::Preempted => {
-                crate::memory::limit::enforce();
+                crate::memory::limit::enforce(&thread);
                 calls = 0;
                 thread.switches[1].update(|n| n + 1);
                 // The executor polls many tasks before it looks, each of which may use a turn.

@@ -160,6 +160,21 @@ impl Buffers {
         all.get(self.next..).unwrap_or_default()
     }
 
+    fn left_mut(&mut self) -> &mut [Piece] {
+        let all = if self.count > FEW { &mut self.many[..] } else { &mut self.few[..self.count] };
+        all.get_mut(self.next..).unwrap_or_default()
+    }
+
+    /// Keeps the first `most` bytes of what is left.
+    pub fn truncate(&mut self, most: usize) {
+        self.remaining = self.remaining.min(most);
+        let mut left = self.remaining as u64;
+        for [_, length] in self.left_mut() {
+            *length = left.min(*length);
+            left -= *length;
+        }
+    }
+
     /// The next piece that is not empty: address and length; `None` when nothing is left.
     pub fn piece(&mut self) -> Option<(usize, usize)> {
         loop {
@@ -173,9 +188,7 @@ impl Buffers {
 
     /// Leaves out `length` bytes, which are at most those of the next piece.
     pub fn advance(&mut self, length: usize) {
-        let next = self.next;
-        let all = if self.count > FEW { &mut self.many[..] } else { &mut self.few[..] };
-        if let Some([address, left]) = all.get_mut(next) {
+        if let Some([address, left]) = self.left_mut().first_mut() {
             let length = length.min(*left as usize);
             *address += length as u64;
             *left -= length as u64;

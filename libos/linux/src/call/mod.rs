@@ -15,10 +15,10 @@ pub type Outcome = Result<u64, Errno>;
 
 /// A call that waits by itself. Calls whose futures are large have them allocated: a thread then does not carry them, and
 /// each is polled by a function of its own, with a frame no larger than it needs.
-pub type Waiting<'c> = Pin<Box<dyn Future<Output = Outcome> + 'c>>;
+pub type Waiting<'c, T = Outcome> = Pin<Box<dyn Future<Output = T> + 'c>>;
 
 /// Allocates a call's future.
-pub fn boxed<'c>(future: impl Future<Output = Outcome> + 'c) -> Waiting<'c> {
+pub fn boxed<'c, T>(future: impl Future<Output = T> + 'c) -> Waiting<'c, T> {
     Box::pin(future)
 }
 

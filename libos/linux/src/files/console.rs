@@ -29,6 +29,8 @@ pub enum Console {
 pub struct Streams {
     output: Option<Rc<Output>>,
     input: Option<Rc<Input>>,
+    /// Those of what is neither.
+    none: Watchers,
 }
 
 /// Standard input, which several descriptions share.
@@ -89,18 +91,6 @@ impl Output {
         Ok(!self.waits || self.source.poll_writable(context).is_ready())
     }
 
-    /// Waits until there is room.
-    ///
-    /// # Errors
-    /// EAGAIN; interrupted.
-    pub async fn room(&self, thread: &Thread, non_blocking: bool) -> Result<(), Errno> {
-        if non_blocking {
-            return Err(Errno::EAGAIN);
-        }
-        let room = self.relay.watchers().until(|| (self.has_room() != Ok(false)).then_some(()));
-        thread.interruptible(room).await
-    }
-
     /// Writes what there is room for.
     ///
     /// # Errors
@@ -131,7 +121,7 @@ impl Console {
             return core::array::from_fn(|_| terminal.clone());
         }
         let (input, [output, error]) = (Input::new(), [Stream::Out, Stream::Err].map(Output::new));
-        let stream = |output, input| Rc::new(Self::Stream(Streams { output, input }));
+        let stream = |output, input| Rc::new(Self::Stream(Streams { output, input, none: Watchers::new() }));
         [
             stream(None, Some(input.clone())),
             stream(Some(output.clone()), None),
@@ -190,9 +180,49 @@ impl Console {
         non_blocking: bool,
         from: &mut dyn Memory,
     ) -> Result<usize, Errno> {
+        let mut done = 0;
+        while from.remaining() > 0 {
+            let moved = match self.give(from) {
+                Err(Errno::EAGAIN) if !non_blocking => {
+                    let room = self.outgoing().until(|| (self.has_room() != Ok(false)).then_some(()));
+                    thread.interruptible(room).await.map(|()| 0)
+                }
+                Err(Errno::EPIPE) => {
+                    broken(thread);
+                    Err(Errno::EPIPE)
+                }
+                other => other,
+            };
+            match moved {
+                Ok(length) => done += length,
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Moves a piece of what is written.
+    fn give(&self, from: &mut dyn Memory) -> Result<usize, Errno> {
         match self {
-            Self::Stream(streams) => streams.write(thread, non_blocking, from).await,
-            Self::Terminal(terminal) => terminal.write(thread, non_blocking, from).await,
+            Self::Stream(streams) => streams.output.as_ref().ok_or(Errno::EBADF)?.give(from),
+            Self::Terminal(terminal) => terminal.give(from),
+        }
+    }
+
+    fn has_room(&self) -> Result<bool, Errno> {
+        match self {
+            Self::Stream(streams) => streams.output.as_ref().map_or(Ok(true), |output| output.has_room()),
+            Self::Terminal(terminal) => Ok(terminal.has_room()),
+        }
+    }
+
+    /// Who waits for room.
+    fn outgoing(&self) -> &Watchers {
+        match self {
+            Self::Stream(Streams { output: Some(output), .. }) => output.relay.watchers(),
+            Self::Stream(streams) => &streams.none,
+            Self::Terminal(terminal) => terminal.watchers(),
         }
     }
 
@@ -205,10 +235,10 @@ impl Console {
     }
 
     /// See [`super::Description::watchers`].
-    pub fn watchers(&self) -> Option<&Watchers> {
+    pub fn watchers(&self) -> &Watchers {
         match self {
             Self::Stream(streams) => streams.watchers(),
-            Self::Terminal(terminal) => Some(terminal.watchers()),
+            Self::Terminal(terminal) => terminal.watchers(),
         }
     }
 }
@@ -230,32 +260,6 @@ impl Streams {
         }
     }
 
-    async fn write(
-        &self,
-        thread: &Thread,
-        non_blocking: bool,
-        from: &mut dyn Memory,
-    ) -> Result<usize, Errno> {
-        let output = self.output.as_ref().ok_or(Errno::EBADF)?;
-        let mut done = 0;
-        while from.remaining() > 0 {
-            let moved = match output.give(from) {
-                Err(Errno::EAGAIN) => output.room(thread, non_blocking).await.map(|()| 0),
-                other => other,
-            };
-            match moved {
-                Ok(length) => done += length,
-                Err(error) => {
-                    if error == Errno::EPIPE {
-                        broken(thread);
-                    }
-                    return if done > 0 { Ok(done) } else { Err(error) };
-                }
-            }
-        }
-        Ok(done)
-    }
-
     fn readiness(&self) -> Events {
         let output = match self.output.as_ref().map(|output| output.has_room()) {
             None => Events::NONE,
@@ -266,9 +270,12 @@ impl Streams {
     }
 
     /// Who watches both directions is told of input alone.
-    fn watchers(&self) -> Option<&Watchers> {
-        let of_output = || self.output.as_ref().map(|output| output.relay.watchers());
-        self.input.as_ref().map(|input| input.relay.watchers()).or_else(of_output)
+    fn watchers(&self) -> &Watchers {
+        match (&self.input, &self.output) {
+            (Some(input), _) => input.relay.watchers(),
+            (None, Some(output)) => output.relay.watchers(),
+            (None, None) => &self.none,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::flags::APPEND;
 use super::space;
 use super::transfer::CHUNK;
 use crate::call::Outcome;
+use crate::system::writable;
 use crate::thread::Thread;
 use crate::user::{Buffers, MOVED_MOST, Slice};
 use crate::wait::Events;
@@ -32,7 +33,8 @@ pub async fn fetch(file: &Description, offset: u64, to: &mut [u8]) -> Result<usi
 ///
 /// # Errors
 /// Those of pwrite(2); EINVAL for what is no file.
-pub async fn store(file: &Description, offset: u64, bytes: &[u8]) -> Result<usize, Errno> {
+pub async fn store(thread: &Thread, file: &Description, offset: u64, bytes: &[u8]) -> Result<usize, Errno> {
+    let bytes = &bytes[..writable(thread, offset, bytes.len())?];
     match &file.kind {
         Kind::Regular(regular) => {
             let written = regular.content()?.borrow_mut().write_at(offset, bytes)?;
@@ -77,7 +79,7 @@ pub async fn send(thread: &Rc<Thread>, to: &Description, bytes: &[u8]) -> Result
     match &to.kind {
         Kind::Regular(_) | Kind::Volume(_) => {
             let at = if to.appends() { space::length(to).await? } else { to.offset.get() };
-            let length = store(to, at, bytes).await?;
+            let length = store(thread, to, at, bytes).await?;
             to.offset.set(at + length as u64);
             Ok(length)
         }
@@ -169,7 +171,7 @@ pub async fn copy_range(
         chunk.resize(CHUNK.min(count - done), 0);
         let moved = match fetch(&from, source.at, &mut chunk).await {
             Ok(0) => break,
-            Ok(read) => store(&to, target.at, &chunk[..read]).await,
+            Ok(read) => store(thread, &to, target.at, &chunk[..read]).await,
             Err(error) => Err(error),
         };
         match moved {
@@ -246,7 +248,7 @@ pub async fn splice(
             }
             let sent = if to.seekable() && !matches!(to.kind, Kind::Device(_)) {
                 let mut cursor = Cursor::new(&to, to_place)?;
-                let sent = store(&to, cursor.at, &chunk[..length]).await?;
+                let sent = store(thread, &to, cursor.at, &chunk[..length]).await?;
                 cursor.at += sent as u64;
                 cursor.finish()?;
                 sent

@@ -10,10 +10,13 @@ use super::pipe::End;
 use super::proc::Text;
 use super::queue;
 use super::regular::Regular;
+use super::space;
 use super::tree::Place;
 use super::volume::Opened;
 use crate::Errno;
+use crate::call::boxed;
 use crate::sockets::Socket;
+use crate::system::{INFINITE, Limit, writable};
 use crate::task::PidFd;
 use crate::thread::Thread;
 use crate::user::Buffers;
@@ -189,7 +192,7 @@ impl Description {
             Kind::EventFd(event) => event.write(thread, self.non_blocking(), from).await,
             Kind::Socket(socket) => socket.write(thread, self.non_blocking(), from).await,
             _ => {
-                let (length, end) = self.write_at(self.offset.get(), from).await?;
+                let (length, end) = self.write_at(thread, self.offset.get(), from).await?;
                 self.offset.set(end);
                 Ok(length)
             }
@@ -200,11 +203,21 @@ impl Description {
     ///
     /// # Errors
     /// Those of pwrite(2).
-    pub async fn write_at(&self, offset: u64, from: &mut Buffers) -> Result<(usize, u64), Errno> {
+    pub async fn write_at(
+        &self,
+        thread: &Thread,
+        offset: u64,
+        from: &mut Buffers,
+    ) -> Result<(usize, u64), Errno> {
         if !self.writable() {
             return Err(Errno::EBADF);
         }
         let appends = self.appends();
+        let limit = thread.process.limits.get(Limit::FileSize);
+        if limit != INFINITE && matches!(self.kind, Kind::Regular(_) | Kind::Volume(_)) {
+            let start = if appends { boxed(space::length(self)).await? } else { offset };
+            from.truncate(writable(thread, start, from.remaining())?);
+        }
         let (length, start) = match &self.kind {
             Kind::Regular(file) => {
                 let written = file.write(offset, appends, from)?;
@@ -242,7 +255,7 @@ impl Description {
     /// Who is told when that may have changed; `None` for what is always ready, which epoll(7) refuses with EPERM.
     pub fn watchers(&self) -> Option<&Watchers> {
         match &self.kind {
-            Kind::Console(console) => console.watchers(),
+            Kind::Console(console) => Some(console.watchers()),
             Kind::Pipe(pipe) => Some(pipe.watchers()),
             Kind::Notify(notify) => Some(notify.watchers()),
             Kind::Epoll(epoll) => Some(epoll.watchers()),

@@ -8,6 +8,7 @@ use super::regular::Regular;
 use super::tree::node::{S_IFDIR, S_IFREG};
 use super::tree::{Access, Location, Who};
 use crate::call::Outcome;
+use crate::system::resizable;
 use crate::thread::Thread;
 use crate::{Errno, user};
 use alloc::rc::Rc;
@@ -48,7 +49,7 @@ pub async fn truncate(thread: &Rc<Thread>, path: usize, length: i64) -> Outcome 
             if !node.system.in_memory() {
                 return Err(Errno::EACCES);
             }
-            cut(&Regular::open(node.clone())?, length)?;
+            cut(thread, &Regular::open(node.clone())?, length)?;
             notify::at(&place, Mask::MODIFY);
         }
         Location::Volume(top, inner) => {
@@ -58,15 +59,17 @@ pub async fn truncate(thread: &Rc<Thread>, path: usize, length: i64) -> Outcome 
                 S_IFDIR => return Err(Errno::EISDIR),
                 _ => return Err(Errno::EINVAL),
             }
+            resizable(thread, about.size, length)?;
             let volume = top.system.volume().ok_or(Errno::EIO)?;
             volume.open(inner, OpenOptions::new().write(true)).await?.set_len(length).await?;
         }
-        Location::Open(description) => set_length(description, length).await?,
+        Location::Open(description) => set_length(thread, description, length).await?,
     }
     Ok(0)
 }
 
-fn cut(file: &Regular, length: u64) -> Result<(), Errno> {
+fn cut(thread: &Thread, file: &Regular, length: u64) -> Result<(), Errno> {
+    resizable(thread, file.content()?.borrow().length(), length)?;
     file.content()?.borrow_mut().set_len(length)?;
     file.written();
     Ok(())
@@ -82,17 +85,20 @@ pub async fn truncate_open(thread: &Rc<Thread>, descriptor: i32, length: i64) ->
     if !file.writable() {
         return Err(Errno::EINVAL);
     }
-    set_length(&file, length).await.map(|()| 0)
+    set_length(thread, &file, length).await.map(|()| 0)
 }
 
-async fn set_length(file: &Description, length: u64) -> Result<(), Errno> {
+async fn set_length(thread: &Thread, file: &Description, length: u64) -> Result<(), Errno> {
     match &file.kind {
         Kind::Regular(regular) => {
-            cut(regular, length)?;
+            cut(thread, regular, length)?;
             file.changed();
             Ok(())
         }
-        Kind::Volume(opened) => opened.file().set_len(length).await,
+        Kind::Volume(opened) => {
+            resizable(thread, opened.metadata().await?.size, length)?;
+            opened.file().set_len(length).await
+        }
         _ => Err(Errno::EINVAL),
     }
 }
@@ -118,7 +124,9 @@ pub async fn allocate(thread: &Rc<Thread>, descriptor: i32, mode: u32, offset: i
             if mode != 0 {
                 return Err(Errno::EOPNOTSUPP);
             }
-            if opened.metadata().await?.size < end {
+            let size = opened.metadata().await?.size;
+            resizable(thread, size, end)?;
+            if size < end {
                 opened.file().set_len(end).await?;
             }
             return Ok(0);
@@ -129,6 +137,9 @@ pub async fn allocate(thread: &Rc<Thread>, descriptor: i32, mode: u32, offset: i
     };
     let mut content = regular.content()?.borrow_mut();
     let before = content.length();
+    if mode & KEEP_SIZE == 0 {
+        resizable(thread, before, end)?;
+    }
     match mode {
         0 | KEEP_SIZE => content.reserve(start, end)?,
         mode if mode == PUNCH_HOLE | KEEP_SIZE => content.zero(start, end)?,

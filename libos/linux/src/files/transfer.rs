@@ -39,7 +39,7 @@ pub async fn write_at(thread: &Rc<Thread>, descriptor: i32, at: u64, from: &mut 
     let file = thread.process.files.get(descriptor)?;
     let at = offset(at)?;
     seekable(&file)?;
-    file.write_at(at, from).await.map(|(n, _)| n as u64)
+    file.write_at(thread, at, from).await.map(|(n, _)| n as u64)
 }
 
 fn seekable(file: &Description) -> Result<(), Errno> {
@@ -92,7 +92,7 @@ pub async fn extended(thread: &Rc<Thread>, call: Call) -> Outcome {
     let length = match (at, flags & AT_END != 0 && before & APPEND == 0 && file.seekable()) {
         (_, true) => {
             let end = super::space::length(&file).await?;
-            let (length, to) = file.write_at(end, &mut buffers).await?;
+            let (length, to) = file.write_at(thread, end, &mut buffers).await?;
             if at == u64::MAX {
                 file.offset.set(to);
             }

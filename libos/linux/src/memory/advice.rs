@@ -1,8 +1,8 @@
 //! What a program says of its memory, and asks about it (madvise(2), mincore(2), msync(2), mlock(2), membarrier(2)).
 
-use super::area::Object;
-use super::pages;
-use crate::call::{Call, Outcome};
+use super::area::{Area, Object};
+use super::{limit, pages};
+use crate::call::{Call, Outcome, number};
 use crate::thread::Thread;
 use crate::{Errno, PAGE, user};
 use alloc::rc::Rc;
@@ -86,8 +86,27 @@ pub fn mincore(thread: &Rc<Thread>, call: Call) -> Outcome {
 pub fn lock(thread: &Rc<Thread>, call: Call) -> Outcome {
     let start = call.size(0) & !(PAGE - 1);
     let length = call.size(1).checked_add(call.size(0) - start).ok_or(Errno::EINVAL)?;
+    let locks = call.number != number::MUNLOCK;
+    if call.number == number::MLOCK2 && call.word(2) & !1 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if locks {
+        limit::lock(&thread.process, length.next_multiple_of(PAGE))?;
+    }
     let Some(pages) = some_pages(start, length)? else { return Ok(0) };
     if thread.process.space.borrow().is_mapped(&pages) { Ok(0) } else { Err(Errno::ENOMEM) }
+}
+
+/// Handles mlockall(2).
+pub fn lock_all(thread: &Rc<Thread>, flags: u32) -> Outcome {
+    const CURRENT: u32 = 1;
+    const ON_FAULT: u32 = 4;
+    if flags == 0 || flags > 7 || flags == ON_FAULT {
+        return Err(Errno::EINVAL);
+    }
+    let space = thread.process.space.borrow();
+    let all = if flags & CURRENT != 0 { space.areas().iter().map(Area::length).sum() } else { 0 };
+    limit::lock(&thread.process, all).map(|()| 0)
 }
 
 /// Handles msync(2). The pages of volumes' files are the host's own, and reach them by themselves; the file's fsync brings

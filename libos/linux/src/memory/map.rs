@@ -60,6 +60,9 @@ pub async fn mmap(thread: &Rc<Thread>, call: Call) -> Outcome {
         limit::check(length)?;
     }
     let pages = start..start + length;
+    let instead = if fixed { pages.clone() } else { 0..0 };
+    let own = protection.write && !shared;
+    limit::expand(&thread.process, &space.borrow(), length, own, instead)?;
     match (file, mapped) {
         (Some(file), Some(mapped)) => {
             rewrite::keep(&mut space.borrow_mut(), pages.end, reserve);

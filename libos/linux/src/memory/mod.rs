@@ -41,14 +41,15 @@ pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
             let pages = pages(call.size(0), call.size(1)).map_err(|_| Errno::ENOMEM)?;
             space.borrow_mut().protect(pages, Protection::from_bits(call.arguments[2])).map(|()| 0)
         }
-        number::BRK => Ok(brk(&mut space.borrow_mut(), call.size(0)) as u64),
+        number::BRK => Ok(brk(thread, call.size(0)) as u64),
         number::MEMFD_CREATE => memfd_create(thread, call),
         number::MREMAP => remap::mremap(thread, call),
         number::MADVISE => advice::madvise(thread, call),
         number::MINCORE => advice::mincore(thread, call),
         number::MSYNC => advice::msync(thread, call),
         number::MLOCK | number::MLOCK2 | number::MUNLOCK => advice::lock(thread, call),
-        number::MLOCKALL | number::MUNLOCKALL => Ok(0),
+        number::MLOCKALL => advice::lock_all(thread, call.word(0)),
+        number::MUNLOCKALL => Ok(0),
         number::MEMBARRIER => advice::membarrier(call),
         // One node, whose policy is the default's.
         number::MBIND | number::SET_MEMPOLICY | number::GET_MEMPOLICY => Err(Errno::ENOSYS),
@@ -97,7 +98,8 @@ fn memfd_create(thread: &Rc<Thread>, call: Call) -> Outcome {
 }
 
 /// Moves the program's break; tells where it is then (brk(2) as the kernel has it).
-fn brk(space: &mut Space, to: usize) -> usize {
+fn brk(thread: &Thread, to: usize) -> usize {
+    let space = &mut *thread.process.space.borrow_mut();
     let old = space.heap.end;
     if to < space.heap.start {
         return old;
@@ -115,6 +117,7 @@ fn brk(space: &mut Space, to: usize) -> usize {
         if wanted > program::range().end
             || !space.is_free(&pages)
             || limit::check(wanted - mapped).is_err()
+            || limit::expand(&thread.process, space, wanted - mapped, true, 0..0).is_err()
             || space.map(area, Backing::Anonymous).is_err()
         {
             return old;

@@ -54,6 +54,10 @@ pub fn mremap(thread: &Rc<Thread>, call: Call) -> Outcome {
     if new > old.len() && area.protection.write && !area.shared {
         limit::check(new - old.len())?;
     }
+    if new > old.len() {
+        let own = area.protection.write && !area.shared;
+        limit::expand(&thread.process, space, new - old.len(), own, 0..0)?;
+    }
     if !fixed && flags & DONT_UNMAP == 0 {
         let more = old.end..start + new;
         if more.end <= program::range().end && area.pages.end == old.end && space.is_free(&more) {

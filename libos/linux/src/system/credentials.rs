@@ -9,6 +9,8 @@ pub const SETGID: u32 = 6;
 pub const SETUID: u32 = 7;
 /// CAP_SETPCAP.
 pub const SETPCAP: u32 = 8;
+/// CAP_IPC_LOCK.
+pub const IPC_LOCK: u32 = 14;
 /// CAP_SYS_NICE.
 pub const SYS_NICE: u32 = 23;
 /// CAP_SYS_RESOURCE.
@@ -20,8 +22,8 @@ pub const LAST: u32 = 40;
 /// All that there are.
 pub const ALL: u64 = (1 << (LAST + 1)) - 1;
 /// What root has: what Docker gives it (CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE,
-/// NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP), and SYS_RESOURCE, as limits are the instance's own.
-pub const ROOT: u64 = 0xa804_25fb | 1 << SYS_RESOURCE;
+/// NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP), and SYS_RESOURCE and IPC_LOCK, as limits are the instance's own.
+pub const ROOT: u64 = 0xa804_25fb | 1 << SYS_RESOURCE | 1 << IPC_LOCK;
 /// An argument that leaves an identity as it is.
 const SAME: u32 = u32::MAX;
 

@@ -2,10 +2,15 @@
 
 use super::credentials::SYS_RESOURCE;
 use crate::call::{Call, Outcome, number};
+use crate::process::Process;
+use crate::signal::{Information, SIGKILL, SIGXCPU, SIGXFSZ, raise, send_to_process};
 use crate::thread::Thread;
+use crate::time::NANOSECONDS;
 use crate::{Errno, load, user};
 use alloc::rc::Rc;
 use core::cell::Cell;
+use kernlet_exec::Task;
+use kernlet_platform::cell::RefCell;
 
 /// RLIM_INFINITY.
 pub const INFINITE: u64 = u64::MAX;
@@ -18,8 +23,12 @@ const FILES_MOST: u64 = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Limit {
+    /// RLIMIT_CPU: seconds.
+    Cpu = 0,
     /// RLIMIT_FSIZE: bytes of a file that is written.
     FileSize = 1,
+    /// RLIMIT_DATA: bytes that are the process's own and may be written.
+    Data = 2,
     /// RLIMIT_STACK: bytes.
     Stack = 3,
     /// RLIMIT_CORE: bytes.
@@ -30,6 +39,8 @@ pub enum Limit {
     Files = 7,
     /// RLIMIT_MEMLOCK: bytes.
     Locked = 8,
+    /// RLIMIT_AS: bytes that are mapped.
+    Space = 9,
     /// RLIMIT_SIGPENDING: queued signals.
     Signals = 11,
     /// RLIMIT_MSGQUEUE: bytes.
@@ -41,12 +52,11 @@ pub enum Limit {
 }
 
 /// The limits of a process: soft and hard.
-#[derive(Debug)]
-pub struct Limits([Cell<[u64; 2]>; KINDS]);
+pub struct Limits([Cell<[u64; 2]>; KINDS], RefCell<Option<Task<()>>>);
 
 impl Default for Limits {
     fn default() -> Self {
-        let limits = Self(core::array::from_fn(|_| Cell::new([INFINITE; 2])));
+        let limits = Self(core::array::from_fn(|_| Cell::new([INFINITE; 2])), RefCell::default());
         for (kind, soft, hard) in [
             (Limit::Stack, load::STACK as u64, INFINITE),
             (Limit::Core, 0, INFINITE),
@@ -88,17 +98,72 @@ impl Limits {
     }
 }
 
+/// Watches over the CPU time that a process may use (check_process_timers of kernel/time/posix-cpu-timers.c): SIGXCPU at the soft
+/// limit and each second from then on, SIGKILL at the hard one.
+fn watch_cpu(process: &Rc<Process>) {
+    let watched = &process.limits.1;
+    watched.take().iter().for_each(Task::cancel);
+    let limit = |which: usize| process.limits.both(Limit::Cpu)[which];
+    if limit(0) == INFINITE && limit(1) == INFINITE {
+        return;
+    }
+    let process = process.clone();
+    let task = kernlet_exec::spawn("CPU limit", async move {
+        let nanoseconds = |seconds: u64| seconds.saturating_mul(NANOSECONDS);
+        loop {
+            let [soft, hard] = process.limits.both(Limit::Cpu);
+            process.cpu.until(nanoseconds(soft.min(hard))).await;
+            let kills = process.cpu.get() >= nanoseconds(hard);
+            let signal = if kills { SIGKILL } else { SIGXCPU };
+            // One that finds no room is lost, as by Linux.
+            let _ = send_to_process(&process, Information::kernel(signal));
+            process.limits.0[Limit::Cpu as usize].set([soft.saturating_add(1), hard]);
+        }
+    });
+    *watched.borrow_mut() = Some(task);
+}
+
+/// How many of `length` bytes may be written to a file from `at` on (generic_write_check_limits of fs/read_write.c).
+///
+/// # Errors
+/// EFBIG with SIGXFSZ when none may.
+pub fn writable(thread: &Thread, at: u64, length: usize) -> Result<usize, Errno> {
+    let limit = thread.process.limits.get(Limit::FileSize);
+    if limit == INFINITE || length == 0 {
+        return Ok(length);
+    }
+    if at >= limit {
+        raise(thread, SIGXFSZ);
+        return Err(Errno::EFBIG);
+    }
+    Ok(usize::try_from(limit - at).map_or(length, |most| length.min(most)))
+}
+
+/// Whether a file of `before` bytes may become `length` bytes long.
+///
+/// # Errors
+/// As for [`writable`].
+pub fn resizable(thread: &Thread, before: u64, length: u64) -> Result<(), Errno> {
+    if length <= before {
+        return Ok(());
+    }
+    writable(thread, length - 1, 1).map(drop)
+}
+
 /// Sets one, if `new` is an address, and tells the old one, if `old` is.
 fn change(thread: &Rc<Thread>, kind: u32, new: usize, old: usize) -> Outcome {
     let process = &thread.process;
     let kind = kind as usize;
     let before = process.limits.0.get(kind).ok_or(Errno::EINVAL)?.get();
     if new != 0 {
-        let to = user::read_words(new)?;
+        let to: [u64; 2] = user::read_words(new)?;
         let privileged = process.credentials.borrow().can(SYS_RESOURCE);
         process.limits.set(kind, to, privileged)?;
         if kind == Limit::Files as usize {
             process.files.table.borrow_mut().limit = to[0] as usize;
+        }
+        if kind == Limit::Cpu as usize {
+            watch_cpu(process);
         }
     }
     if old != 0 {

@@ -7,9 +7,9 @@ mod names;
 mod usage;
 
 pub use credentials::{Capabilities, Credentials};
-pub use limits::{INFINITE, Limit, Limits};
+pub use limits::{INFINITE, Limit, Limits, resizable, writable};
 pub use names::{RELEASE, VERSION, hostname};
-pub use usage::memory;
+pub use usage::{memory, peak};
 
 use crate::call::{Call, Outcome, number, unknown};
 use crate::thread::Thread;

@@ -3,7 +3,7 @@
 use crate::call::{Call, Outcome, number};
 use crate::thread::Thread;
 use crate::time::{Clock, NANOSECONDS};
-use crate::{Errno, user};
+use crate::{Errno, PAGE, user};
 use alloc::rc::Rc;
 use kernlet_platform::{boot, heap, program};
 
@@ -21,6 +21,13 @@ pub fn memory() -> (u64, u64) {
     (total, total.saturating_sub((heap::used() + program::resident()) as u64))
 }
 
+/// The most memory that was seen to be held, bytes.
+pub fn peak(thread: &Thread) -> usize {
+    let most = &thread.process.facts.peak;
+    most.set(most.get().max(program::resident()));
+    most.get()
+}
+
 fn getrusage(thread: &Rc<Thread>, call: Call) -> Outcome {
     let mut usage = [0u64; 18];
     let (time, switches) = match call.int(0) {
@@ -29,16 +36,20 @@ fn getrusage(thread: &Rc<Thread>, call: Call) -> Outcome {
             let sum = |kind: usize| {
                 threads.values().filter_map(|t| t.upgrade()).map(|t| t.switches[kind].get()).sum()
             };
-            (thread.process.cpu.get(), [sum(0), sum(1)])
+            (thread.process.cpu.split(), [sum(0), sum(1)])
         }
-        RUSAGE_THREAD => (thread.cpu.get(), [thread.switches[0].get(), thread.switches[1].get()]),
-        RUSAGE_CHILDREN => (0, [0; 2]),
+        RUSAGE_THREAD => (thread.cpu.split(), [thread.switches[0].get(), thread.switches[1].get()]),
+        RUSAGE_CHILDREN => ([0; 2], [0; 2]),
         _ => return Err(Errno::EINVAL),
     };
-    usage[0] = time / NANOSECONDS;
-    usage[1] = time % NANOSECONDS / 1000;
+    for (i, time) in time.into_iter().enumerate() {
+        usage[2 * i] = time / NANOSECONDS;
+        usage[2 * i + 1] = time % NANOSECONDS / 1000;
+    }
     if call.int(0) != RUSAGE_CHILDREN {
-        usage[4] = (program::resident() / 1024) as u64;
+        usage[4] = (peak(thread) / 1024) as u64;
+        // Each page that was ever held came by a fault that asked no disk.
+        usage[8] = (peak(thread) / PAGE) as u64;
     }
     [usage[16], usage[17]] = switches;
     user::write_words(call.size(1), &usage).map(|()| 0)
@@ -46,7 +57,8 @@ fn getrusage(thread: &Rc<Thread>, call: Call) -> Outcome {
 
 fn times(thread: &Rc<Thread>, call: Call) -> Outcome {
     if call.size(0) != 0 {
-        user::write_words(call.size(0), &[thread.process.cpu.get() / TICK, 0, 0, 0])?;
+        let [program, library] = thread.process.cpu.split();
+        user::write_words(call.size(0), &[program / TICK, library / TICK, 0, 0])?;
     }
     Ok(Clock::Steady.now() / TICK)
 }

@@ -29,6 +29,8 @@ pub struct ProcessFacts {
     pub hostname: RefCell<Option<Vec<u8>>>,
     /// What setdomainname(2) set.
     pub domain: RefCell<Option<Vec<u8>>>,
+    /// The most memory that was seen to be held, bytes.
+    pub peak: Cell<usize>,
     /// It was told that there are no child processes.
     pub told: Cell<bool>,
 }
@@ -47,6 +49,7 @@ impl Default for ProcessFacts {
             terminal_size: Cell::new((0, 0)),
             hostname: RefCell::default(),
             domain: RefCell::default(),
+            peak: Cell::new(0),
             told: Cell::new(false),
         }
     }

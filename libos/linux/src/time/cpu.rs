@@ -17,6 +17,10 @@ pub struct CpuTime {
     /// The earliest time that somebody waits for.
     next: Cell<u64>,
     reached: WaitQueue,
+    /// Looks that found the program, and looks that found the library OS.
+    ticks: Cell<[u64; 2]>,
+    /// What [`Self::split`] told last.
+    told: Cell<[u64; 2]>,
 }
 
 impl Default for CpuTime {
@@ -26,6 +30,8 @@ impl Default for CpuTime {
             since: Cell::new(None),
             next: Cell::new(u64::MAX),
             reached: WaitQueue::new(),
+            ticks: Cell::default(),
+            told: Cell::default(),
         }
     }
 }
@@ -53,6 +59,25 @@ impl CpuTime {
         self.used.get() + running
     }
 
+    /// Looks at the CPU found the program so often, and the library OS.
+    pub fn looked(&self, [program, library]: [u64; 2]) {
+        self.ticks.update(|[one, other]| [one + program, other + library]);
+    }
+
+    /// Nanoseconds until now, of the program and of the library OS for it, in the proportion in which looks found them. Neither
+    /// ever becomes less (cputime_adjust of kernel/sched/cputime.c).
+    pub fn split(&self) -> [u64; 2] {
+        let (total, [program, library]) = (self.get(), self.ticks.get());
+        let [user, system] = self.told.get();
+        if user + system >= total {
+            return [user, system];
+        }
+        let share = u128::from(total) * u128::from(library) / u128::from((program + library).max(1));
+        let system = (share as u64).clamp(system, total - user);
+        self.told.set([total - system, system]);
+        self.told.get()
+    }
+
     /// Waits until so many nanoseconds were used.
     pub async fn until(&self, at: u64) {
         self.reached
@@ -71,6 +96,26 @@ impl CpuTime {
 mod tests {
     use super::*;
     use alloc::rc::Rc;
+
+    #[test]
+    fn what_the_library_os_used_is_told_in_proportion_and_never_becomes_less() {
+        let cpu = CpuTime::default();
+        cpu.stop(0);
+        let run = |nanoseconds| {
+            cpu.start(0);
+            cpu.stop(nanoseconds);
+        };
+        run(100);
+        assert_eq!(cpu.split(), [100, 0]);
+        cpu.looked([1, 3]);
+        run(100);
+        assert_eq!(cpu.split(), [100, 100]);
+        run(200);
+        assert_eq!(cpu.split(), [100, 300]);
+        cpu.looked([96, 0]);
+        run(100);
+        assert_eq!(cpu.split(), [200, 300]);
+    }
 
     #[test]
     fn turns_add_up_and_wake_who_waits_for_them() {

@@ -52,6 +52,12 @@ pub fn preempt_at(at: u64) {
     at_door!(program::preempt_at(at))
 }
 
+/// How often a look at the CPU found the program, and how often it found the library OS at work for it, at equal distances of
+/// CPU time. A VM does not look.
+pub fn ticks() -> [u64; 2] {
+    at_door!(program::ticks())
+}
+
 /// Bytes of the extended state in a signal frame; see [`Context::extended`].
 pub fn extended_length() -> usize {
     at_door!(program::extended_length())

@@ -96,7 +96,7 @@ impl Terminal {
     }
 
     /// Whether more may be written.
-    fn has_room(&self) -> bool {
+    pub fn has_room(&self) -> bool {
         !self.held.get() && self.backlog.borrow().is_empty()
     }
 
@@ -204,37 +204,14 @@ impl Terminal {
         to.fill(&bytes)
     }
 
-    /// Writes; waits until what was written before is shown unless `non_blocking`.
+    /// Takes in a piece of what is written.
     ///
     /// # Errors
-    /// EFAULT, EAGAIN; interrupted.
-    pub async fn write(
-        &self,
-        thread: &Thread,
-        non_blocking: bool,
-        from: &mut dyn Memory,
-    ) -> Result<usize, Errno> {
-        let mut done = 0;
-        while from.remaining() > 0 {
-            let moved = if self.has_room() {
-                self.put(from)
-            } else if non_blocking {
-                Err(Errno::EAGAIN)
-            } else {
-                let room = self.watchers.until(|| self.has_room().then_some(()));
-                thread.interruptible(room).await.map(|()| 0)
-            };
-            match moved {
-                Ok(length) => done += length,
-                Err(_) if done > 0 => break,
-                Err(error) => return Err(error),
-            }
+    /// EAGAIN when what was written before is not shown yet; EFAULT.
+    pub fn give(&self, from: &mut dyn Memory) -> Result<usize, Errno> {
+        if !self.has_room() {
+            return Err(Errno::EAGAIN);
         }
-        Ok(done)
-    }
-
-    /// Takes in a piece of what is written.
-    fn put(&self, from: &mut dyn Memory) -> Result<usize, Errno> {
         let mut chunk = [0; CHUNK];
         let length = from.take(&mut chunk)?;
         let mut shown = Vec::with_capacity(length + 16);

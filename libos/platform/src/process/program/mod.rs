@@ -23,11 +23,17 @@ pub use state::{extended_features, extended_length, save};
 pub use {crate::program::enter::forget, enter::enter};
 
 #[cfg(kernlet_image)]
-pub use signal::preempt_at;
+pub use signal::{preempt_at, ticks};
 
 /// A host build runs no program.
 #[cfg(not(kernlet_image))]
 pub fn preempt_at(_: u64) {}
+
+/// A host build runs no program.
+#[cfg(not(kernlet_image))]
+pub fn ticks() -> [u64; 2] {
+    [0; 2]
+}
 
 /// A host build runs no program.
 #[cfg(not(kernlet_image))]

@@ -71,6 +71,14 @@ pub fn install() {
     let _ = unsafe { call(number::SETITIMER, [ITIMER_PROF, every.as_ptr() as usize, 0, 0, 0, 0]) };
 }
 
+/// Ticks of [`TURN`] microseconds of CPU time that met the program, and that met the library OS.
+static TICKS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+/// See [`crate::program::ticks`].
+pub fn ticks() -> [u64; 2] {
+    TICKS.each_ref().map(|ticks| ticks.load(Ordering::Relaxed))
+}
+
 /// The moment for which the host's timer is set.
 static ARMED: AtomicU64 = AtomicU64::new(0);
 
@@ -110,7 +118,11 @@ extern "C" fn kernlet_program_interrupted(
     let code = unsafe { *information.add(2) };
     let rip = machine[word::RIP] as usize;
     // SAFETY: one host thread uses the block, and this handler runs in it. Without a stack to go back to no program runs.
-    if entry::text().contains(&rip) || unsafe { (*block()).stack } == 0 {
+    let within = entry::text().contains(&rip) || unsafe { (*block()).stack } == 0;
+    if signal == SIGPROF {
+        TICKS[usize::from(within)].fetch_add(1, Ordering::Relaxed);
+    }
+    if within {
         return within_library(signal, information, machine);
     }
     let vector = machine[word::TRAP] as u8;
