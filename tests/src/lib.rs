@@ -342,6 +342,15 @@ impl Running {
         Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
+    /// Waits for its end, and returns what it wrote to standard output, which is a pipe.
+    pub fn end(mut self) -> String {
+        let mut out = Vec::new();
+        let mut pipe = self.0.stdout.take().expect("standard output is a pipe");
+        pipe.read_to_end(&mut out).expect("it can be read");
+        let _ = self.0.wait();
+        text(&out)
+    }
+
     /// Ends it and returns what it wrote to standard output, if that is a pipe.
     pub fn stop(mut self) -> String {
         let _ = self.0.kill();

@@ -20,11 +20,13 @@
 //! message with bytes left over is malformed.
 
 mod cursor;
+mod linux;
 mod reply;
 mod request;
 #[cfg(test)]
 mod tests;
 
+pub use linux::{Conflict, LEAVE, LinuxRequest, Lock, Object, Part};
 pub use reply::{Addresses, FileSystem, Reply, Stat};
 pub use request::{At, OpenFlags, Request};
 

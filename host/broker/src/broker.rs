@@ -5,11 +5,13 @@ use crate::crew::Plan;
 use crate::files;
 use crate::grant::{Grant, Grants, Target};
 use crate::handles::{Handles, OpenFile};
+use crate::linux;
+use crate::locks::Count;
 use crate::network::{self, Connected};
 use crate::relay::Relay;
 use crate::volume::Volume;
 use kernlet_wire::boot::Protocol;
-use kernlet_wire::broker::{Addresses, At, Malformed, OpenFlags, Reply, Request};
+use kernlet_wire::broker::{Addresses, At, LinuxRequest, Malformed, OpenFlags, Reply, Request};
 use rustix::fs::{fdatasync, fsync};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
@@ -31,7 +33,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn new(id: u32, reply: Result<Reply<'_>, Errno>, descriptor: Option<OwnedFd>) -> Self {
+    pub(crate) fn new(id: u32, reply: Result<Reply<'_>, Errno>, descriptor: Option<OwnedFd>) -> Self {
         let bytes = reply.unwrap_or_else(|error| Reply::Error(error.raw_os_error())).encode(id);
         Self { bytes, descriptor }
     }
@@ -61,6 +63,8 @@ enum What {
     Sync(Arc<OpenFile>, bool),
     /// What is done to an open file here: the request, as it came.
     Contents(Arc<OpenFile>, Vec<u8>),
+    /// What only Linux programs ask for, as it came, and the open file that it is about, if it is about one.
+    Linux(Option<Arc<OpenFile>>, Vec<u8>),
     /// Closing a file can wait for its file system, too.
     Close(Arc<OpenFile>),
     Fail(Errno),
@@ -83,6 +87,7 @@ pub struct Broker {
     handles: Mutex<Handles>,
     grants: Mutex<Grants>,
     relay: Arc<Relay>,
+    locks: Count,
     keeps_files: bool,
 }
 
@@ -119,6 +124,7 @@ impl Broker {
             handles: Mutex::new(Handles::new()),
             grants: Mutex::new(Grants::new(allow_connect)),
             relay: Arc::default(),
+            locks: Count::default(),
             keeps_files: false,
         }
     }
@@ -155,7 +161,9 @@ impl Broker {
         let id = Request::id(message)?;
         let job = |(plan, what)| Job { id, plan, what };
         let fail = |error| (Plan::AtOnce, What::Fail(error));
-        let Ok((_, request)) = Request::decode(message) else { return Ok(job(fail(Errno::INVAL))) };
+        let Ok((_, request)) = Request::decode(message) else {
+            return Ok(job(self.accept_linux(message).unwrap_or_else(fail)));
+        };
         let placed = match request {
             Request::Sync { handle, data_only } => locked(&self.handles)
                 .get(handle)
@@ -176,10 +184,22 @@ impl Broker {
             other => other
                 .at()
                 .ok_or(Errno::NOSYS)
-                .and_then(|at| self.volume(at))
+                .and_then(|at| self.volume(at.volume))
                 .map(|volume| (self.lane(volume.id(), 0, false), What::Request(message.to_vec()))),
         };
         Ok(job(placed.unwrap_or_else(fail)))
+    }
+
+    fn accept_linux(&self, message: &[u8]) -> Result<(Plan, What), Errno> {
+        let (_, request) = LinuxRequest::decode(message).map_err(|Malformed| Errno::INVAL)?;
+        let (volume, open) = match request.about() {
+            Ok(at) => (self.volume(at.volume)?.id(), None),
+            Err(handle) => {
+                let file = locked(&self.handles).get(handle)?;
+                (file.volume, Some(file))
+            }
+        };
+        Ok((self.lane(volume, 0, false), What::Linux(open, message.to_vec())))
     }
 
     fn lane(&self, volume: u32, kind: usize, slow: bool) -> Plan {
@@ -196,6 +216,10 @@ impl Broker {
             What::Sync(file, true) => done(fdatasync(&file.descriptor)),
             What::Sync(file, false) => done(fsync(&file.descriptor)),
             What::Contents(file, message) => contents(id, &file.descriptor, &message),
+            What::Linux(open, message) => match LinuxRequest::decode(&message) {
+                Ok((_, request)) => linux::perform(self, id, &request, open.as_ref()),
+                Err(Malformed) => Answer::error(id, Errno::INVAL),
+            },
             What::Close(file) => {
                 drop(file);
                 done(Ok(()))
@@ -216,8 +240,14 @@ impl Broker {
         }
     }
 
-    fn volume(&self, at: At<'_>) -> Result<&Volume, Errno> {
-        self.volumes.iter().find(|v| v.id() == at.volume).ok_or(Errno::NODEV)
+    pub(crate) fn volume(&self, id: u32) -> Result<&Volume, Errno> {
+        self.volumes.iter().find(|v| v.id() == id).ok_or(Errno::NODEV)
+    }
+
+    /// Keeps a file open; its handle.
+    pub(crate) fn keep(&self, volume: u32, file: OwnedFd) -> Result<u32, Errno> {
+        let file = Arc::new(OpenFile::new(volume, file, self.locks.ranges()));
+        locked(&self.handles).add(file)
     }
 
     fn answer(&self, id: u32, request: &Request<'_>) -> Answer {
@@ -238,7 +268,7 @@ impl Broker {
                 Answer::new(id, reply.map_err(|error| *error), None)
             }
             Request::ReadLink { at } => {
-                let target = self.volume(at).and_then(|v| files::read_link(v, at.path));
+                let target = self.volume(at.volume).and_then(|v| files::read_link(v, at.path));
                 let reply = target.as_deref().map(Reply::Target).map_err(|error| *error);
                 Answer::new(id, reply, None)
             }
@@ -249,22 +279,24 @@ impl Broker {
     fn by_name(&self, request: &Request<'_>) -> Result<Reply<'static>, Errno> {
         let done = match *request {
             Request::Stat { at, follow } => {
-                return files::stat(self.volume(at)?, at.path, follow).map(Reply::Stat);
+                return files::stat(self.volume(at.volume)?, at.path, follow).map(Reply::Stat);
             }
             Request::FileSystem { at } => {
-                return files::file_system(self.volume(at)?, at.path).map(Reply::FileSystem);
+                return files::file_system(self.volume(at.volume)?, at.path).map(Reply::FileSystem);
             }
-            Request::CreateDirectory { at, mode } => files::create_directory(self.volume(at)?, at.path, mode),
-            Request::RemoveFile { at } => files::remove(self.volume(at)?, at.path, false),
-            Request::RemoveDirectory { at } => files::remove(self.volume(at)?, at.path, true),
-            Request::Rename { from, to } => files::rename(self.volume(from)?, from.path, to),
-            Request::Link { from, to } => files::link(self.volume(from)?, from.path, to),
-            Request::Symlink { at, target } => files::symlink(self.volume(at)?, target, at.path),
-            Request::SetMode { at, mode } => files::set_mode(self.volume(at)?, at.path, mode),
+            Request::CreateDirectory { at, mode } => {
+                files::create_directory(self.volume(at.volume)?, at.path, mode)
+            }
+            Request::RemoveFile { at } => files::remove(self.volume(at.volume)?, at.path, false),
+            Request::RemoveDirectory { at } => files::remove(self.volume(at.volume)?, at.path, true),
+            Request::Rename { from, to } => files::rename(self.volume(from.volume)?, from.path, to),
+            Request::Link { from, to } => files::link(self.volume(from.volume)?, from.path, to),
+            Request::Symlink { at, target } => files::symlink(self.volume(at.volume)?, target, at.path),
+            Request::SetMode { at, mode } => files::set_mode(self.volume(at.volume)?, at.path, mode),
             Request::SetTimes { at, accessed, modified } => {
-                files::set_times(self.volume(at)?, at.path, accessed, modified)
+                files::set_times(self.volume(at.volume)?, at.path, accessed, modified)
             }
-            Request::Truncate { at, length } => files::truncate(self.volume(at)?, at.path, length),
+            Request::Truncate { at, length } => files::truncate(self.volume(at.volume)?, at.path, length),
             _ => Err(Errno::NOSYS),
         };
         done.map(|()| Reply::Done)
@@ -276,13 +308,12 @@ impl Broker {
         flags: OpenFlags,
         mode: u32,
     ) -> Result<(Option<OwnedFd>, Reply<'static>), Errno> {
-        let (file, stat) = files::open(self.volume(at)?, at.path, flags, mode)?;
+        let (file, stat) = files::open(self.volume(at.volume)?, at.path, flags, mode)?;
         let is_directory = rustix::fs::FileType::from_raw_mode(stat.mode).is_dir();
         // What is only read has nothing that could be synchronised.
         let handle = if flags.has(OpenFlags::WRITE) || is_directory || self.keeps_files {
             let kept = file.try_clone().map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::MFILE))?;
-            let kept = Arc::new(OpenFile { volume: at.volume, descriptor: kept });
-            locked(&self.handles).add(kept.clone())?
+            self.keep(at.volume, kept)?
         } else {
             0
         };

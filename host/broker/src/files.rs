@@ -4,10 +4,10 @@ use crate::volume::{Volume, by_descriptor};
 use kernlet_wire::broker as wire;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The permission bits that an instance can set: a program that it leaves on the host runs as whoever starts it.
-const FILE_MODE: u32 = 0o777;
+pub const FILE_MODE: u32 = 0o777;
 const DIRECTORY_MODE: u32 = 0o1777;
 const NANOSECONDS: u64 = 1_000_000_000;
 
@@ -26,23 +26,28 @@ pub fn open(
     // First only a look, which opens nothing: opening a device can do something. What was seen is what is opened then,
     // whatever was put in its place since.
     let look = OFlags::PATH | flags & OFlags::NOFOLLOW;
-    let quietly = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = match volume.resolve(path, look, Mode::empty()) {
+    let (file, stat) = match volume.resolve(path, look, Mode::empty()) {
         Ok(_) if how.has(F::EXCLUSIVE) => return Err(Errno::EXIST),
         Ok(seen) => {
-            grantable(&fs::fstat(&seen)?)?;
-            let flags = flags - OFlags::CREATE - OFlags::NOFOLLOW;
-            fs::open(by_descriptor(seen.as_fd()), flags | quietly, Mode::empty())?
+            let stat = fs::fstat(&seen)?;
+            grantable(&stat)?;
+            let flags = flags - OFlags::CREATE - OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = fs::open(by_descriptor(seen.as_fd()), flags, Mode::empty())?;
+            // It is the same file, which only cutting it has changed.
+            let stat = if flags.contains(OFlags::TRUNC) { fs::fstat(&file)? } else { stat };
+            (file, stat)
         }
         // A new file; a pipe that somebody makes meanwhile does not block, and is refused below.
         Err(Errno::NOENT) if how.has(F::CREATE) => {
-            volume.resolve(path, flags | quietly, Mode::from_raw_mode(mode & FILE_MODE))?
+            let quietly = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let file = volume.resolve(path, flags | quietly, Mode::from_raw_mode(mode & FILE_MODE))?;
+            let stat = fs::fstat(&file)?;
+            grantable(&stat)?;
+            fs::fcntl_setfl(&file, fs::fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+            (file, stat)
         }
         Err(error) => return Err(error),
     };
-    let stat = fs::fstat(&file)?;
-    grantable(&stat)?;
-    fs::fcntl_setfl(&file, fs::fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
     Ok((file, wire_stat(&stat)))
 }
 
@@ -87,7 +92,7 @@ fn open_flags(how: wire::OpenFlags) -> Result<OFlags, Errno> {
 }
 
 /// Looks a path up without opening what is there.
-fn look(volume: &Volume, path: &[u8], follow: bool) -> Result<OwnedFd, Errno> {
+pub fn look(volume: &Volume, path: &[u8], follow: bool) -> Result<OwnedFd, Errno> {
     let flags = if follow { OFlags::PATH } else { OFlags::PATH | OFlags::NOFOLLOW };
     volume.resolve(path, flags, Mode::empty())
 }
@@ -139,13 +144,17 @@ pub fn read_link(volume: &Volume, path: &[u8]) -> Result<Vec<u8>, Errno> {
 
 pub fn set_mode(volume: &Volume, path: &[u8], mode: u32) -> Result<(), Errno> {
     volume.writable()?;
-    let file = look(volume, path, true)?;
-    let stat = fs::fstat(&file)?;
+    mode_of(look(volume, path, true)?.as_fd(), mode)
+}
+
+/// Sets the permission bits of what a descriptor, which need not give any access, leads to.
+pub fn mode_of(file: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
+    let stat = fs::fstat(file)?;
     grantable(&stat)?;
     let directory = FileType::from_raw_mode(stat.st_mode).is_dir();
     let mode = mode & if directory { DIRECTORY_MODE } else { FILE_MODE };
     // A descriptor without access cannot be given a mode, the link that the kernel keeps for it can.
-    fs::chmod(by_descriptor(file.as_fd()), Mode::from_raw_mode(mode))
+    fs::chmod(by_descriptor(file), Mode::from_raw_mode(mode))
 }
 
 pub fn set_times(
@@ -155,7 +164,11 @@ pub fn set_times(
     modified: Option<u64>,
 ) -> Result<(), Errno> {
     volume.writable()?;
-    let file = look(volume, path, true)?;
+    times_of(look(volume, path, true)?.as_fd(), accessed, modified)
+}
+
+/// Sets the times of what a descriptor leads to.
+pub fn times_of(file: BorrowedFd<'_>, accessed: Option<u64>, modified: Option<u64>) -> Result<(), Errno> {
     let time = |nanoseconds: Option<u64>| match nanoseconds {
         Some(n) => Timespec { tv_sec: (n / NANOSECONDS) as i64, tv_nsec: (n % NANOSECONDS) as i64 },
         None => Timespec { tv_sec: 0, tv_nsec: fs::UTIME_OMIT },
@@ -192,6 +205,7 @@ pub fn wire_stat(stat: &fs::Stat) -> wire::Stat {
         uid: stat.st_uid,
         gid: stat.st_gid,
         size: u64::try_from(stat.st_size).unwrap_or(0),
+        blocks: u64::try_from(stat.st_blocks).unwrap_or(0),
         accessed: time(stat.st_atime, stat.st_atime_nsec),
         modified: time(stat.st_mtime, stat.st_mtime_nsec),
         changed: time(stat.st_ctime, stat.st_ctime_nsec),

@@ -1,17 +1,30 @@
 //! The files that the broker keeps open for what is done to them here.
 
+use crate::locks::Ranges;
 use kernlet_wire::broker::MAX_HANDLES;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A file, and the volume that it lies in.
 #[derive(Debug)]
 pub struct OpenFile {
     pub volume: u32,
     pub descriptor: OwnedFd,
+    locks: Mutex<Ranges>,
+}
+
+impl OpenFile {
+    pub fn new(volume: u32, descriptor: OwnedFd, locks: Ranges) -> Self {
+        Self { volume, descriptor, locks: Mutex::new(locks) }
+    }
+
+    /// Does something with the locks that it has.
+    pub fn locks<T>(&self, with: impl FnOnce(&mut Ranges) -> T) -> T {
+        with(&mut self.locks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Handles of one instance; numbers are not used again until all others were.

@@ -25,6 +25,8 @@ mod crew;
 mod files;
 mod grant;
 mod handles;
+mod linux;
+mod locks;
 mod network;
 mod relay;
 mod service;

@@ -18,6 +18,6 @@ mod tree;
 
 pub(crate) use node::{Dir, Node};
 pub use plan::Plan;
-pub(crate) use read::each_file;
 pub use read::{Entry, EntryKind, ReadError, list};
+pub(crate) use read::{content, each_file};
 pub use tree::{Tree, TreeError};

@@ -26,12 +26,14 @@ mod shim;
 pub use error::ProgramError;
 pub use shim::behind as behind_shim;
 
+use crate::erofs::ReadError;
 use crate::hash::{Hasher, digest};
 use crate::image::Image;
 use crate::native::{Built, Progress, RootSource};
 use crate::seal::seal;
 use crate::store;
 use crate::symbols;
+use base::Accounts;
 use host::Host;
 use kernlet_wire::manifest::{BuildId, Draft, Identity, Kind};
 use program::Program;
@@ -184,6 +186,15 @@ fn shown_name(name: &OsStr) -> String {
     let name = Path::new(name).file_name().unwrap_or(name).to_string_lossy();
     let shown: String = name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if shown.is_empty() { "program".into() } else { shown }
+}
+
+/// The home directory of a user by the /etc/passwd of an image, `/` of one who has no account there: what HOME is unless
+/// somebody says otherwise, as Docker has it.
+///
+/// # Errors
+/// The root file system cannot be read.
+pub fn home(image: &Image, uid: u32) -> Result<String, ReadError> {
+    Ok(Accounts::of(image)?.home(uid).into())
 }
 
 fn add_sources(sources: &[RootSource], host: &mut Host) -> Result<(), ProgramError> {

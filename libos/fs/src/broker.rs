@@ -16,7 +16,7 @@ use kernlet_platform::cell::RefCell;
 use kernlet_sync::{CpuLocal, SmallMap, WaitQueue, poll_fn, trace};
 use kernlet_wire::broker::{MAX_MESSAGE, MAX_OUTSTANDING};
 
-pub use kernlet_wire::broker::{At, OpenFlags, Reply, Request, Stat};
+pub use kernlet_wire::broker::{At, FileSystem, OpenFlags, Reply, Request, Stat};
 
 /// A reply with what was granted by it.
 pub struct Answer {
@@ -91,25 +91,41 @@ static CLIENT: CpuLocal<Client> = CpuLocal::new(|| {
 /// # Errors
 /// ENODEV when there is no broker, EIO when it has gone. What the broker says is in the [`Answer`].
 pub async fn ask(request: &Request<'_>) -> Result<Answer, Errno> {
+    ask_message(request.encode(0)).await
+}
+
+/// The same, by a message that has no id yet.
+pub(crate) async fn ask_message(message: Vec<u8>) -> Result<Answer, Errno> {
+    room().await;
+    CLIENT.get().send(message, Slot::Waiting(None))?.await
+}
+
+/// Waits until one more request may wait for its reply.
+async fn room() {
     let client = CLIENT.get();
     let room = || {
         let state = client.state.borrow();
         (state.slots.len() < MAX_OUTSTANDING || state.failed.is_some()).then_some(())
     };
     client.room.until(room).await;
-    client.send(request, Slot::Waiting(None))?.await
+}
+
+/// Sends a message that has no id yet, and whose answer nobody waits for.
+pub(crate) fn tell(message: Vec<u8>) {
+    // A broker that has gone has forgotten all.
+    drop(CLIENT.get().send(message, Slot::Abandoned));
 }
 
 /// Asks the broker to forget a handle. Nobody waits for the answer.
 pub(crate) fn close(handle: u32) {
     if handle != 0 {
-        // A broker that has gone has forgotten all.
-        drop(CLIENT.get().send(&Request::Close { handle }, Slot::Abandoned));
+        tell(Request::Close { handle }.encode(0));
     }
 }
 
 impl Client {
-    fn send(&self, request: &Request<'_>, slot: Slot) -> Result<Pending, Errno> {
+    /// Sends a message, whose id it sets.
+    fn send(&self, mut message: Vec<u8>, slot: Slot) -> Result<Pending, Errno> {
         let mut state = self.state.borrow_mut();
         if let Some(error) = state.failed {
             return Err(error);
@@ -119,7 +135,9 @@ impl Client {
         }
         let id = state.next;
         state.next = state.next.wrapping_add(1);
-        let message = request.encode(id);
+        if let Some(place) = message.first_chunk_mut() {
+            *place = id.to_le_bytes();
+        }
         let waits = if state.outgoing.is_empty() {
             match socket::send(&message) {
                 Ok(()) => false,
@@ -178,6 +196,11 @@ impl Client {
         self.room.wake_all();
     }
 
+    /// Whether a request was sent whose reply has not come.
+    fn awaits_replies(&self) -> bool {
+        self.state.borrow().slots.values().any(|slot| !matches!(slot, Slot::Arrived(_)))
+    }
+
     /// Sends what waits; `false` when the socket is full.
     fn flush(&self) -> Result<bool, Errno> {
         let mut state = self.state.borrow_mut();
@@ -199,7 +222,11 @@ impl Client {
                 Ok((0, _)) | Err(_) => return Poll::Ready(()),
                 Ok((length, granted)) => {
                     self.deliver(&buffer[..length], granted);
-                    continue;
+                    if self.awaits_replies() {
+                        continue;
+                    }
+                    // Nothing more can have come, and what comes to the next request is reported anew.
+                    self.source.clear_readable();
                 }
             }
             let Ok(sent) = self.flush() else { return Poll::Ready(()) };

@@ -234,6 +234,7 @@ impl MemoryNode {
             uid: 0,
             gid: 0,
             size: self.len(),
+            blocks: self.len().div_ceil(512),
             accessed: self.accessed.get(),
             modified: self.modified.get(),
             changed: self.changed.get(),
@@ -244,5 +245,6 @@ impl MemoryNode {
 /// How full the memory files are.
 pub(crate) fn space() -> Space {
     let (total, used) = pages::usage();
-    Space { total, free: total.saturating_sub(used), files: 0, free_files: 0 }
+    let free = total.saturating_sub(used);
+    Space { total, free, unused: free, files: 0, free_files: 0 }
 }

@@ -73,6 +73,8 @@ pub struct Metadata {
     pub gid: u32,
     /// Length in bytes.
     pub size: u64,
+    /// What it takes of its file system, in units of 512 bytes.
+    pub blocks: u64,
     /// When it was last read, in nanoseconds since 1970.
     pub accessed: u64,
     /// When its contents last changed, in nanoseconds since 1970.
@@ -121,6 +123,8 @@ pub struct Space {
     pub total: u64,
     /// Bytes that can still be written.
     pub free: u64,
+    /// Bytes that are not used, those included that are kept for the host's root.
+    pub unused: u64,
     /// Files in all, as far as there is a limit.
     pub files: u64,
     /// Files that can still be made.

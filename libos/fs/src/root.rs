@@ -28,6 +28,7 @@ pub(crate) fn metadata(inode: &Inode) -> Metadata {
         uid: inode.uid,
         gid: inode.gid,
         size: inode.size,
+        blocks: inode.size.div_ceil(512),
         accessed: inode.modified,
         modified: inode.modified,
         changed: inode.modified,

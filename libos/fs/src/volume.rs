@@ -1,7 +1,11 @@
 //! Volumes: directories and files of the host, by the broker or, in a VM, by 9P.
 
 mod host;
+mod linux;
 mod remote;
+
+pub use host::Handle;
+pub use linux::{Change, Conflict, Kept, LEAVE, Lock, Names, Part};
 
 use crate::directory::DirEntry;
 use crate::metadata::{Metadata, Space};
@@ -17,6 +21,7 @@ use remote::RemoteVolume;
 /// begin with the volume's own, which may be empty.
 #[derive(Debug)]
 pub struct Volume {
+    id: u32,
     path: Vec<u8>,
     file: bool,
     read_only: bool,
@@ -73,7 +78,7 @@ impl Volume {
         };
         // 0 is the root, 1 are the memory files.
         let device = 2 + u64::from(mount.id);
-        Self { path, file: mount.file, read_only: mount.read_only, device, link }
+        Self { id: mount.id, path, file: mount.file, read_only: mount.read_only, device, link }
     }
 
     /// Whether the volume is a single file.

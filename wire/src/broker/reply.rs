@@ -15,6 +15,7 @@ pub struct Stat {
     pub uid: u32,
     pub gid: u32,
     pub size: u64,
+    pub blocks: u64,
     pub accessed: u64,
     pub modified: u64,
     pub changed: u64,
@@ -198,7 +199,7 @@ fn put_stat(out: &mut Vec<u8>, s: &Stat) {
     for number in [s.mode, s.links, s.uid, s.gid] {
         out.extend_from_slice(&number.to_le_bytes());
     }
-    for number in [s.size, s.accessed, s.modified, s.changed] {
+    for number in [s.size, s.blocks, s.accessed, s.modified, s.changed] {
         out.extend_from_slice(&number.to_le_bytes());
     }
 }
@@ -211,6 +212,7 @@ fn stat(m: &mut Cursor<'_>) -> Result<Stat, Malformed> {
         uid: m.u32()?,
         gid: m.u32()?,
         size: m.u64()?,
+        blocks: m.u64()?,
         accessed: m.u64()?,
         modified: m.u64()?,
         changed: m.u64()?,

@@ -43,6 +43,51 @@ fn every_request_survives_the_round_trip_and_no_part_of_it_is_one() {
     }
 }
 
+fn linux_requests() -> Vec<LinuxRequest<'static>> {
+    let at = At { volume: 7, path: b"a/b" };
+    let what = Object::At { at, follow: true };
+    let part = Part { start: 1 << 40, length: 5 };
+    alloc::vec![
+        LinuxRequest::Rename { from: at, to: b"c", flags: 2 },
+        LinuxRequest::MakeNode { at, mode: 0o010_644 },
+        LinuxRequest::SetMode { what, mode: 0o600 },
+        LinuxRequest::SetMode { what: Object::Open(3), mode: 0o600 },
+        LinuxRequest::SetOwner { what: Object::At { at, follow: false }, user: 1, group: LEAVE },
+        LinuxRequest::SetTimes { what, accessed: None, modified: Some(u64::MAX) },
+        LinuxRequest::Keep { at, flags: OpenFlags::READ },
+        LinuxRequest::KeepAgain { handle: 9 },
+        LinuxRequest::Allocate { handle: 9, mode: 3, part },
+        LinuxRequest::Seek { handle: 9, offset: 1 << 40, hole: true },
+        LinuxRequest::Lock { handle: 9, lock: Lock::Exclusive, part },
+        LinuxRequest::TestLock { handle: 9, lock: Lock::Shared, part },
+        LinuxRequest::LockWhole { handle: 9, lock: Lock::Unlock },
+    ]
+}
+
+#[test]
+fn what_linux_programs_ask_for_survives_the_round_trip_and_is_nothing_else() {
+    for request in linux_requests() {
+        let message = request.encode(0xfeed);
+        assert_eq!(LinuxRequest::decode(&message), Ok((0xfeed, request)));
+        assert_eq!(Request::decode(&message), Err(Malformed));
+        for length in 0..message.len() {
+            assert_eq!(LinuxRequest::decode(&message[..length]), Err(Malformed));
+        }
+        assert_eq!(LinuxRequest::decode(&[&message[..], b"x"].concat()), Err(Malformed));
+    }
+    for request in requests() {
+        assert_eq!(LinuxRequest::decode(&request.encode(1)), Err(Malformed));
+    }
+}
+
+#[test]
+fn a_lock_in_the_way_survives_the_round_trip() {
+    let conflict = Conflict { exclusive: true, part: Part { start: 7, length: u64::MAX } };
+    assert_eq!(Conflict::decode(&conflict.encode()), Ok(Some(conflict)));
+    assert_eq!(Conflict::decode(&[]), Ok(None));
+    assert_eq!(Conflict::decode(&conflict.encode()[..16]), Err(Malformed));
+}
+
 #[test]
 fn a_number_that_is_not_there_is_written_in_one_way() {
     let at = At { volume: 0, path: b"a" };
@@ -56,8 +101,18 @@ fn a_number_that_is_not_there_is_written_in_one_way() {
 #[test]
 fn every_reply_survives_the_round_trip() {
     let list: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
-    let stat =
-        Stat { inode: 1, mode: 2, links: 3, uid: 4, gid: 5, size: 6, accessed: 7, modified: 8, changed: 9 };
+    let stat = Stat {
+        inode: 1,
+        mode: 2,
+        links: 3,
+        uid: 4,
+        gid: 5,
+        size: 6,
+        blocks: 10,
+        accessed: 7,
+        modified: 8,
+        changed: 9,
+    };
     let replies = [
         Reply::Error(2),
         Reply::Done,

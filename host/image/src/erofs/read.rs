@@ -94,6 +94,39 @@ pub(crate) fn each_file(
     })
 }
 
+/// The contents of the regular file at `path`, which has no links in it; `None` when there is none, or it is longer than `most`
+/// bytes.
+///
+/// # Errors
+/// As [`list`].
+pub(crate) fn content(
+    file: &File,
+    offset: u64,
+    len: u64,
+    path: &str,
+    most: u64,
+) -> Result<Option<Vec<u8>>, ReadError> {
+    let disk = Disk { file, offset, len };
+    let superblock = disk.read(0, BLOCK)?;
+    let superblock = Super::read(&superblock).ok_or(ReadError::Damaged("its superblock is unknown"))?;
+    let mut nid = u64::from(superblock.root_nid);
+    let mut inode = disk.inode(nid)?;
+    for name in path.split('/').filter(|name| !name.is_empty()) {
+        if inode.mode & S_IFMT != S_IFDIR {
+            return Ok(None);
+        }
+        let names = disk.dirents(nid, &inode)?;
+        let Some((_, found)) = names.into_iter().find(|(found, _)| found == name.as_bytes()) else {
+            return Ok(None);
+        };
+        (nid, inode) = (found, disk.inode(found)?);
+    }
+    if inode.mode & S_IFMT != S_IFREG || inode.len > most {
+        return Ok(None);
+    }
+    disk.read(inode.data_at(nid), inode.len).map(Some)
+}
+
 /// Visits everything but the root directory.
 fn walk(
     file: &File,

@@ -4,7 +4,8 @@
 //! password, nor a place for one.
 
 use super::host::Host;
-use crate::erofs::TreeError;
+use crate::erofs::{self, ReadError, TreeError};
+use crate::image::Image;
 use std::path::Path;
 
 /// Directories with their permissions (hier(7)).
@@ -109,7 +110,17 @@ pub(crate) fn add(scripts: &[String], host: &mut Host) -> Result<Accounts, TreeE
 #[derive(Debug)]
 pub(crate) struct Accounts(String);
 
+/// The longest /etc/passwd that is looked into, in bytes.
+const PASSWD_MOST: u64 = 1 << 20;
+
 impl Accounts {
+    /// Those of an image.
+    pub(crate) fn of(image: &Image) -> Result<Self, ReadError> {
+        let Some((offset, len)) = image.root() else { return Ok(Self(String::new())) };
+        let bytes = erofs::content(image.file(), offset, len, "/etc/passwd", PASSWD_MOST)?;
+        Ok(Self(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()))
+    }
+
     /// The home directory of a user; `/` of one who has no account, as Docker has it.
     pub(crate) fn home(&self, uid: u32) -> &str {
         let fields = self.0.lines().map(|line| line.split(':').collect::<Vec<_>>());

@@ -130,6 +130,20 @@ struct Start<'a> {
     terminal: Option<&'a Pty>,
 }
 
+/// HOME, when it is another's than the image has: of a user that the image was not made for, unless somebody said what it is.
+fn other_home(image: &Image, options: &Options) -> Option<String> {
+    let manifest = image.manifest();
+    let (uid, _) = options.identity.filter(|(uid, _)| *uid != manifest.identity.uid)?;
+    let given = options.env.iter().any(|entry| variable(entry) == b"HOME");
+    if manifest.kind != Kind::Linux || given {
+        return None;
+    }
+    let usual = kernlet_image::linux::home(image, manifest.identity.uid).ok()?;
+    let own = manifest.env().find(|entry| variable(entry) == b"HOME")?;
+    (own == [b"HOME=", usual.as_bytes()].concat()).then_some(())?;
+    kernlet_image::linux::home(image, uid).ok()
+}
+
 /// What the instance is told, but for the backend's own part.
 fn blob(plan: &Start<'_>) -> Result<BlobWriter, StartError> {
     let Start { image, options, grants, name, terminal, .. } = plan;
@@ -147,7 +161,12 @@ fn blob(plan: &Start<'_>) -> Result<BlobWriter, StartError> {
             blob.argument(argument);
         });
     }
-    let own = manifest.env().filter(|entry| !options.env.iter().any(|e| variable(e) == variable(entry)));
+    let home = other_home(image, options);
+    if let Some(home) = &home {
+        blob.environment(&[b"HOME=", home.as_bytes()].concat());
+    }
+    let own = manifest.env().filter(|entry| home.is_none() || variable(entry) != b"HOME");
+    let own = own.filter(|entry| !options.env.iter().any(|e| variable(e) == variable(entry)));
     own.for_each(|entry| {
         blob.environment(entry);
     });

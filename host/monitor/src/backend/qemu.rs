@@ -152,19 +152,20 @@ fn kernel(plan: &Start<'_>) -> Result<Option<OwnedFd>, StartError> {
     Ok(Some(file.into()))
 }
 
-/// Serves what goes over the trunk: connections, and the volumes that are single files, which 9P has not. `None` when
-/// there is nothing for a trunk to carry.
+/// Serves what goes over the trunk: connections, the volumes that are single files, which 9P has not, and for Linux programs
+/// what 9P has not of the others. `None` when there is nothing for a trunk to carry.
 fn broker(plan: &Start<'_>) -> std::io::Result<Option<Broker>> {
-    let files: Vec<Volume> = (0..)
+    let linux = plan.image.manifest().kind == kernlet_image::manifest::Kind::Linux;
+    let volumes: Vec<Volume> = (0..)
         .zip(&plan.grants.volumes)
-        .filter(|(_, volume)| volume.file)
-        .map(|(id, volume)| Ok(Volume::new(id, volume.descriptor.try_clone()?, volume.read_only, true)))
+        .filter(|(_, volume)| volume.file || linux)
+        .map(|(id, v)| Ok(Volume::new(id, v.descriptor.try_clone()?, v.read_only, v.file)))
         .collect::<std::io::Result<_>>()?;
-    if files.is_empty() && plan.options.connect.is_empty() && plan.grants.ports.is_empty() {
+    if volumes.is_empty() && plan.options.connect.is_empty() && plan.grants.ports.is_empty() {
         return Ok(None);
     }
     let grants = plan.options.connect.iter().map(Connect::grant).collect();
-    Ok(Some(Broker::new(files, grants).keeping_files()))
+    Ok(Some(Broker::new(volumes, grants).keeping_files()))
 }
 
 fn find_program() -> Result<PathBuf, StartError> {

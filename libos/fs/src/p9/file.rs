@@ -81,21 +81,34 @@ impl Fid {
 pub fn attributes(body: &mut Reader<'_>) -> Result<Metadata, Errno> {
     let (_valid, qid) = (body.u64()?, body.qid()?);
     let (mode, uid, gid, links) = (body.u32()?, body.u32()?, body.u32()?, body.u64()?);
-    let (_device, size, _block_size, _blocks) = (body.u64()?, body.u64()?, body.u64()?, body.u64()?);
+    let (_device, size, _block_size, blocks) = (body.u64()?, body.u64()?, body.u64()?, body.u64()?);
     let mut time = || Ok(body.u64()?.saturating_mul(1_000_000_000).saturating_add(body.u64()?));
     let (accessed, modified, changed) = (time()?, time()?, time()?);
     let links = u32::try_from(links).unwrap_or(u32::MAX);
-    Ok(Metadata { device: 0, inode: qid.path, mode, links, uid, gid, size, accessed, modified, changed })
+    Ok(Metadata {
+        device: 0,
+        inode: qid.path,
+        mode,
+        links,
+        uid,
+        gid,
+        size,
+        blocks,
+        accessed,
+        modified,
+        changed,
+    })
 }
 
 /// Reads the reply to a request for the space of a file system.
 pub fn space(body: &mut Reader<'_>) -> Result<Space, Errno> {
     let (_kind, block) = (body.u32()?, u64::from(body.u32()?));
-    let (blocks, _free, available) = (body.u64()?, body.u64()?, body.u64()?);
+    let (blocks, free, available) = (body.u64()?, body.u64()?, body.u64()?);
     let (files, free_files) = (body.u64()?, body.u64()?);
     Ok(Space {
         total: blocks.saturating_mul(block),
         free: available.saturating_mul(block),
+        unused: free.saturating_mul(block),
         files,
         free_files,
     })

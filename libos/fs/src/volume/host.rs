@@ -23,10 +23,18 @@ impl From<broker::Stat> for Metadata {
             uid: stat.uid,
             gid: stat.gid,
             size: stat.size,
+            blocks: stat.blocks,
             accessed: stat.accessed,
             modified: stat.modified,
             changed: stat.changed,
         }
+    }
+}
+
+impl From<broker::FileSystem> for Space {
+    fn from(f: broker::FileSystem) -> Self {
+        let (total, free, unused) = (f.total, f.available, f.free);
+        Self { total, free, unused, files: f.files, free_files: f.free_files }
     }
 }
 
@@ -138,9 +146,7 @@ impl HostVolume {
 
     pub async fn space(&self, path: &[u8]) -> Result<Space, Errno> {
         match ask(&Request::FileSystem { at: self.at(path) }).await?.reply()? {
-            Reply::FileSystem(f) => {
-                Ok(Space { total: f.total, free: f.available, files: f.files, free_files: f.free_files })
-            }
+            Reply::FileSystem(space) => Ok(space.into()),
             _ => Err(Errno::EIO),
         }
     }
@@ -165,7 +171,7 @@ fn entry(bytes: &[u8]) -> Option<(DirEntry, &[u8])> {
 
 /// The broker's side of an open file; forgotten there when dropped.
 #[derive(Debug)]
-struct Handle(u32);
+pub struct Handle(pub(super) u32);
 
 impl Drop for Handle {
     fn drop(&mut self) {
@@ -185,6 +191,14 @@ pub struct HostFile {
 impl HostFile {
     pub fn host(&self) -> Option<&platform::HostFile> {
         self.file.as_ref().filter(|_| !self.is_directory)
+    }
+
+    pub fn is_directory(&self) -> bool {
+        self.is_directory
+    }
+
+    pub fn handle(&self) -> Option<&Handle> {
+        Some(&self.handle).filter(|handle| handle.0 != 0)
     }
 
     pub async fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {

@@ -87,7 +87,7 @@ impl About {
             owner: (metadata.uid, metadata.gid),
             special: (0, 0),
             size: metadata.size,
-            blocks: metadata.size.div_ceil(512),
+            blocks: metadata.blocks,
             times,
         }
     }
@@ -101,7 +101,7 @@ impl About {
             Location::Node(node) => Ok(Self::of(process, node)),
             Location::Volume(top, path) => {
                 let volume = top.system.volume().ok_or(Errno::EIO)?;
-                Ok(Self::of_volume(top, &volume.stat(path, follow).await?))
+                Ok(Self::of_volume(top, &volume.names().stat(path, follow).await?))
             }
             Location::Open(description) => Self::anonymous(process, description),
         }
@@ -315,23 +315,24 @@ async fn space(system: &System, path: &[u8]) -> Result<Vec<u8>, Errno> {
         Sort::Sys => 0x6265_6572,
         Sort::Volume(_) => 0x0102_1997,
     };
-    let [total, free, files, free_files] = match &system.sort {
+    let [total, unused, free, files, free_files] = match &system.sort {
         Sort::Volume(volume) => {
-            let space = volume.space(path).await?;
-            [space.total / page, space.free / page, space.files, space.free_files]
+            let space = volume.names().space(path).await?;
+            [space.total / page, space.unused / page, space.free / page, space.files, space.free_files]
         }
-        Sort::Proc | Sort::Sys => [0; 4],
-        // What the image holds is in use.
-        Sort::Overlay(_) => {
-            let image = sealed::whole().len() as u64 / page;
-            [usage.most() + image, usage.free_pages(), usage.most(), usage.free_nodes()]
+        Sort::Proc | Sort::Sys => [0; 5],
+        other => {
+            // What the image holds is in use.
+            let image =
+                if matches!(other, Sort::Overlay(_)) { sealed::whole().len() as u64 / page } else { 0 };
+            let free = usage.free_pages();
+            [usage.most() + image, free, free, usage.most(), usage.free_nodes()]
         }
-        _ => [usage.most(), usage.free_pages(), usage.most(), usage.free_nodes()],
     };
     let flags = ST_VALID | ST_NOATIME | if system.read_only { ST_RDONLY } else { 0 };
-    let words =
-        [magic, page, total, free, free, files, free_files, system.device, NAME_MAX, page, flags, 0, 0, 0, 0];
-    Ok(words.iter().flat_map(|word| word.to_le_bytes()).collect())
+    let (space, about) = ([total, unused, free, files, free_files], [system.device, NAME_MAX, page, flags]);
+    let words = [magic, page].into_iter().chain(space).chain(about).chain([0; 4]);
+    Ok(words.flat_map(u64::to_le_bytes).collect())
 }
 
 fn anonymous_space() -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Mode, owner and times: chmod(2), chown(2), utimensat(2), access(2).
 
 use super::about::About;
-use super::description::Description;
+use super::description::{Description, Kind as DescriptionKind};
 use super::flags::{AT_EFFECTIVE, AT_EMPTY_PATH, AT_NO_FOLLOW, CWD};
 use super::notify::{self, Mask};
 use super::path::{self, At};
@@ -11,6 +11,7 @@ use crate::call::Outcome;
 use crate::thread::Thread;
 use crate::{Errno, user};
 use alloc::rc::Rc;
+use kernlet_fs::volume::Change;
 use kernlet_platform::clock;
 
 const SECOND: u64 = 1_000_000_000;
@@ -28,6 +29,23 @@ enum Way {
 }
 
 impl Object {
+    /// Changes something of a file of a volume: of an open one whatever its name is by now, which may be another's.
+    async fn change(&self, top: &Rc<Node>, path: &[u8], change: Change) -> Result<(), Errno> {
+        let open = match &self.way {
+            Way::Open(description) => Some(&description.kind),
+            Way::Path(_) => None,
+        };
+        match open {
+            Some(DescriptionKind::Volume(opened)) => opened.handle(false).await?.change(change).await?,
+            _ => {
+                let names = top.system.volume().ok_or(Errno::EIO)?.names();
+                names.change(path, self.follow, change).await?;
+            }
+        }
+        self.changed();
+        Ok(())
+    }
+
     /// Its attributes were changed: who watches is told.
     fn changed(&self) {
         match &self.way {
@@ -115,7 +133,7 @@ async fn mode_of(thread: &Rc<Thread>, object: &Object, mode: u32) -> Outcome {
             {
                 return Err(Errno::EOPNOTSUPP);
             }
-            top.system.volume().ok_or(Errno::EIO)?.set_mode(path, mode & 0o7777).await?;
+            object.change(top, path, Change::Mode(mode & 0o7777)).await?;
         }
         // What has no name has no mode that anybody would look at.
         Location::Open(_) => {}
@@ -169,13 +187,23 @@ async fn owner_of(thread: &Rc<Thread>, object: &Object, (user, group): (u32, u32
             node.changed();
             object.changed();
         }
-        Location::Volume(..) => {
-            // Owners of a volume's files are the host's, and stay as they are.
-            let about = About::at(&thread.process, &object.location, object.follow).await?;
-            let same = |new: u32, old: u32| new == LEAVE || new == old;
-            if !same(user, about.owner.0) || !same(group, about.owner.1) {
+        Location::Volume(top, path) => {
+            let about = match &object.way {
+                Way::Open(description) => About::open(&thread.process, description).await?,
+                Way::Path(_) => About::at(&thread.process, &object.location, object.follow).await?,
+            };
+            let change = |new: u32, old: u32| if new == old { LEAVE } else { new };
+            let (user, group) = (change(user, about.owner.0), change(group, about.owner.1));
+            if (user, group) == (LEAVE, LEAVE) {
+                return Ok(0);
+            }
+            // What the host's user may is one thing, what this one may another.
+            let who = Who::of(&thread.process.credentials);
+            let own = about.owner.0 == who.user && user == LEAVE;
+            if !who.is_root() && !(own && (group == LEAVE || who.is_in(group))) {
                 return Err(Errno::EPERM);
             }
+            object.change(top, path, Change::Owner(user, group)).await?;
         }
         Location::Open(_) => {}
     }
@@ -295,11 +323,7 @@ pub async fn set_times(
             object.changed();
         }
         Location::Volume(top, path) => {
-            if !object.follow && About::at(&thread.process, &object.location, false).await?.sort() == S_IFLNK
-            {
-                return Err(Errno::EOPNOTSUPP);
-            }
-            top.system.volume().ok_or(Errno::EIO)?.set_times(path, accessed, modified).await?;
+            object.change(top, path, Change::Times(accessed, modified)).await?;
         }
         Location::Open(_) => {}
     }

@@ -167,7 +167,11 @@ impl Description {
                 notify::opened(self, Mask::ACCESS);
                 Ok(length)
             }
-            Kind::Volume(file) => file.read(offset, to).await,
+            Kind::Volume(file) => {
+                let length = file.read(offset, to).await?;
+                notify::opened(self, Mask::ACCESS);
+                Ok(length)
+            }
             Kind::Directory(_) => Err(Errno::EISDIR),
             Kind::Device(device) => device.read(to),
             Kind::Text(text) => text.read(offset, to),
@@ -224,7 +228,11 @@ impl Description {
                 self.changed();
                 written
             }
-            Kind::Volume(file) => file.write(offset, self.flags.get(), from).await?,
+            Kind::Volume(file) => {
+                let written = file.write(offset, self.flags.get(), from).await?;
+                self.changed();
+                written
+            }
             Kind::Device(device) => (device.write(from)?, offset),
             Kind::Text(text) => (text.write(from)?, offset),
             Kind::Directory(_) => return Err(Errno::EISDIR),

@@ -24,6 +24,7 @@ mod queue;
 mod regular;
 pub mod ring;
 mod space;
+mod special;
 mod table;
 mod terminal;
 pub mod trace;
@@ -34,7 +35,8 @@ mod xattr;
 
 pub use copy::{fetch, send, store};
 pub use description::{Description, Kind};
-pub use open::{anonymous, bind, executable, socket};
+pub use open::{anonymous, executable};
+pub use special::{bind, socket};
 pub use table::{Files, Table};
 
 use crate::Errno;
@@ -84,7 +86,6 @@ pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
         number::READAHEAD => space::read_ahead(thread, call.int(0)),
         number::INOTIFY_INIT => notify::make(thread, 0),
         number::INOTIFY_INIT1 => notify::make(thread, call.word(0)),
-        number::INOTIFY_ADD_WATCH => notify::watch(thread, call.int(0), call.size(1), call.word(2)),
         number::INOTIFY_RM_WATCH => notify::unwatch(thread, call.int(0), call.int(1)),
         number::MQ_OPEN => queue::open(thread, call),
         number::MQ_UNLINK => queue::unlink(thread, call.size(0)),
@@ -157,6 +158,7 @@ fn other(thread: &Rc<Thread>, call: Call) -> Waiting<'_> {
         }
         number::MQ_TIMEDSEND => boxed(queue::send(thread, call)),
         number::MQ_TIMEDRECEIVE => boxed(queue::receive(thread, call)),
+        number::INOTIFY_ADD_WATCH => boxed(notify::watch(thread, int(0), size(1), word(2))),
         number::FLOCK => boxed(lock::flock(thread, int(0), word(1))),
         _ => of_names(thread, call),
     }

@@ -5,6 +5,7 @@ use super::device::Device;
 use super::flags::{AT_EMPTY_PATH, AT_FOLLOW, AT_REMOVE_DIRECTORY};
 use super::notify::{self, Mask};
 use super::path::{self, At};
+use super::special;
 use super::tree::directory::{self as names, Rename};
 use super::tree::mounts::new_file;
 use super::tree::node::{Directory, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK};
@@ -14,6 +15,7 @@ use crate::thread::Thread;
 use crate::{Errno, user};
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
+use kernlet_fs::OpenOptions;
 use kernlet_platform::cell::RefCell;
 
 /// Whether somebody may make and remove names in a directory.
@@ -91,7 +93,8 @@ pub async fn make_directory(thread: &Rc<Thread>, directory: i32, path: usize, mo
         }
         New::Volume(top, path) => {
             let mode = mode & !thread.process.files.umask.get();
-            top.system.volume().ok_or(Errno::EIO)?.create_directory(&path, mode).await?;
+            top.system.volume().ok_or(Errno::EIO)?.names().create_directory(&path, mode).await?;
+            notify::volumes::named(&top, &path, Mask::CREATE, true);
         }
     }
     Ok(0)
@@ -106,7 +109,10 @@ pub async fn make_node(thread: &Rc<Thread>, directory: i32, path: usize, mode: u
         S_IFDIR => return Err(Errno::EPERM),
         _ => return Err(Errno::EINVAL),
     };
-    let New::Memory(around, name) = new_place(place, false)? else { return Err(Errno::EPERM) };
+    let (around, name) = match new_place(place, false)? {
+        New::Memory(around, name) => (around, name),
+        New::Volume(top, path) => return node_in_volume(thread, &top, &path, sort | mode & 0o777).await,
+    };
     let device = match sort {
         // Those that are there by themselves can be made elsewhere, as containers do.
         S_IFCHR => Some(Device::numbered(device_parts(device)).ok_or(Errno::EPERM)?),
@@ -124,6 +130,22 @@ pub async fn make_node(thread: &Rc<Thread>, directory: i32, path: usize, mode: u
     make(thread, &around, &name, sort | mode & 0o7777, node).map(|_| 0)
 }
 
+/// Makes an empty file, a pipe or a socket in a volume. Devices are the host's to make.
+async fn node_in_volume(thread: &Rc<Thread>, top: &Rc<Node>, path: &[u8], mode: u32) -> Outcome {
+    match mode & S_IFMT {
+        S_IFREG => {
+            let mode = mode & !thread.process.files.umask.get();
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(mode & 0o777);
+            top.system.volume().ok_or(Errno::EIO)?.open(path, &options).await?;
+            notify::volumes::named(top, path, Mask::CREATE, false);
+        }
+        S_IFIFO | S_IFSOCK => drop(special::make(thread, top, path, mode).await?),
+        _ => return Err(Errno::EPERM),
+    }
+    Ok(0)
+}
+
 /// symlink(2), symlinkat(2).
 pub async fn make_link(thread: &Rc<Thread>, target: usize, directory: i32, path: usize) -> Outcome {
     let target = user::path(target)?;
@@ -138,7 +160,8 @@ pub async fn make_link(thread: &Rc<Thread>, target: usize, directory: i32, path:
             make(thread, &around, &name, S_IFLNK | 0o777, node)?;
         }
         New::Volume(top, path) => {
-            top.system.volume().ok_or(Errno::EIO)?.symlink(&target, &path).await?;
+            top.system.volume().ok_or(Errno::EIO)?.names().symlink(&target, &path).await?;
+            notify::volumes::named(&top, &path, Mask::CREATE, false);
         }
     }
     Ok(0)
@@ -183,7 +206,10 @@ pub async fn link(
             Ok(0)
         }
         (Location::Volume(one, from), New::Volume(top, to)) if Rc::ptr_eq(&one, &top) => {
-            top.system.volume().ok_or(Errno::EIO)?.link(&from, &to).await.map(|()| 0)
+            top.system.volume().ok_or(Errno::EIO)?.names().link(&from, &to).await?;
+            notify::volumes::linked(&top, &from);
+            notify::volumes::named(&top, &to, Mask::CREATE, false);
+            Ok(0)
         }
         _ => Err(Errno::EXDEV),
     }
@@ -206,11 +232,12 @@ pub async fn remove(thread: &Rc<Thread>, directory: i32, path: usize, flags: u32
     match (place.existing()?, &place.around) {
         (Location::Volume(top, path), _) if !path.is_empty() => {
             let volume = top.system.volume().ok_or(Errno::EIO)?;
-            match (whole, place.slash) {
-                (true, _) => volume.remove_directory(path).await?,
-                (false, true) => return Err(Errno::ENOTDIR),
-                (false, false) => volume.remove_file(path).await?,
+            let going = notify::volumes::going(top, path).await;
+            if place.slash && !whole {
+                return Err(Errno::ENOTDIR);
             }
+            volume.names().remove(path, whole).await?;
+            notify::volumes::removed(top, path, whole, going);
             Ok(0)
         }
         (Location::Node(node), Location::Node(around)) => {
@@ -262,11 +289,10 @@ pub async fn rename(
         (Location::Volume(one, old), _, Some(Location::Volume(top, new)), _)
             if Rc::ptr_eq(one, top) && !old.is_empty() && !new.is_empty() =>
         {
-            // What the host would have to do in one step it is not asked for.
-            if how != Rename::Replace {
-                return Err(Errno::EINVAL);
-            }
-            top.system.volume().ok_or(Errno::EIO)?.rename(old, new).await.map(|()| 0)
+            let volume = top.system.volume().ok_or(Errno::EIO)?;
+            volume.names().rename(old, new, flags).await?;
+            notify::volumes::renamed(top, old, new);
+            Ok(0)
         }
         (Location::Node(node), Location::Node(around), found, Location::Node(target)) => {
             if !Rc::ptr_eq(&around.system, &target.system) {

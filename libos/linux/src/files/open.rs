@@ -12,10 +12,10 @@ use super::path::{self, At};
 use super::proc::{self, Text};
 use super::regular::Regular;
 use super::tree::mounts::new_file;
-use super::tree::node::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK};
+use super::tree::node::{S_IFDIR, S_IFLNK, S_IFREG, S_IFSOCK};
 use super::tree::{self, Access, Location, Node, Place, Resolve, Walk, Who, directory};
 use super::volume::Opened;
-use super::{device, pipe};
+use super::{device, pipe, special};
 use crate::call::Outcome;
 use crate::thread::Thread;
 use crate::{Errno, user};
@@ -335,16 +335,52 @@ async fn in_volume(
         .create(how.creates() && !exclusive)
         .create_new(exclusive)
         .mode(how.mode & !thread.process.files.umask.get());
-    let file = volume.open(path, &options).await?;
-    let about = file.metadata().await?;
-    if about.mode & S_IFMT == S_IFDIR {
+    // Who watches wants to know what becomes of it, which nobody else would ask.
+    let before = match notify::volumes::is_watched(&top, path) && (how.creates() || how.has(TRUNCATE)) {
+        true => Some(volume.names().stat(path, place.follow).await.map(|about| about.size)),
+        false => None,
+    };
+    let file = match volume.open(path, &options).await {
+        // As for what the host does not open; some of that is opened here.
+        Err(Errno::EACCES) => return special(thread, &top, path, place, how).await,
+        other => other?,
+    };
+    if file.is_directory().await? {
         if how.creates() {
             return Err(Errno::EISDIR);
         }
         let listing = Listing::new(place.existing()?.clone());
         return Ok(Description::with(Kind::Directory(listing), how.kept(), Some(place)));
     }
-    Ok(Description::with(Kind::Volume(Opened::new(top.clone(), file)), how.kept(), Some(place)))
+    let file = Opened::new(top.clone(), path, file);
+    if how.creates() && how.writes() && file.host().is_none() {
+        // A temporary file loses its name, by which it could not be asked for later. What cannot be had now may be then.
+        let _ = file.handle(true).await;
+    }
+    match before {
+        Some(Err(Errno::ENOENT)) => notify::volumes::named(&top, path, Mask::CREATE, false),
+        Some(Ok(1..)) if how.has(TRUNCATE) => notify::at(&place, Mask::MODIFY),
+        _ => {}
+    }
+    notify::at(&place, Mask::OPEN);
+    Ok(Description::with(Kind::Volume(file), how.kept(), Some(place)))
+}
+
+/// Opens a pipe of a volume.
+async fn special(
+    thread: &Rc<Thread>,
+    top: &Rc<Node>,
+    path: &[u8],
+    place: Place,
+    how: How,
+) -> Result<Rc<Description>, Errno> {
+    let node = special::find(thread, top, path, place.follow).await?;
+    if node.sort() == S_IFSOCK {
+        return Err(Errno::ENXIO);
+    }
+    let kind = Kind::Pipe(Box::pin(pipe::open(thread, &node, how.flags)).await?);
+    notify::at(&place, Mask::OPEN);
+    Ok(Description::with(kind, how.kept(), Some(place)))
 }
 
 /// A file in memory that no name leads to: what memfd_create(2) makes. The name is for /proc/self/fd alone.
@@ -366,45 +402,4 @@ pub fn anonymous(thread: &Thread, name: &[u8]) -> Result<Rc<Description>, Errno>
         follow: false,
     };
     Ok(Description::with(Kind::Regular(Regular::open(node)?), READ_WRITE | LARGE, Some(place)))
-}
-
-/// The name of a UNIX socket in the tree: made at `path`, for whoever binds one.
-///
-/// # Errors
-/// EADDRINUSE when something is there; those of mknod(2).
-pub fn bind(thread: &Thread, path: &[u8]) -> Result<Rc<Node>, Errno> {
-    let process = &thread.process;
-    let who = Who::of(&process.credentials);
-    let place = path::walk(process, path::start(process), path, false)?;
-    if place.found.is_some() {
-        return Err(if matches!(place.found, Some(Location::Volume(..))) {
-            Errno::EPERM
-        } else {
-            Errno::EADDRINUSE
-        });
-    }
-    let Location::Node(around) = &place.around else { return Err(Errno::EACCES) };
-    super::names::may_change(around, &who)?;
-    let (owner, mode) = super::names::owner_and_mode(thread, around, &who, S_IFSOCK | 0o777);
-    let node = Node::new(
-        &around.system,
-        mode,
-        owner,
-        tree::Kind::Socket(kernlet_platform::cell::RefCell::new(None)),
-    )?;
-    directory::insert(around, &place.name, &node)?;
-    notify::named(around, Mask::CREATE, &place.name, &node);
-    Ok(node)
-}
-
-/// The node of a UNIX socket that is at `path`, to connect to.
-///
-/// # Errors
-/// ECONNREFUSED when it is no socket; EACCES; those of path_resolution(7).
-pub fn socket(thread: &Thread, path: &[u8]) -> Result<Rc<Node>, Errno> {
-    let process = &thread.process;
-    let place = path::walk(process, path::start(process), path, true)?;
-    let Location::Node(node) = place.existing()? else { return Err(Errno::ECONNREFUSED) };
-    Who::of(&process.credentials).may(node, Access::WRITE)?;
-    if node.sort() == S_IFSOCK { Ok(node.clone()) } else { Err(Errno::ECONNREFUSED) }
 }

@@ -135,7 +135,7 @@ async fn target(process: &Process, location: &Location) -> Result<Vec<u8>, Errno
             }
             _ => Err(Errno::EINVAL),
         },
-        Location::Volume(top, path) => top.system.volume().ok_or(Errno::EIO)?.read_link(path).await,
+        Location::Volume(top, path) => top.system.volume().ok_or(Errno::EIO)?.names().read_link(path).await,
         Location::Open(_) => Err(Errno::EINVAL),
     }
 }

@@ -12,7 +12,7 @@ use crate::system::resizable;
 use crate::thread::Thread;
 use crate::{Errno, user};
 use alloc::rc::Rc;
-use kernlet_fs::OpenOptions;
+use kernlet_fs::volume::Part;
 
 /// Bytes of an open file.
 ///
@@ -61,7 +61,8 @@ pub async fn truncate(thread: &Rc<Thread>, path: usize, length: i64) -> Outcome 
             }
             resizable(thread, about.size, length)?;
             let volume = top.system.volume().ok_or(Errno::EIO)?;
-            volume.open(inner, OpenOptions::new().write(true)).await?.set_len(length).await?;
+            volume.names().truncate(inner, length).await?;
+            notify::at(&place, Mask::MODIFY);
         }
         Location::Open(description) => set_length(thread, description, length).await?,
     }
@@ -97,7 +98,9 @@ async fn set_length(thread: &Thread, file: &Description, length: u64) -> Result<
         }
         Kind::Volume(opened) => {
             resizable(thread, opened.metadata().await?.size, length)?;
-            opened.file().set_len(length).await
+            opened.set_len(length).await?;
+            file.changed();
+            Ok(())
         }
         _ => Err(Errno::EINVAL),
     }
@@ -120,15 +123,12 @@ pub async fn allocate(thread: &Rc<Thread>, descriptor: i32, mode: u32, offset: i
     let regular = match &file.kind {
         Kind::Regular(regular) => regular,
         Kind::Volume(opened) => {
-            // The host is not asked for room: a file becomes longer by a hole, as posix_fallocate(3) would make it.
-            if mode != 0 {
-                return Err(Errno::EOPNOTSUPP);
+            if mode & KEEP_SIZE == 0 {
+                resizable(thread, opened.metadata().await?.size, end)?;
             }
-            let size = opened.metadata().await?.size;
-            resizable(thread, size, end)?;
-            if size < end {
-                opened.file().set_len(end).await?;
-            }
+            let part = Part { start, length };
+            opened.handle(true).await?.allocate(mode, part).await?;
+            file.changed();
             return Ok(0);
         }
         Kind::Pipe(_) | Kind::Console(_) => return Err(Errno::ESPIPE),
@@ -178,7 +178,7 @@ pub async fn synchronise(file: &Description, data_only: bool) -> Result<(), Errn
         Kind::Directory(listing) => match listing.location() {
             Location::Volume(top, path) => {
                 let volume = top.system.volume().ok_or(Errno::EIO)?;
-                volume.open(path, OpenOptions::new().read(true)).await?.sync(data_only).await
+                volume.names().keep(path, false).await?.handle.sync(data_only).await
             }
             _ => Ok(()),
         },

@@ -145,6 +145,7 @@ pub async fn seek(thread: &Rc<Thread>, descriptor: i32, by: i64, whence: u32) ->
             Some(match &file.kind {
                 Kind::Regular(regular) => regular.content()?.borrow().seek(from, what)?,
                 Kind::Directory(_) | Kind::Device(_) => return Err(Errno::EINVAL),
+                Kind::Volume(opened) => opened.seek(from, what == Seek::Hole).await?,
                 // All of it is data: what lseek(2) allows where holes are not known.
                 _ => match super::space::length(&file).await? {
                     length if from >= length => return Err(Errno::ENXIO),

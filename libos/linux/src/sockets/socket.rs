@@ -6,11 +6,11 @@ use super::netlink::Netlink;
 use super::options::Options;
 use super::tcp::Tcp;
 use super::udp::Udp;
-use super::unix::Unix;
+use super::unix::{End, Unix};
 use crate::Errno;
-use crate::thread::Thread;
 use crate::user::Buffers;
 use crate::wait::{Events, Relay, Watchers};
+use alloc::rc::Rc;
 use core::cell::Cell;
 use core::task::Poll;
 use kernlet_net::{IpAddr, Ipv4Addr, Ipv6Addr, Memory, Shutdown, SocketAddr};
@@ -131,10 +131,11 @@ impl Socket {
         }
     }
 
-    /// Sends what fits, or is pending; the watchers are told then.
+    /// Sends what fits, or is pending; the watchers are told then. `there` is who has the name of a UNIX socket that is
+    /// sent to.
     pub fn poll_send(
         &self,
-        thread: &Thread,
+        there: Option<&Rc<End>>,
         from: &mut dyn Memory,
         address: Option<&Address>,
         ancillary: &mut Ancillary,
@@ -145,7 +146,7 @@ impl Socket {
         match &self.speech {
             Speech::Tcp(tcp) => tcp.poll_send(&self.common, from),
             Speech::Udp(udp) => udp.poll_send(&self.common, from, address),
-            Speech::Unix(unix) => unix.poll_send(thread, from, address, ancillary),
+            Speech::Unix(unix) => unix.poll_send(there, from, address, ancillary),
             Speech::Netlink(netlink) => Poll::Ready(netlink.send(from)),
         }
     }

@@ -118,17 +118,22 @@ impl Socket {
             }
             udp.prepare(thread, &self.common, address).await?;
         }
+        let there = match (&self.speech, address) {
+            (Speech::Unix(unix), Some(Address::Unix(name))) => unix.named(thread, name).await?,
+            _ => None,
+        };
+        let there = there.as_ref();
         let waits = waits && flags & DONT_WAIT == 0;
         let stream = self.common.kind == STREAM;
         let limit = self.common.options.send_timeout();
         let mut done = 0;
         let result = loop {
-            let sent = match self.poll_send(thread, from, address, ancillary) {
+            let sent = match self.poll_send(there, from, address, ancillary) {
                 Poll::Ready(sent) => sent,
                 Poll::Pending if !waits => Err(Errno::EAGAIN),
                 Poll::Pending => {
                     let ready =
-                        self.watchers().until(|| match self.poll_send(thread, from, address, ancillary) {
+                        self.watchers().until(|| match self.poll_send(there, from, address, ancillary) {
                             Poll::Ready(sent) => Some(sent),
                             Poll::Pending => None,
                         });

@@ -95,6 +95,7 @@ impl HostFile {
             uid: (raw[3] >> 32) as u32,
             gid: raw[4] as u32,
             size: raw[6],
+            blocks: raw[8],
             accessed: time(9),
             modified: time(11),
             changed: time(13),

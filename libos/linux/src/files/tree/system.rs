@@ -2,6 +2,7 @@
 
 use super::node::Node;
 use crate::Errno;
+use crate::files::notify::volumes::Watched;
 use alloc::rc::{Rc, Weak};
 use core::array;
 use core::cell::Cell;
@@ -105,6 +106,8 @@ pub struct System {
     pub usage: Rc<Usage>,
     next: Cell<u64>,
     /// The image's files that somebody uses or has changed, by their numbers there.
+    /// Of a volume: which of its files are watched.
+    pub watched: Watched,
     known: [Part; PARTS],
 }
 
@@ -131,6 +134,7 @@ impl System {
             read_only,
             usage,
             next: Cell::new(FIRST_NEW),
+            watched: Watched::default(),
             known: array::from_fn(|_| Part::default()),
         })
     }
@@ -164,7 +168,7 @@ impl System {
     }
 
     /// The node of the image's file `number`, when somebody uses it or has changed it.
-    pub(super) fn known(&self, number: u64) -> Option<Rc<Node>> {
+    pub(in crate::files) fn known(&self, number: u64) -> Option<Rc<Node>> {
         match self.known[number as usize % PARTS].nodes.borrow().get(&number)? {
             Held::Used(node) => node.upgrade(),
             Held::Kept(node) => Some(node.clone()),
@@ -172,7 +176,7 @@ impl System {
     }
 
     /// Remembers a node of the image's: as long as somebody uses it, or for good.
-    pub(super) fn remember(&self, node: &Rc<Node>, keep: bool) {
+    pub(in crate::files) fn remember(&self, node: &Rc<Node>, keep: bool) {
         let part = &self.known[node.number as usize % PARTS];
         let mut known = part.nodes.borrow_mut();
         let held = if keep { Held::Kept(node.clone()) } else { Held::Used(Rc::downgrade(node)) };

@@ -15,7 +15,7 @@ use alloc::rc::Rc;
 /// ECONNREFUSED, ENOENT, EPROTOTYPE, EISCONN; EAGAIN when the queue is full until `limit`.
 pub async fn connect(thread: &Thread, unix: &Unix, name: &Name, limit: Deadline) -> Result<(), Errno> {
     let end = &unix.end;
-    let there = names::find(thread, name)?;
+    let there = names::find(thread, name).await?;
     if there.kind != end.kind {
         return Err(Errno::EPROTOTYPE);
     }

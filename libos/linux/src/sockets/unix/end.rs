@@ -3,6 +3,7 @@
 use super::names;
 use crate::Errno;
 use crate::files::Description;
+use crate::files::tree::Node;
 use crate::sockets::address::Name;
 use crate::sockets::message::Identity;
 use crate::sockets::socket::DATAGRAM;
@@ -60,6 +61,8 @@ pub struct End {
     /// Bytes in the inbox.
     pub bytes: Cell<usize>,
     pub name: RefCell<Name>,
+    /// The file that its name is, which leads here.
+    pub place: RefCell<Option<Rc<Node>>>,
     pub identity: Identity,
     /// Reading, writing has ended.
     pub shut: Cell<[bool; 2]>,
@@ -80,6 +83,7 @@ impl End {
             inbox: RefCell::default(),
             bytes: Cell::new(0),
             name: RefCell::default(),
+            place: RefCell::default(),
             identity,
             shut: Cell::default(),
             error: Cell::new(None),

@@ -16,7 +16,8 @@ use crate::thread::Thread;
 use crate::wait::Watchers;
 use alloc::rc::Rc;
 use core::task::Poll;
-use end::{End, Role};
+pub use end::End;
+use end::Role;
 use kernlet_net::{Shutdown, ready};
 
 /// The longest queue of connections that wait to be accepted (net.core.somaxconn).
@@ -70,9 +71,17 @@ impl Unix {
         if *self.end.name.borrow() != Name::Unnamed {
             return Err(Errno::EINVAL);
         }
-        let name = names::claim(thread, name, &self.end)?;
+        let name = names::claim(thread, name, &self.end).await?;
         *self.end.name.borrow_mut() = name;
         Ok(())
+    }
+
+    /// Who has a name that is sent to, by a socket that sends to names.
+    ///
+    /// # Errors
+    /// ECONNREFUSED; those of finding a file.
+    pub async fn named(&self, thread: &Thread, name: &Name) -> Result<Option<Rc<End>>, Errno> {
+        if self.end.kind != DATAGRAM { Ok(None) } else { names::find(thread, name).await.map(Some) }
     }
 
     /// listen(2).

@@ -29,16 +29,17 @@ static NAMES: CpuLocal<Names> = CpuLocal::new(Names::default);
 ///
 /// # Errors
 /// EADDRINUSE; ENOSPC when there is no name left to choose; those of making a file.
-pub fn claim(thread: &Thread, name: Name, end: &Rc<End>) -> Result<Name, Errno> {
+pub async fn claim(thread: &Thread, name: Name, end: &Rc<End>) -> Result<Name, Errno> {
     let names = NAMES.get();
     let name = match name {
         Name::Unnamed => choose(names).ok_or(Errno::ENOSPC)?,
         Name::Path(path) => {
-            let node = files::bind(thread, &path)?;
+            let node = files::bind(thread, &path).await?;
             if let tree::Kind::Socket(bound) = &node.kind {
-                let end: Weak<dyn Any> = Rc::<End>::downgrade(end);
-                *bound.borrow_mut() = Some(end);
+                let known: Weak<dyn Any> = Rc::<End>::downgrade(end);
+                *bound.borrow_mut() = Some(known);
             }
+            *end.place.borrow_mut() = Some(node);
             return Ok(Name::Path(path));
         }
         Name::Abstract(name) => name,
@@ -65,12 +66,12 @@ fn choose(names: &Names) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// ECONNREFUSED; those of finding a file.
-pub fn find(thread: &Thread, name: &Name) -> Result<Rc<End>, Errno> {
+pub async fn find(thread: &Thread, name: &Name) -> Result<Rc<End>, Errno> {
     let found = match name {
         Name::Unnamed => return Err(Errno::EINVAL),
         Name::Abstract(name) => NAMES.get().all.borrow().get(name).and_then(Weak::upgrade),
         Name::Path(path) => {
-            let node = files::socket(thread, path)?;
+            let node = files::socket(thread, path).await?;
             match &node.kind {
                 tree::Kind::Socket(bound) => bound.borrow().as_ref().and_then(Weak::upgrade),
                 _ => None,

@@ -1,12 +1,11 @@
 //! Sending to UNIX sockets.
 
+use super::Unix;
 use super::end::{BYTES_MOST, End, Message, Role};
-use super::{Unix, names};
 use crate::Errno;
 use crate::sockets::address::Address;
 use crate::sockets::message::Ancillary;
 use crate::sockets::socket::{DATAGRAM, STREAM};
-use crate::thread::Thread;
 use crate::wait::Events;
 use alloc::rc::Rc;
 use core::task::Poll;
@@ -19,7 +18,7 @@ impl Unix {
     /// See [`crate::sockets::Socket::poll_send`].
     pub fn poll_send(
         &self,
-        thread: &Thread,
+        there: Option<&Rc<End>>,
         from: &mut dyn Memory,
         address: Option<&Address>,
         ancillary: &mut Ancillary,
@@ -30,7 +29,7 @@ impl Unix {
         }
         let there = match address {
             None | Some(Address::None) => self.connected()?,
-            Some(Address::Unix(name)) if end.kind == DATAGRAM => names::find(thread, name)?,
+            Some(Address::Unix(_)) if end.kind == DATAGRAM => there.ok_or(Errno::ECONNREFUSED)?.clone(),
             Some(_) if end.kind == DATAGRAM => return Poll::Ready(Err(Errno::EINVAL)),
             Some(_) if matches!(*end.role.borrow(), Role::Connected(_)) => {
                 return Poll::Ready(Err(Errno::EISCONN));

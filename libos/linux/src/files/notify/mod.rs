@@ -1,10 +1,12 @@
-//! Being told of changes to files (inotify(7)): of those that are made in this instance to files in memory.
+//! Being told of changes to files (inotify(7)): of those that are made in this instance.
 
-use super::description::{Description, Kind};
-use super::flags::{CLOSE_ON_EXEC, NON_BLOCKING};
-use super::path;
-use super::tree::{Access, Location, Node, Place, Who};
+pub mod volumes;
+
 use crate::call::Outcome;
+use crate::files::description::{Description, Kind};
+use crate::files::flags::{CLOSE_ON_EXEC, NON_BLOCKING};
+use crate::files::path;
+use crate::files::tree::{self, Access, Location, Node, Place, Who};
 use crate::thread::Thread;
 use crate::user::Buffers;
 use crate::wait::{Events, Watchers};
@@ -161,19 +163,27 @@ pub fn tell(node: &Node, mask: Mask) {
 
 /// Something happened to what a walk came to: those are told who watch it, and who watch the directory around it.
 pub fn at(place: &Place, mask: Mask) {
-    let Some(Location::Node(node)) = &place.found else { return };
-    tell(node, mask);
+    let node = match &place.found {
+        Some(Location::Node(node)) => node,
+        Some(Location::Volume(top, path)) => return volumes::happened(top, path, mask, false),
+        _ => return,
+    };
+    // As fsnotify(9) has it, the directory comes first.
     if let Location::Node(around) = &place.around
         && around.watches.get().is_some()
         && place.is_named()
     {
         send(around, mask, node.is_directory(), &place.name, 0);
     }
+    tell(node, mask);
 }
 
 /// Something happened to an open file.
 pub fn opened(description: &Description, mask: Mask) {
     match (&description.place, &description.kind) {
+        (Some(Place { found: Some(Location::Volume(top, path)), .. }), Kind::Directory(_)) => {
+            volumes::happened(top, path, mask, true);
+        }
         (Some(place), _) => at(place, mask),
         (None, Kind::Regular(file)) => tell(file.node(), mask),
         _ => {}
@@ -270,7 +280,7 @@ fn queue(thread: &Thread, descriptor: i32) -> Result<Rc<Queue>, Errno> {
 }
 
 /// inotify_add_watch(2).
-pub fn watch(thread: &Rc<Thread>, descriptor: i32, path: usize, mask: u32) -> Outcome {
+pub async fn watch(thread: &Rc<Thread>, descriptor: i32, path: usize, mask: u32) -> Outcome {
     let queue = queue(thread, descriptor)?;
     if mask & Mask::ALL == 0
         || mask & (Mask::MASK_ADD | Mask::MASK_CREATE) == Mask::MASK_ADD | Mask::MASK_CREATE
@@ -282,14 +292,15 @@ pub fn watch(thread: &Rc<Thread>, descriptor: i32, path: usize, mask: u32) -> Ou
     let place = path::walk(process, path::start(process), &text, mask & Mask::DO_NOT_FOLLOW == 0)?;
     let node = match place.existing()? {
         Location::Node(node) => node.clone(),
-        // Changes to a volume are not seen here, the host's least of all.
-        Location::Volume(..) => return Err(Errno::EOPNOTSUPP),
+        Location::Volume(..) => volumes::node(process, &place).await?,
         Location::Open(_) => return Err(Errno::EACCES),
     };
     if mask & Mask::ONLY_DIRECTORY != 0 && !node.is_directory() {
         return Err(Errno::ENOTDIR);
     }
-    Who::of(&process.credentials).may(&node, Access::READ)?;
+    if !matches!(node.kind, tree::Kind::Volume) {
+        Who::of(&process.credentials).may(&node, Access::READ)?;
+    }
     let kept = mask & (Mask::ALL | Mask::ONE_SHOT | Mask::EXCLUDE_UNLINKED);
     let mut watches = queue.watches.borrow_mut();
     if let Some((number, known)) = watches.iter_mut().find(|(_, watch)| Rc::ptr_eq(&watch.node, &node)) {
