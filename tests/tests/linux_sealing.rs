@@ -152,6 +152,35 @@ fn a_traced_image_holds_what_the_program_used() {
 }
 
 #[test]
+fn home_is_that_of_the_identity_unless_somebody_says_what_it_is() {
+    let user = User::ordinary();
+    let image = user.folder("images").join("env.img");
+    user.give(&user.folder("images"));
+    let home = |options: &[&str], what: &str| {
+        let finished = user.run([&["run"][..], options, &[what]].concat());
+        assert_eq!(finished.status, 0, "{finished:#?}");
+        let home = finished.out.lines().find(|line| line.starts_with("HOME=")).map(str::to_owned);
+        home.expect("there is one")
+    };
+    user.ok(["build", "/usr/bin/env", "-o", text(&image)]);
+    for (options, expected) in [
+        (&[][..], "HOME=/root"),
+        (&["-u", "65534"], "HOME=/nonexistent"),
+        (&["-u", "33:33"], "HOME=/var/www"),
+        (&["-u", "4711"], "HOME=/"),
+        (&["-u", "33", "-e", "HOME=/h"], "HOME=/h"),
+    ] {
+        assert_eq!(home(options, text(&image)), expected, "{options:?}");
+        assert_eq!(home(options, "/usr/bin/env"), expected, "{options:?}");
+    }
+    user.ok(["build", "-u", "33", "/usr/bin/env", "-o", text(&image)]);
+    assert_eq!(home(&[], text(&image)), "HOME=/var/www");
+    assert_eq!(home(&["-u", "0"], text(&image)), "HOME=/root");
+    user.ok(["build", "-e", "HOME=/own", "/usr/bin/env", "-o", text(&image)]);
+    assert_eq!(home(&["-u", "33"], text(&image)), "HOME=/own");
+}
+
+#[test]
 fn a_program_is_told_its_host_name_and_the_image_s_environment() {
     let user = User::ordinary();
     let finished = user.run(["run", "--hostname", "here", "-e", "A=b", "/usr/bin/env"]);

@@ -21,7 +21,8 @@ pub struct Image {
 }
 
 impl Image {
-    /// Opens the image at `path`: one open, one fstat and two reads of a page or so each.
+    /// Opens the image at `path`: one open, one fstat and two reads of a page or so each. As long as it is open, here or in
+    /// an instance that was handed it, no cache removes it.
     ///
     /// # Errors
     /// The file cannot be read, or is no usable image.
@@ -50,6 +51,8 @@ impl Image {
         let mut manifest = vec![0; layout.manifest.len];
         read_at(&file, &mut manifest, layout.manifest.offset, file_len)?;
         check_manifest(&manifest, &layout)?;
+        // Where that is not possible there is no cache either.
+        let _ = file.try_lock_shared();
         Ok(Self { file, layout, manifest })
     }
 

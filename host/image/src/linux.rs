@@ -45,8 +45,6 @@ use std::path::{Path, PathBuf};
 
 /// The library OS for Linux programs, as the linker left it.
 static LIBRARY_OS: &[u8] = include_bytes!(env!("KERNLET_PROGRAM"));
-/// How many images the cache keeps: those that were not used for longest go first.
-const KEEP_IMAGES: usize = 64;
 /// The search path for programs inside, as Docker has it.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -158,7 +156,7 @@ fn finish(draft: &Draft, host: &Host, home: &Path) -> Result<(PathBuf, BuildId, 
     })?;
     symbols::keep(home, build_id, LIBRARY_OS)?;
     if let Some(folder) = image.parent() {
-        store::prune(folder, KEEP_IMAGES);
+        store::prune_images(folder);
     }
     Ok((image, build_id, false))
 }

@@ -32,9 +32,6 @@ use sources::Sources;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How many images the cache keeps: those that were not used for longest go first.
-const KEEP_IMAGES: usize = 64;
-
 /// What a build reports while it goes on. The defaults say nothing.
 pub trait Progress {
     /// A new step begins, such as `compiling smoltcp`.
@@ -184,7 +181,7 @@ fn finish(
     })?;
     symbols::keep(home, build_id, linked)?;
     if let Some(folder) = image.parent() {
-        store::prune(folder, KEEP_IMAGES);
+        store::prune_images(folder);
     }
     Ok(Built { image, name, build_id, cached: false })
 }

@@ -166,10 +166,79 @@ fn whatever_changed_the_image_holds_the_latest() {
     ours.holds(&["app-word-4", "dep-word-3", "txt-word-2", "root-word-2"]);
 }
 
+/// A compiler of another version, as far as cargo sees, which says so to what it compiles.
+const OTHER_COMPILER: &str = r#"#!/bin/sh
+real=REAL
+case "$*" in
+  *-vV*) "$real" "$@" | sed 's/^release: .*/release: 1.999.0/; s/^rustc .*/rustc 1.999.0 (other)/' ;;
+  *) exec "$real" "$@" --cfg other_compiler ;;
+esac
+"#;
+
 #[test]
-#[ignore = "started by the test that kills it"]
+fn what_a_crate_reads_of_the_environment_and_of_its_build_script_and_its_compiler_is_the_latest() {
+    let home = tempfile::tempdir().unwrap();
+    let ours = Crate::new(home.path());
+    let main = MAIN.replace(
+        "    kernlet::println!(\"app-word-1\");",
+        r#"    kernlet::println!("{}", env!("CACHED_WORD"));
+    kernlet::println!("{}", option_env!("CACHED_OPTION").unwrap_or("no-option"));
+    kernlet::println!("{}", env!("SCRIPT_WORD"));
+    #[cfg(other_compiler)]
+    kernlet::println!("compiler-word-2");"#,
+    );
+    ours.put("app/src/main.rs", &main);
+    ours.put(
+        "app/build.rs",
+        r#"fn main() {
+    println!("cargo::rerun-if-changed=input.txt");
+    println!("cargo::rustc-check-cfg=cfg(other_compiler)");
+    println!("cargo::rustc-env=SCRIPT_WORD={}", std::fs::read_to_string("input.txt").unwrap());
+}"#,
+    );
+    ours.put("app/input.txt", "script-word-1");
+    let with = |variables: &[(&str, &str)], words: &[&str]| {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "builds_for_another_test"])
+            .env(BUILD, format!("{}\n{}", ours.path("app").display(), home.path().display()))
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let image = fs::read_to_string(home.path().join("built")).unwrap();
+        let bytes = fs::read(image).unwrap();
+        for word in words {
+            assert!(bytes.windows(word.len()).any(|w| w == word.as_bytes()), "{word}: {variables:?}");
+        }
+        bytes
+    };
+    let first = with(&[("CACHED_WORD", "env-word-1")], &["env-word-1", "no-option", "script-word-1"]);
+    with(&[("CACHED_WORD", "env-word-2")], &["env-word-2"]);
+    with(&[("CACHED_WORD", "env-word-2"), ("CACHED_OPTION", "option-1")], &["env-word-2", "option-1"]);
+    // What is meant for the user's own builds changes nothing.
+    let flags =
+        [("CACHED_WORD", "env-word-1"), ("RUSTFLAGS", "--cfg other_compiler"), ("CARGO_INCREMENTAL", "1")];
+    assert!(with(&flags, &["env-word-1", "no-option"]) == first);
+    ours.replace_unseen("app/input.txt", "script-word-1", "script-word-2");
+    with(&[("CACHED_WORD", "env-word-1")], &["env-word-1", "script-word-2"]);
+
+    let real = Command::new("rustc").args(["--print", "sysroot"]).output().unwrap();
+    let real = format!("{}/bin/rustc", String::from_utf8(real.stdout).unwrap().trim());
+    ours.put("bin/rustc", &OTHER_COMPILER.replace("REAL", &real));
+    let program = ours.path("bin/rustc");
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let other = [("CACHED_WORD", "env-word-1"), ("RUSTC", program.to_str().unwrap())];
+    with(&other, &["compiler-word-2"]);
+    let back = with(&[("CACHED_WORD", "env-word-1")], &["env-word-1"]);
+    assert!(!back.windows(15).any(|w| w == b"compiler-word-2"));
+}
+
+#[test]
+#[ignore = "started by the tests that have it killed, or in another environment"]
 fn builds_for_another_test() {
     let Ok(what) = std::env::var(BUILD) else { return };
     let (folder, home) = what.split_once('\n').unwrap();
-    build_crate(Path::new(folder), &BuildOptions::default(), Path::new(home), &mut ()).unwrap();
+    let built = build_crate(Path::new(folder), &BuildOptions::default(), Path::new(home), &mut ()).unwrap();
+    fs::write(Path::new(home).join("built"), built.image.to_str().unwrap()).unwrap();
 }

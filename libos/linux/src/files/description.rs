@@ -35,7 +35,7 @@ pub enum Kind {
     /// A regular file in memory or in the image.
     Regular(Regular),
     /// A regular file of a volume.
-    Volume(Opened),
+    Volume(Rc<Opened>),
     /// A directory.
     Directory(Listing),
     /// An end of a pipe.

@@ -1,14 +1,17 @@
 //! What mmap(2) has to know of an open file.
 
 use super::about::About;
+use super::cached::Cached;
 use super::description::{Description, Kind};
 use super::device::Device;
 use super::path;
+use super::volume::Opened;
 use crate::Errno;
 use crate::memory::Mapped;
 use crate::process::Process;
 use alloc::rc::Rc;
 use core::cell::OnceCell;
+use core::ops::Range;
 use kernlet_platform::broker::HostFile;
 use kernlet_platform::program::Shared;
 
@@ -39,7 +42,28 @@ impl Description {
             inode: about.inode,
             sealed,
             shared: OnceCell::new(),
+            cached: OnceCell::new(),
+            volume: OnceCell::new(),
         }))
+    }
+
+    /// The file of a volume that it is.
+    pub fn volume(&self) -> Option<&Rc<Opened>> {
+        match &self.kind {
+            Kind::Volume(opened) => Some(opened),
+            _ => None,
+        }
+    }
+
+    /// The pages `bytes` of a file of a volume that nobody maps but this instance, in a VM; `None` for other files.
+    ///
+    /// # Errors
+    /// ENODEV where there is no such memory; ENOSPC; those of read(2).
+    pub async fn cached(&self, write: bool, bytes: Range<u64>) -> Result<Option<Rc<Cached>>, Errno> {
+        match self.volume() {
+            Some(opened) if opened.host().is_none() => opened.cached(write, bytes).await.map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The contents of a file in memory, to be mapped shared; `None` for other files.

@@ -5,6 +5,7 @@
 
 mod about;
 mod attributes;
+pub mod cached;
 mod console;
 mod copy;
 mod description;
@@ -38,6 +39,7 @@ pub use description::{Description, Kind};
 pub use open::{anonymous, executable};
 pub use special::{bind, socket};
 pub use table::{Files, Table};
+pub use volume::Opened;
 
 use crate::Errno;
 use crate::call::{Call, Outcome, WAITS, Waiting, boxed, number, unknown};

@@ -363,7 +363,7 @@ async fn in_volume(
         _ => {}
     }
     notify::at(&place, Mask::OPEN);
-    Ok(Description::with(Kind::Volume(file), how.kept(), Some(place)))
+    Ok(Description::with(Kind::Volume(Rc::new(file)), how.kept(), Some(place)))
 }
 
 /// Opens a pipe of a volume.

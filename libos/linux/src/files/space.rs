@@ -174,7 +174,10 @@ pub async fn sync(thread: &Rc<Thread>, descriptor: i32, data_only: bool) -> Outc
 pub async fn synchronise(file: &Description, data_only: bool) -> Result<(), Errno> {
     match &file.kind {
         Kind::Regular(_) | Kind::Path => Ok(()),
-        Kind::Volume(opened) => opened.file().sync(data_only).await,
+        Kind::Volume(opened) => {
+            opened.settle().await?;
+            opened.file().sync(data_only).await
+        }
         Kind::Directory(listing) => match listing.location() {
             Location::Volume(top, path) => {
                 let volume = top.system.volume().ok_or(Errno::EIO)?;

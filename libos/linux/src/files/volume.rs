@@ -24,6 +24,12 @@ pub struct Opened {
     kept: OnceCell<Kept>,
 }
 
+impl core::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Opened")
+    }
+}
+
 impl Opened {
     /// The file at `path` of the volume whose top is `top`.
     pub fn new(top: Rc<Node>, path: &[u8], file: VolumeFile) -> Self {
@@ -98,7 +104,11 @@ impl Opened {
     pub async fn set_len(&self, length: u64) -> Result<(), Errno> {
         match self.host() {
             Some(host) => host.truncate(length),
-            None => self.handle(true).await?.set_len(length).await,
+            None => {
+                self.settle().await?;
+                self.handle(true).await?.set_len(length).await?;
+                self.changed(length..u64::MAX).await
+            }
         }
     }
 
@@ -126,6 +136,7 @@ impl Opened {
     /// # Errors
     /// EFAULT; the host's.
     pub async fn read(&self, offset: u64, to: &mut Buffers) -> Result<usize, Errno> {
+        self.settle().await?;
         in_pieces(to, async |at, to| self.read_piece(offset + at, to).await).await
     }
 
@@ -150,8 +161,10 @@ impl Opened {
     /// EFAULT; the host's.
     pub async fn write(&self, offset: u64, flags: u32, from: &mut Buffers) -> Result<(usize, u64), Errno> {
         // The host appends by itself, but where that was is to be known.
+        self.settle().await?;
         let start = if flags & APPEND != 0 { self.file.metadata().await?.size } else { offset };
         let done = in_pieces(from, async |at, from| self.write_piece(start + at, from).await).await?;
+        self.changed(start..start + done as u64).await?;
         if done > 0 && flags & (SYNC | DATA_SYNC) != 0 {
             self.file.sync(flags & SYNC == 0).await?;
         }

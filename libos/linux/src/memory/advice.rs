@@ -109,9 +109,9 @@ pub fn lock_all(thread: &Rc<Thread>, flags: u32) -> Outcome {
     limit::lock(&thread.process, all).map(|()| 0)
 }
 
-/// Handles msync(2). The pages of volumes' files are the host's own, and reach them by themselves; the file's fsync brings
-/// them to the disk.
-pub fn msync(thread: &Rc<Thread>, call: Call) -> Outcome {
+/// Handles msync(2). The pages of volumes' files are the host's own, and reach them by themselves, or in a VM are written back
+/// here. MS_SYNC brings them to the disk.
+pub async fn msync(thread: &Rc<Thread>, call: Call) -> Outcome {
     let flags = call.word(2);
     if flags & !(MS_ASYNC | MS_INVALIDATE | MS_SYNC) != 0
         || flags & (MS_ASYNC | MS_SYNC) == MS_ASYNC | MS_SYNC
@@ -119,6 +119,10 @@ pub fn msync(thread: &Rc<Thread>, call: Call) -> Outcome {
         return Err(Errno::EINVAL);
     }
     let Some(pages) = some_pages(call.size(0), call.size(1))? else { return Ok(0) };
+    super::map::written_back(thread, &pages).await?;
+    if flags & MS_SYNC != 0 {
+        super::map::synchronised(thread, &pages).await?;
+    }
     if thread.process.space.borrow().is_mapped(&pages) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 

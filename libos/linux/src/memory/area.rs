@@ -1,5 +1,7 @@
 //! An area: neighbouring pages that are alike.
 
+use crate::files::Opened;
+use crate::files::cached::Cached;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
@@ -19,6 +21,10 @@ pub struct Mapped {
     pub sealed: Option<Range<usize>>,
     /// What holds a file in memory that is mapped shared: it outlives the file's name.
     pub shared: OnceCell<Rc<Shared>>,
+    /// What writes it back, when it is a file of a volume in a VM that is mapped shared.
+    pub cached: OnceCell<Rc<Cached>>,
+    /// The file of a volume that it is, when it is mapped shared: msync(2) synchronises it.
+    pub volume: OnceCell<Rc<Opened>>,
 }
 
 /// What an area shows.

@@ -5,10 +5,13 @@ use super::space::Space;
 use super::{limit, pages, patches, rewrite};
 use crate::call::{Call, Outcome};
 use crate::files::Description;
+use crate::files::cached::Cached;
 use crate::thread::Thread;
 use crate::user::Buffers;
 use crate::{Errno, PAGE};
 use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::ops::Range;
 use kernlet_platform::cell::RefCell;
 use kernlet_platform::program::{self, Backing, Protection};
 
@@ -40,6 +43,17 @@ pub async fn mmap(thread: &Rc<Thread>, call: Call) -> Outcome {
         None => None,
     };
     let protection = Protection::from_bits(bits);
+    if let (Some(file), Some(mapped), true) = (&file, &mapped, shared) {
+        if let Some(opened) = file.volume() {
+            let _ = mapped.volume.set(opened.clone());
+        }
+        let end = offset.checked_add(length as u64).ok_or(Errno::EOVERFLOW)?;
+        // What may be made writable later is the file's as well.
+        if let Some(cached) = file.cached(file.writable(), offset..end).await? {
+            let _ = mapped.shared.set(cached.memory.clone());
+            let _ = mapped.cached.set(cached);
+        }
+    }
     let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0;
     // A library is mapped whole first, where its rewritten code then finds room behind it.
     let reserve = mapped.as_ref().filter(|_| !fixed).map_or(0, |m| rewrite::reserve(m.device, m.inode));
@@ -49,6 +63,7 @@ pub async fn mmap(thread: &Rc<Thread>, call: Call) -> Outcome {
         if pages.start < program::range().start {
             return Err(Errno::EPERM);
         }
+        written_back(thread, &pages).await?;
         if flags & MAP_FIXED_NOREPLACE != 0 && !space.borrow().is_free(&pages) {
             return Err(Errno::EEXIST);
         }
@@ -88,8 +103,9 @@ async fn map_file(thread: &Rc<Thread>, area: Area, file: &Description) -> Result
     if let Some(sealed) = mapped.sealed.clone().filter(|s| s.start.is_multiple_of(PAGE) && !changes) {
         return space.borrow_mut().map_sealed(area, sealed);
     }
+    let known = mapped.shared.get().cloned();
     if area.shared
-        && let Some(shared) = file.shared()?
+        && let Some(shared) = if known.is_some() { known } else { file.shared()? }
     {
         let backing = Backing::Shared(mapped.shared.get_or_init(|| shared), area.offset);
         return space.borrow_mut().map(area.clone(), backing);
@@ -108,6 +124,43 @@ async fn map_file(thread: &Rc<Thread>, area: Area, file: &Description) -> Result
         }
     }
     copy(space, area, file).await
+}
+
+/// What files of volumes are mapped in `pages` whose pages are to be written back.
+pub fn to_write_back(space: &Space, pages: &Range<usize>) -> Vec<Rc<Cached>> {
+    let cached = |area: &Area| match &area.object {
+        Object::File(mapped) => mapped.cached.get().cloned(),
+        _ => None,
+    };
+    space.meeting_areas(pages).iter().filter_map(cached).collect()
+}
+
+/// Writes them back.
+///
+/// # Errors
+/// The server's.
+pub async fn written_back(thread: &Thread, pages: &Range<usize>) -> Result<(), Errno> {
+    let all = to_write_back(&thread.process.space.borrow(), pages);
+    for cached in all {
+        cached.write_back().await?;
+    }
+    Ok(())
+}
+
+/// Brings files of volumes that are mapped shared to the disk.
+///
+/// # Errors
+/// Those of fsync(2).
+pub async fn synchronised(thread: &Thread, pages: &Range<usize>) -> Result<(), Errno> {
+    let file = |area: &Area| match &area.object {
+        Object::File(mapped) if area.shared => mapped.volume.get().cloned(),
+        _ => None,
+    };
+    let files: Vec<_> = thread.process.space.borrow().meeting_areas(pages).iter().filter_map(file).collect();
+    for file in files {
+        file.file().sync(true).await?;
+    }
+    Ok(())
 }
 
 /// Maps memory with a copy of a part of a file.

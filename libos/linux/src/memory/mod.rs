@@ -29,6 +29,9 @@ pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
     match call.number {
         number::MUNMAP => {
             let pages = pages(call.size(0), call.size(1))?;
+            if !map::to_write_back(&space.borrow(), &pages).is_empty() {
+                return Err(WAITS);
+            }
             space.borrow_mut().unmap(pages).map(|()| 0)
         }
         number::MPROTECT => {
@@ -46,7 +49,6 @@ pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
         number::MREMAP => remap::mremap(thread, call),
         number::MADVISE => advice::madvise(thread, call),
         number::MINCORE => advice::mincore(thread, call),
-        number::MSYNC => advice::msync(thread, call),
         number::MLOCK | number::MLOCK2 | number::MUNLOCK => advice::lock(thread, call),
         number::MLOCKALL => advice::lock_all(thread, call.word(0)),
         number::MUNLOCKALL => Ok(0),
@@ -62,8 +64,27 @@ pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
 pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
     match call.number {
         number::MMAP => boxed(map::mmap(thread, call)).await,
+        number::MUNMAP => boxed(unmap(thread, call)).await,
+        number::MSYNC => boxed(advice::msync(thread, call)).await,
         _ => unknown(thread, call),
     }
+}
+
+/// munmap(2) of files that are written back first, though that fails.
+async fn unmap(thread: &Rc<Thread>, call: Call) -> Outcome {
+    let pages = pages(call.size(0), call.size(1))?;
+    let _ = map::written_back(thread, &pages).await;
+    thread.process.space.borrow_mut().unmap(pages).map(|()| 0)
+}
+
+/// Writes back what was written to files of volumes where no host does that: the program ends.
+pub async fn finish(thread: &Rc<Thread>) {
+    let _ = map::written_back(thread, &program::range()).await;
+}
+
+/// Whether there is any of that.
+pub fn is_finished(thread: &Thread) -> bool {
+    map::to_write_back(&thread.process.space.borrow(), &program::range()).is_empty()
 }
 
 /// Whole pages from `start` on.

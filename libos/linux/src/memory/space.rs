@@ -272,6 +272,8 @@ mod tests {
             inode: 1,
             sealed: None,
             shared: core::cell::OnceCell::new(),
+            cached: core::cell::OnceCell::new(),
+            volume: core::cell::OnceCell::new(),
         });
         let whole = Area { object: Object::File(mapped), offset: 4096, ..area(100, 110, Protection::NONE) };
         space.note(whole);

@@ -74,7 +74,7 @@ pub fn at_once(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcom
             thread.ending.set(true);
             Ok(0)
         }
-        number::EXIT_GROUP => thread.process.exit(call.int(0) as u8),
+        number::EXIT_GROUP if crate::memory::is_finished(thread) => thread.process.exit(call.int(0) as u8),
         number::CLONE => clone::clone(thread, context, call),
         number::CLONE3 => clone::clone3(thread, context, call),
         number::FORK | number::VFORK => clone::no_processes(thread, "fork"),
@@ -147,6 +147,10 @@ pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
         number::SCHED_YIELD => {
             kernlet_exec::yield_now().await;
             Ok(0)
+        }
+        number::EXIT_GROUP => {
+            crate::memory::finish(thread).await;
+            thread.process.exit(call.int(0) as u8)
         }
         _ => unknown(thread, call),
     }

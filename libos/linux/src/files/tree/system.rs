@@ -2,6 +2,7 @@
 
 use super::node::Node;
 use crate::Errno;
+use crate::files::cached::AllCached;
 use crate::files::notify::volumes::Watched;
 use alloc::rc::{Rc, Weak};
 use core::array;
@@ -106,6 +107,8 @@ pub struct System {
     pub usage: Rc<Usage>,
     next: Cell<u64>,
     /// The image's files that somebody uses or has changed, by their numbers there.
+    /// Of a volume: which of its files are mapped, where no host does that.
+    pub cached: AllCached,
     /// Of a volume: which of its files are watched.
     pub watched: Watched,
     known: [Part; PARTS],
@@ -134,6 +137,7 @@ impl System {
             read_only,
             usage,
             next: Cell::new(FIRST_NEW),
+            cached: AllCached::default(),
             watched: Watched::default(),
             known: array::from_fn(|_| Part::default()),
         })
