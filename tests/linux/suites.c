@@ -209,10 +209,66 @@ static void queues(void) {
     T(Q_SEND(queue, "x", 1, 0, NULL));
 }
 
+#ifndef F_ADD_SEALS
+#define F_ADD_SEALS 1033
+#define F_GET_SEALS 1034
+#define F_SEAL_SEAL 1
+#define F_SEAL_SHRINK 2
+#define F_SEAL_GROW 4
+#define F_SEAL_WRITE 8
+#endif
+
+static int sealed(unsigned flags) { return syscall(SYS_memfd_create, "suites", flags); }
+
+/* What can never be done with a file in memory any more. */
+static void seals(void) {
+    int none = sealed(0), fd = sealed(2), device = open("/dev/null", O_RDWR);
+    T(fcntl(none, F_GET_SEALS));
+    T(fcntl(none, F_ADD_SEALS, F_SEAL_GROW));
+    T(fcntl(device, F_GET_SEALS));
+    T(fcntl(device, F_ADD_SEALS, F_SEAL_GROW));
+    T(fcntl(fd, F_GET_SEALS));
+    T(fcntl(fd, F_ADD_SEALS, 0x1000));
+    T(write(fd, "0123456789", 10));
+    T(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK));
+    T(fcntl(fd, F_GET_SEALS));
+    T(ftruncate(fd, 5));
+    T(ftruncate(fd, 20));
+    T(ftruncate(fd, 10));
+    T(pwrite(fd, "x", 1, 0));
+    T(pwrite(fd, "xx", 2, 9));
+    T(fallocate(fd, 0, 0, 4096));
+    T(fallocate(fd, 0, 0, 10));
+    char *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    T(map != MAP_FAILED);
+    T(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+    munmap(map, 4096);
+    T(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+    T(pwrite(fd, "y", 1, 0));
+    T(fallocate(fd, 3, 0, 10));
+    T(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED ? errno : 0);
+    map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    T(map != MAP_FAILED && map[0] == 'x');
+    T(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL));
+    T(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL));
+    T(fcntl(fd, F_GET_SEALS));
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", none);
+    int reader = open(path, O_RDONLY);
+    T(ftruncate(none, 4096));
+    T(fcntl(reader, F_ADD_SEALS, F_SEAL_GROW));
+    /* What was opened for reading is not written by a mapping either. */
+    map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, reader, 0);
+    T(map != MAP_FAILED);
+    T(mprotect(map, 4096, PROT_READ | PROT_WRITE));
+    T(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, reader, 0) == MAP_FAILED ? errno : 0);
+}
+
 int main(void) {
     setvbuf(stdout, NULL, _IONBF, 0);
     small_things();
     reset_behind_data();
     queues();
+    seals();
     return 0;
 }

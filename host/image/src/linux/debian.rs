@@ -21,7 +21,7 @@ use database::{Database, Package};
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-/// A package, and another whose files it reads without depending on it: Debian counts on that everywhere.
+/// A package, of whose name a part may be left open (`*`), and another whose files it reads without depending on it: Debian counts on that everywhere.
 const COMPANIONS: [(&str, &str); 4] = [
     // Where OpenSSL looks for certificate authorities.
     ("ca-certificates", "openssl"),
@@ -30,7 +30,7 @@ const COMPANIONS: [(&str, &str); 4] = [
     // Names of services and protocols (services(5), protocols(5)).
     ("libc6", "netbase"),
     // zoneinfo.
-    ("libpython3-stdlib", "tzdata"),
+    ("libpython3*-stdlib", "tzdata"),
 ];
 /// The same by the name of a library that is loaded, whatever program loads it.
 const LIBRARY_COMPANIONS: [(&str, &str); 5] = [
@@ -44,6 +44,14 @@ const LIBRARY_COMPANIONS: [(&str, &str); 5] = [
 /// Files that no package lists, since they are made when a package is installed: with which package they go.
 const GENERATED: [(&str, &str); 2] =
     [("ca-certificates", "/etc/ssl/certs"), ("tzdata", "/usr/share/zoneinfo/tzdata.zi")];
+
+/// Whether a package is one of those that a table means.
+fn is_named(name: &str, pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((start, end)) => name.starts_with(start) && name.ends_with(end),
+        None => name == pattern,
+    }
+}
 
 /// What was taken.
 #[derive(Debug, Default)]
@@ -138,7 +146,7 @@ impl<'a> Selection<'a> {
         while let Some(&(name, role)) = self.all.get(at) {
             at += 1;
             let Some(package) = self.database.package(name) else { continue };
-            let companions = COMPANIONS.iter().filter(|(of, _)| *of == name);
+            let companions = COMPANIONS.iter().filter(|(of, _)| is_named(name, of));
             for companion in companions.filter_map(|(_, name)| self.database.package(name)) {
                 if !self.has(&companion.name) {
                     self.all.push((&companion.name, Role::Companion));

@@ -311,6 +311,7 @@ async fn space(system: &System, path: &[u8]) -> Result<Vec<u8>, Errno> {
     let magic = match &system.sort {
         Sort::Overlay(_) => 0x794c_7630,
         Sort::Tmpfs | Sort::Dev => 0x0102_1994,
+        Sort::Pts => 0x1cd1,
         Sort::Proc => 0x9fa0,
         Sort::Sys => 0x6265_6572,
         Sort::Volume(_) => 0x0102_1997,
@@ -320,7 +321,7 @@ async fn space(system: &System, path: &[u8]) -> Result<Vec<u8>, Errno> {
             let space = volume.names().space(path).await?;
             [space.total / page, space.unused / page, space.free / page, space.files, space.free_files]
         }
-        Sort::Proc | Sort::Sys => [0; 5],
+        Sort::Proc | Sort::Sys | Sort::Pts => [0; 5],
         other => {
             // What the image holds is in use.
             let image =

@@ -5,6 +5,7 @@ use super::description::{Description, Kind as DescriptionKind};
 use super::flags::{AT_EFFECTIVE, AT_EMPTY_PATH, AT_NO_FOLLOW, CWD};
 use super::notify::{self, Mask};
 use super::path::{self, At};
+use super::seal;
 use super::tree::node::{S_IFDIR, S_IFLNK};
 use super::tree::{Access, Kind, Location, Node, Place, Times, Who};
 use crate::call::Outcome;
@@ -124,6 +125,7 @@ async fn mode_of(thread: &Rc<Thread>, object: &Object, mode: u32) -> Outcome {
             if !who.is_root() && !who.is_in(node.owner.get().1) {
                 mode &= !0o2000;
             }
+            seal::may_have_mode(node, mode)?;
             node.mode.set(node.sort() | mode);
             node.changed();
             object.changed();

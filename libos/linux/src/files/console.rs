@@ -2,11 +2,12 @@
 
 use super::pipe::broken;
 use super::terminal::Terminal;
+use super::terminal::pseudo::Slave;
 use crate::Errno;
 use crate::call::Outcome;
 use crate::thread::Thread;
 use crate::user::Buffers;
-use crate::wait::{Events, Relay, Watchers};
+use crate::wait::{Events, Relay, Watchers, until_ready};
 use alloc::rc::Rc;
 use core::task::Context;
 use kernlet_exec::Source;
@@ -21,8 +22,10 @@ const CHUNK: usize = 4096;
 pub enum Console {
     /// What the monitor connected: a pipe or a file.
     Stream(Streams),
-    /// A terminal.
+    /// The instance's terminal.
     Terminal(Rc<Terminal>),
+    /// A pseudo-terminal.
+    Slave(Slave),
 }
 
 /// Streams without a terminal.
@@ -134,6 +137,7 @@ impl Console {
     pub fn terminal(&self) -> Option<&Rc<Terminal>> {
         match self {
             Self::Terminal(terminal) => Some(terminal),
+            Self::Slave(slave) => Some(slave.terminal()),
             Self::Stream(_) => None,
         }
     }
@@ -164,9 +168,10 @@ impl Console {
     /// # Errors
     /// EBADF when it is no input; EAGAIN; those of the host.
     pub async fn read(&self, thread: &Thread, non_blocking: bool, to: &mut Buffers) -> Result<usize, Errno> {
-        match self {
-            Self::Stream(streams) => streams.read(thread, non_blocking, to).await,
-            Self::Terminal(terminal) => terminal.read(thread, non_blocking, to).await,
+        match (self, self.terminal()) {
+            (_, Some(terminal)) => terminal.read(thread, non_blocking, to).await,
+            (Self::Stream(streams), None) => streams.read(thread, non_blocking, to).await,
+            _ => Err(Errno::EBADF),
         }
     }
 
@@ -184,8 +189,8 @@ impl Console {
         while from.remaining() > 0 {
             let moved = match self.give(from) {
                 Err(Errno::EAGAIN) if !non_blocking => {
-                    let room = self.outgoing().until(|| (self.has_room() != Ok(false)).then_some(()));
-                    thread.interruptible(room).await.map(|()| 0)
+                    let room = || self.has_room() != Ok(false);
+                    until_ready(thread, self.outgoing(), false, &room).await.map(|()| 0)
                 }
                 Err(Errno::EPIPE) => {
                     broken(thread);
@@ -207,6 +212,7 @@ impl Console {
         match self {
             Self::Stream(streams) => streams.output.as_ref().ok_or(Errno::EBADF)?.give(from),
             Self::Terminal(terminal) => terminal.give(from),
+            Self::Slave(slave) => slave.terminal().give(from),
         }
     }
 
@@ -214,6 +220,7 @@ impl Console {
         match self {
             Self::Stream(streams) => streams.output.as_ref().map_or(Ok(true), |output| output.has_room()),
             Self::Terminal(terminal) => Ok(terminal.has_room()),
+            Self::Slave(slave) => Ok(slave.terminal().has_room()),
         }
     }
 
@@ -223,6 +230,7 @@ impl Console {
             Self::Stream(Streams { output: Some(output), .. }) => output.relay.watchers(),
             Self::Stream(streams) => &streams.none,
             Self::Terminal(terminal) => terminal.watchers(),
+            Self::Slave(slave) => slave.terminal().watchers(),
         }
     }
 
@@ -231,6 +239,7 @@ impl Console {
         match self {
             Self::Stream(streams) => streams.readiness(),
             Self::Terminal(terminal) => terminal.readiness(),
+            Self::Slave(slave) => slave.terminal().readiness(),
         }
     }
 
@@ -239,6 +248,7 @@ impl Console {
         match self {
             Self::Stream(streams) => streams.watchers(),
             Self::Terminal(terminal) => terminal.watchers(),
+            Self::Slave(slave) => slave.terminal().watchers(),
         }
     }
 }
@@ -255,8 +265,7 @@ impl Streams {
                 other => return other,
             }
             input.source.clear_readable();
-            let ready = input.relay.watchers().until(|| input.is_ready().then_some(()));
-            thread.interruptible(ready).await?;
+            until_ready(thread, input.relay.watchers(), false, &|| input.is_ready()).await?;
         }
     }
 

@@ -37,6 +37,7 @@ pub async fn store(thread: &Thread, file: &Description, offset: u64, bytes: &[u8
     let bytes = &bytes[..writable(thread, offset, bytes.len())?];
     match &file.kind {
         Kind::Regular(regular) => {
+            regular.may_write(offset + bytes.len() as u64)?;
             let written = regular.content()?.borrow_mut().write_at(offset, bytes)?;
             regular.written();
             file.changed();

@@ -11,6 +11,7 @@ use super::proc::Text;
 use super::queue;
 use super::regular::Regular;
 use super::space;
+use super::terminal::pseudo::Master;
 use super::tree::Place;
 use super::volume::Opened;
 use crate::Errno;
@@ -60,6 +61,8 @@ pub enum Kind {
     PidFd(PidFd),
     /// socket(2).
     Socket(Rc<Socket>),
+    /// The master of a pseudo-terminal.
+    Master(Master),
     /// mq_open(2).
     Queue(queue::Opened),
 }
@@ -140,6 +143,7 @@ impl Description {
             Kind::TimerFd(timer) => timer.read(thread, self.non_blocking(), to).await,
             Kind::SignalFd(signals) => signals.read(thread, self.non_blocking(), to).await,
             Kind::Socket(socket) => socket.read(thread, self.non_blocking(), to).await,
+            Kind::Master(master) => master.read(thread, self.non_blocking(), to).await,
             _ => {
                 let length = self.read_at(self.offset.get(), to).await?;
                 self.offset.set(self.offset.get() + length as u64);
@@ -195,6 +199,7 @@ impl Description {
             }
             Kind::EventFd(event) => event.write(thread, self.non_blocking(), from).await,
             Kind::Socket(socket) => socket.write(thread, self.non_blocking(), from).await,
+            Kind::Master(master) => master.write(thread, self.non_blocking(), from).await,
             _ => {
                 let (length, end) = self.write_at(thread, self.offset.get(), from).await?;
                 self.offset.set(end);
@@ -256,6 +261,7 @@ impl Description {
             Kind::PidFd(_) => Events::NONE,
             Kind::Socket(socket) => socket.readiness(),
             Kind::Queue(queue) => queue.readiness(),
+            Kind::Master(master) => master.readiness(),
             _ => Events::IN.or(Events::OUT),
         }
     }
@@ -273,6 +279,7 @@ impl Description {
             Kind::PidFd(pidfd) => Some(pidfd.watchers()),
             Kind::Socket(socket) => Some(socket.watchers()),
             Kind::Queue(queue) => Some(queue.watchers()),
+            Kind::Master(master) => Some(master.watchers()),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 use super::description::Kind;
 use super::flags::{ASYNC, CLOSE_ON_EXEC, DIRECT, NON_BLOCKING, SETTABLE};
 use super::lock;
+use super::seal;
 use super::space;
 use crate::call::Outcome;
 use crate::thread::Thread;
@@ -82,6 +83,7 @@ pub async fn control(thread: &Rc<Thread>, descriptor: i32, command: i32, argumen
     const DUPLICATE_ON_EXEC: i32 = 1030;
     const SET_PIPE_SIZE: i32 = 1031;
     const GET_PIPE_SIZE: i32 = 1032;
+    const ADD_SEALS: i32 = 1033;
     const GET_SEALS: i32 = 1034;
     let file = thread.process.files.get(descriptor)?;
     let table = &thread.process.files.table;
@@ -125,7 +127,8 @@ pub async fn control(thread: &Rc<Thread>, descriptor: i32, command: i32, argumen
             let is_root = thread.process.credentials.borrow().users[1] == 0;
             pipe.set_capacity(argument as u32 as usize, is_root).map(|size| size as u64)
         }
-        GET_SEALS => Err(Errno::EINVAL),
+        ADD_SEALS => seal::add(&thread.process, &file, argument as u32),
+        GET_SEALS => seal::get(&file),
         _ => lock::control(thread, &file, command, argument as usize).await,
     }
 }
@@ -160,6 +163,7 @@ pub async fn device_control(thread: &Rc<Thread>, descriptor: i32, request: u32, 
                 Kind::Pipe(pipe) => pipe.filled() as u64,
                 Kind::Notify(notify) => notify.filled() as u64,
                 Kind::Console(console) => console.filled()? as u64,
+                Kind::Master(master) => master.filled() as u64,
                 Kind::Regular(_) | Kind::Volume(_) => {
                     space::length(&file).await?.saturating_sub(file.offset.get())
                 }
@@ -171,6 +175,7 @@ pub async fn device_control(thread: &Rc<Thread>, descriptor: i32, request: u32, 
         }
         _ => match &file.kind {
             Kind::Console(console) => console.control(thread, request, argument),
+            Kind::Master(master) => master.control(thread, request, argument),
             Kind::Socket(socket) => crate::sockets::control(socket, request, argument),
             _ => Err(Errno::ENOTTY),
         },

@@ -1,6 +1,7 @@
 //! Devices: /dev/null and its neighbours (null(4), random(4)).
 
 use super::description::Kind as Opened;
+use super::terminal::pseudo::{Master, Slave};
 use super::tree::content::zeros;
 use super::tree::node::{S_IFCHR, S_IFLNK};
 use super::tree::{Kind, Node, directory};
@@ -31,10 +32,14 @@ pub enum Device {
     Terminal,
     /// The instance's console.
     Console,
+    /// A new pseudo-terminal.
+    Multiplexer,
+    /// The pseudo-terminal of this number.
+    Pseudo(u32),
 }
 
 impl Device {
-    const ALL: [(Self, (u32, u32), &'static str, u32); 7] = [
+    const ALL: [(Self, (u32, u32), &'static str, u32); 8] = [
         (Self::Null, (1, 3), "null", 0o666),
         (Self::Zero, (1, 5), "zero", 0o666),
         (Self::Full, (1, 7), "full", 0o666),
@@ -42,10 +47,14 @@ impl Device {
         (Self::URandom, (1, 9), "urandom", 0o666),
         (Self::Terminal, (5, 0), "tty", 0o666),
         (Self::Console, (5, 1), "console", 0o620),
+        (Self::Multiplexer, (5, 2), "ptmx", 0o666),
     ];
 
     /// Major and minor number.
     pub fn number(self) -> (u32, u32) {
+        if let Self::Pseudo(number) = self {
+            return (136, number);
+        }
         Self::ALL.iter().find(|(device, ..)| *device == self).map_or((0, 0), |(_, number, ..)| *number)
     }
 
@@ -109,7 +118,7 @@ impl Device {
 /// Opens a device.
 ///
 /// # Errors
-/// ENXIO for a terminal where there is none.
+/// ENXIO for a terminal where there is none; EIO for a pseudo-terminal that is locked.
 pub fn open(thread: &Thread, device: Device) -> Result<Opened, Errno> {
     match device {
         Device::Terminal | Device::Console => {
@@ -119,6 +128,8 @@ pub fn open(thread: &Thread, device: Device) -> Result<Opened, Errno> {
                 _ => Ok(Opened::Console(console.clone())),
             }
         }
+        Device::Multiplexer => Master::open(thread),
+        Device::Pseudo(number) => Slave::open(thread, number),
         _ => Ok(Opened::Device(device)),
     }
 }

@@ -41,6 +41,7 @@ impl Description {
             device,
             inode: about.inode,
             sealed,
+            writable: self.writable() && self.may_be_mapped(),
             shared: OnceCell::new(),
             cached: OnceCell::new(),
             volume: OnceCell::new(),
@@ -64,6 +65,11 @@ impl Description {
             Some(opened) if opened.host().is_none() => opened.cached(write, bytes).await.map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// Whether no seal is against mappings that are shared and written.
+    pub fn may_be_mapped(&self) -> bool {
+        !matches!(&self.kind, Kind::Regular(file) if file.may_write(0).is_err())
     }
 
     /// The contents of a file in memory, to be mapped shared; `None` for other files.

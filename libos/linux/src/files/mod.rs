@@ -24,6 +24,7 @@ pub mod proc;
 mod queue;
 mod regular;
 pub mod ring;
+pub mod seal;
 mod space;
 mod special;
 mod table;

@@ -387,16 +387,19 @@ async fn special(
 ///
 /// # Errors
 /// ENOSPC.
-pub fn anonymous(thread: &Thread, name: &[u8]) -> Result<Rc<Description>, Errno> {
+pub fn anonymous(thread: &Thread, name: &[u8], mode: u32, seals: u32) -> Result<Rc<Description>, Errno> {
     let owner = {
         let credentials = thread.process.credentials.borrow();
         (credentials.users[1], credentials.groups[1])
     };
-    let tree = &thread.process.files.tree;
-    let node = tree.unnamed(0o777, owner)?;
+    let files = &thread.process.files.tree;
+    let node = files.unnamed(mode, owner)?;
+    if let tree::Kind::File(content) = &node.kind {
+        content.borrow_mut().seals = seals;
+    }
     let place = Place {
         found: Some(Location::Node(node.clone())),
-        around: Location::of(tree.top().clone()),
+        around: Location::of(files.top().clone()),
         name: [b"memfd:", name].concat(),
         slash: false,
         follow: false,

@@ -7,7 +7,7 @@ use super::tree::Node;
 use crate::call::Outcome;
 use crate::thread::Thread;
 use crate::user::Buffers;
-use crate::wait::{Events, Watchers};
+use crate::wait::{Events, Watchers, until_ready};
 use crate::{Errno, PAGE, signal, user};
 use alloc::rc::Rc;
 use core::cell::Cell;
@@ -118,13 +118,7 @@ impl End {
     /// EAGAIN; interrupted.
     pub async fn filling(&self, thread: &Thread, non_blocking: bool) -> Result<(), Errno> {
         let ready = || self.filled() > 0 || self.pipe.writers.get() == 0;
-        if ready() {
-            return Ok(());
-        }
-        if non_blocking {
-            return Err(Errno::EAGAIN);
-        }
-        thread.interruptible(self.pipe.watchers.until(|| ready().then_some(()))).await
+        until_ready(thread, &self.pipe.watchers, non_blocking, &ready).await
     }
 
     /// Waits until there is room, or nobody reads.
@@ -134,12 +128,7 @@ impl End {
     pub async fn draining(&self, thread: &Thread, non_blocking: bool, room: usize) -> Result<(), Errno> {
         let pipe = &self.pipe;
         let ready = || pipe.readers.get() == 0 || pipe.ring.borrow().room() >= room;
-        if !ready() {
-            if non_blocking {
-                return Err(Errno::EAGAIN);
-            }
-            thread.interruptible(pipe.watchers.until(|| ready().then_some(()))).await?;
-        }
+        until_ready(thread, &pipe.watchers, non_blocking, &ready).await?;
         if pipe.readers.get() == 0 {
             broken(thread);
             return Err(Errno::EPIPE);
@@ -338,7 +327,7 @@ pub async fn open(thread: &Thread, node: &Rc<Node>, flags: u32) -> Result<End, E
                 pipe.readers.get() > 0 || readers != before.0
             }
         };
-        thread.interruptible(pipe.watchers.until(|| came().then_some(()))).await?;
+        until_ready(thread, &pipe.watchers, false, &came).await?;
     }
     Ok(end)
 }

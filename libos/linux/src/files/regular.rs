@@ -50,10 +50,11 @@ impl Regular {
     /// Writes at `offset` or at the end; tells how much was written, and where.
     ///
     /// # Errors
-    /// EFAULT, ENOSPC, EFBIG.
+    /// EFAULT, ENOSPC, EFBIG; EPERM by a seal.
     pub fn write(&self, offset: u64, appends: bool, from: &mut Buffers) -> Result<(usize, u64), Errno> {
+        let start = if appends { self.content()?.borrow().length() } else { offset };
+        self.may_write(start.saturating_add(from.remaining() as u64))?;
         let mut content = self.content()?.borrow_mut();
-        let start = if appends { content.length() } else { offset };
         let length = content.write(start, from)?;
         drop(content);
         if length > 0 {

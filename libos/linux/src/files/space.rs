@@ -71,6 +71,7 @@ pub async fn truncate(thread: &Rc<Thread>, path: usize, length: i64) -> Outcome 
 
 fn cut(thread: &Thread, file: &Regular, length: u64) -> Result<(), Errno> {
     resizable(thread, file.content()?.borrow().length(), length)?;
+    file.may_have(length)?;
     file.content()?.borrow_mut().set_len(length)?;
     file.written();
     Ok(())
@@ -135,6 +136,12 @@ pub async fn allocate(thread: &Rc<Thread>, descriptor: i32, mode: u32, offset: i
         Kind::Directory(_) => return Err(Errno::EISDIR),
         _ => return Err(Errno::ENODEV),
     };
+    let longer = mode & KEEP_SIZE == 0 && regular.content()?.borrow().length() < end;
+    if mode & (PUNCH_HOLE | ZERO_RANGE) != 0 {
+        regular.may_write(0)?;
+    } else if longer {
+        regular.may_have(end)?;
+    }
     let mut content = regular.content()?.borrow_mut();
     let before = content.length();
     if mode & KEEP_SIZE == 0 {

@@ -19,6 +19,8 @@ pub struct Mapped {
     pub inode: u64,
     /// Where it lies in what is sealed into the image, when it is a file of the root.
     pub sealed: Option<Range<usize>>,
+    /// Whether what is mapped shared may be written: it was opened so, and no seal is against it.
+    pub writable: bool,
     /// What holds a file in memory that is mapped shared: it outlives the file's name.
     pub shared: OnceCell<Rc<Shared>>,
     /// What writes it back, when it is a file of a volume in a VM that is mapped shared.

@@ -98,6 +98,9 @@ async fn map_file(thread: &Rc<Thread>, area: Area, file: &Description) -> Result
     if area.shared && area.protection.write && !file.writable() {
         return Err(Errno::EACCES);
     }
+    if area.shared && area.protection.write && !file.may_be_mapped() {
+        return Err(Errno::EPERM);
+    }
     let space = &thread.process.space;
     let changes = area.shared && area.protection.write;
     if let Some(sealed) = mapped.sealed.clone().filter(|s| s.start.is_multiple_of(PAGE) && !changes) {

@@ -16,8 +16,9 @@ pub use map::copy;
 pub use space::Space;
 
 use crate::call::{Call, Outcome, WAITS, boxed, number, unknown};
+use crate::files::{self, seal};
 use crate::thread::Thread;
-use crate::{Errno, PAGE, files, user};
+use crate::{Errno, PAGE, user};
 use alloc::rc::Rc;
 use core::ops::Range;
 use kernlet_platform::program::{self, Backing, Protection};
@@ -98,21 +99,28 @@ fn pages(start: usize, length: usize) -> Result<Range<usize>, Errno> {
 }
 
 const MFD_CLOEXEC: u32 = 1;
-/// MFD_ALLOW_SEALING, MFD_NOEXEC_SEAL and MFD_EXEC. Seals can be allowed, though none is there to be set.
-const MFD_OTHERS: u32 = 0b1_1010;
+const MFD_ALLOW_SEALING: u32 = 2;
+const MFD_NOEXEC_SEAL: u32 = 8;
+const MFD_EXEC: u32 = 16;
 /// The longest name (mm/memfd.c).
 const MFD_NAME_MOST: usize = 249;
 
 fn memfd_create(thread: &Rc<Thread>, call: Call) -> Outcome {
     let flags = call.word(1);
-    if flags & !(MFD_CLOEXEC | MFD_OTHERS) != 0 {
+    let known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
+    if flags & !known != 0 || flags & (MFD_NOEXEC_SEAL | MFD_EXEC) == MFD_NOEXEC_SEAL | MFD_EXEC {
         return Err(Errno::EINVAL);
     }
+    let (mode, seals) = match flags {
+        _ if flags & MFD_NOEXEC_SEAL != 0 => (0o666, seal::EXECUTE),
+        _ if flags & MFD_ALLOW_SEALING != 0 => (0o777, 0),
+        _ => (0o777, seal::SEAL),
+    };
     let name = user::string(call.size(0), MFD_NAME_MOST + 1).map_err(|error| match error {
         Errno::ENAMETOOLONG => Errno::EINVAL,
         other => other,
     })?;
-    let file = files::anonymous(thread, &name)?;
+    let file = files::anonymous(thread, &name, mode, seals)?;
     let table = &thread.process.files.table;
     let number = table.borrow_mut().insert(file, flags & MFD_CLOEXEC != 0, 0)?;
     Ok(number as u64)

@@ -1,6 +1,6 @@
 //! The address space of a process: its areas, and where new ones go.
 
-use super::area::{Area, Object};
+use super::area::{Area, Mapped, Object};
 use super::patches::{self, Patches};
 use crate::{Errno, PAGE};
 use alloc::vec::Vec;
@@ -39,6 +39,12 @@ impl Space {
     /// Its areas by ascending address.
     pub fn areas(&self) -> &[Area] {
         &self.areas
+    }
+
+    /// Whether a shared mapping of a file that `is` the one can be written.
+    pub fn writes(&self, is: impl Fn(&Mapped) -> bool) -> bool {
+        let shared = self.areas.iter().filter(|area| area.shared && area.protection.write);
+        shared.into_iter().any(|area| matches!(&area.object, Object::File(mapped) if is(mapped)))
     }
 
     /// The area that holds `address`.
@@ -204,6 +210,12 @@ impl Space {
             if part.protection == protection {
                 continue;
             }
+            // What was opened for reading alone is not written by a mapping either.
+            if let (true, true, Object::File(mapped)) = (part.shared, protection.write, &part.object)
+                && !mapped.writable
+            {
+                return Err(Errno::EACCES);
+            }
             if protection.write {
                 patches::restore(self, &part.pages, false);
             }
@@ -271,6 +283,7 @@ mod tests {
             device: 0,
             inode: 1,
             sealed: None,
+            writable: true,
             shared: core::cell::OnceCell::new(),
             cached: core::cell::OnceCell::new(),
             volume: core::cell::OnceCell::new(),

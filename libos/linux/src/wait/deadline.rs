@@ -1,5 +1,6 @@
 //! How long a call waits: times as programs give them.
 
+use super::Watchers;
 use crate::call::restart;
 use crate::thread::Thread;
 use crate::{Errno, user};
@@ -97,6 +98,40 @@ impl Deadline {
             }
         });
         thread.interruptible(either).await
+    }
+}
+
+impl Deadline {
+    /// Waits in a thread's call until something is ready, of whose changes `watchers` are told; whether it was before the
+    /// time was up. There is one of this for all that wait so, as there would be many for closures of their own.
+    ///
+    /// # Errors
+    /// ERESTARTSYS ([`restart::SYS`]) when a signal came first.
+    pub async fn ready(
+        self,
+        thread: &Thread,
+        watchers: &Watchers,
+        ready: &dyn Fn() -> bool,
+    ) -> Result<bool, Errno> {
+        let came = self.limit(thread, watchers.until(|| ready().then_some(()))).await?;
+        Ok(came.is_some())
+    }
+}
+
+/// Waits in a thread's call until something is ready, unless it is or is not to be waited for.
+///
+/// # Errors
+/// EAGAIN when it is not; ERESTARTSYS ([`restart::SYS`]) when a signal came first.
+pub async fn until_ready(
+    thread: &Thread,
+    watchers: &Watchers,
+    non_blocking: bool,
+    ready: &dyn Fn() -> bool,
+) -> Result<(), Errno> {
+    match ready() {
+        true => Ok(()),
+        false if non_blocking => Err(Errno::EAGAIN),
+        false => Deadline::Never.ready(thread, watchers, ready).await.map(|_| ()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! eventfd(2): a counter.
 
-use super::registered;
 use super::watchers::{Events, Watchers};
+use super::{registered, until_ready};
 use crate::Errno;
 use crate::call::Outcome;
 use crate::files::Kind;
@@ -46,20 +46,17 @@ impl EventFd {
         if to.remaining() < 8 {
             return Err(Errno::EINVAL);
         }
-        let value = match self.take() {
-            Some(value) => value,
-            None if non_blocking => return Err(Errno::EAGAIN),
-            None => thread.interruptible(self.watchers.until(|| self.take())).await?,
-        };
+        until_ready(thread, &self.watchers, non_blocking, &|| self.count.get() > 0).await?;
+        let value = self.take();
         self.watchers.notify(Events::OUT);
         to.fill(&value.to_le_bytes())
     }
 
-    fn take(&self) -> Option<u64> {
+    fn take(&self) -> u64 {
         let count = self.count.get();
         let value = if self.semaphore { count.min(1) } else { count };
         self.count.set(count - value);
-        (value > 0).then_some(value)
+        value
     }
 
     /// Adds.
@@ -83,19 +80,10 @@ impl EventFd {
         if value > MOST {
             return Err(Errno::EINVAL);
         }
-        match self.add(value) {
-            Some(()) => {}
-            None if non_blocking => return Err(Errno::EAGAIN),
-            None => thread.interruptible(self.watchers.until(|| self.add(value))).await?,
-        }
+        until_ready(thread, &self.watchers, non_blocking, &|| self.count.get() <= MOST - value).await?;
+        self.count.set(self.count.get() + value);
         self.watchers.notify(Events::IN);
         Ok(8)
-    }
-
-    fn add(&self, value: u64) -> Option<()> {
-        let sum = self.count.get().checked_add(value).filter(|sum| *sum <= MOST)?;
-        self.count.set(sum);
-        Some(())
     }
 
     /// See [`crate::files::Description::readiness`].

@@ -74,7 +74,8 @@ impl TcpStream {
     pub fn take_error(&self) -> Option<Errno> {
         match &self.provider {
             Provider::Host(stream) => stream.take_error(),
-            Provider::Inside(_) | Provider::Stack(_) => None,
+            Provider::Inside(stream) => stream.is_reset().then_some(Errno::ECONNRESET),
+            Provider::Stack(_) => None,
         }
     }
 

@@ -93,7 +93,9 @@ const GCONV: [&str; 8] = [
 ];
 
 /// What companions are taken for.
-const COMPANION_DATA: [&str; 7] = [
+const COMPANION_DATA: [&str; 9] = [
+    "/etc/protocols",
+    "/etc/services",
     "/etc/ssl",
     "/etc/terminfo",
     "/usr/lib/locale/C.utf8",
@@ -168,5 +170,6 @@ mod tests {
         assert!(is_program("/bin/sh") && is_program("/usr/sbin/nginx"));
         assert!(!is_program("/usr/bin") && !is_program("/usr/lib/x/bin/y"));
         assert!(is_companion_data("/lib/terminfo/x/xterm") && !is_companion_data("/usr/bin/tic"));
+        assert!(is_companion_data("/etc/services") && !is_companion_data("/etc/rpc"));
     }
 }

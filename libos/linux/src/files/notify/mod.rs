@@ -9,7 +9,7 @@ use crate::files::path;
 use crate::files::tree::{self, Access, Location, Node, Place, Who};
 use crate::thread::Thread;
 use crate::user::Buffers;
-use crate::wait::{Events, Watchers};
+use crate::wait::{Events, Watchers, until_ready};
 use crate::{Errno, user};
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
@@ -229,13 +229,8 @@ impl Notify {
     /// # Errors
     /// EAGAIN; EINVAL when the first does not fit; EFAULT; interrupted.
     pub async fn read(&self, thread: &Thread, non_blocking: bool, to: &mut Buffers) -> Result<usize, Errno> {
-        let ready = || (!self.0.events.borrow().is_empty()).then_some(());
-        if ready().is_none() {
-            if non_blocking {
-                return Err(Errno::EAGAIN);
-            }
-            thread.interruptible(self.0.watchers.until(ready)).await?;
-        }
+        let ready = || !self.0.events.borrow().is_empty();
+        until_ready(thread, &self.0.watchers, non_blocking, &ready).await?;
         let mut done = 0;
         loop {
             let Some(event) = self.0.events.borrow_mut().pop_front() else { break };

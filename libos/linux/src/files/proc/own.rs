@@ -226,6 +226,7 @@ fn sort(system: &super::System) -> (&'static str, &'static str) {
     let name = match &system.sort {
         Sort::Overlay(_) => "overlay",
         Sort::Tmpfs | Sort::Dev => "tmpfs",
+        Sort::Pts => "devpts",
         Sort::Proc => "proc",
         Sort::Sys => "sysfs",
         Sort::Volume(_) => "9p",

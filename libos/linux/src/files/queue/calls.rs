@@ -133,18 +133,19 @@ fn deadline(at: usize) -> Result<Deadline, Errno> {
     Ok(Deadline::after(Duration::from_nanos(left)))
 }
 
-/// Waits until there is something, unless told not to.
-async fn until<T>(
+/// Waits until a queue is ready, unless told not to.
+async fn until(
     thread: &Thread,
     file: &Description,
     queue: &Queue,
     deadline: Deadline,
-    mut ready: impl FnMut() -> Option<T>,
-) -> Result<T, Errno> {
+    ready: &dyn Fn() -> bool,
+) -> Result<(), Errno> {
     match ready() {
-        Some(value) => Ok(value),
-        None if file.non_blocking() => Err(Errno::EAGAIN),
-        None => deadline.limit(thread, queue.watchers.until(ready)).await?.ok_or(Errno::ETIMEDOUT),
+        true => Ok(()),
+        false if file.non_blocking() => Err(Errno::EAGAIN),
+        false if deadline.ready(thread, &queue.watchers, ready).await? => Ok(()),
+        false => Err(Errno::ETIMEDOUT),
     }
 }
 
@@ -167,7 +168,7 @@ pub async fn send(thread: &Rc<Thread>, call: Call) -> Outcome {
     message.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
     message.resize(length, 0);
     program::read(call.size(1), &mut message)?;
-    until(thread, &file, queue, deadline, || queue.has_room().then_some(())).await?;
+    until(thread, &file, queue, deadline, &|| queue.has_room()).await?;
     let user = thread.process.credentials.borrow().users[0];
     queue.put(priority, message.into_boxed_slice(), thread.process.id, user);
     Ok(0)
@@ -201,8 +202,9 @@ pub async fn receive(thread: &Rc<Thread>, call: Call) -> Outcome {
         return Err(Errno::EMSGSIZE);
     }
     let waits = Waits::new(&queue.receivers);
-    let (priority, message) = until(thread, &file, queue, deadline, || queue.take()).await?;
+    until(thread, &file, queue, deadline, &|| !queue.is_empty()).await?;
     drop(waits);
+    let (priority, message) = queue.take().ok_or(Errno::EAGAIN)?;
     user::write(call.size(1), &message)?;
     if call.size(3) != 0 {
         user::write(call.size(3), &priority.to_le_bytes())?;

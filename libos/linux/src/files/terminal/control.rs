@@ -1,7 +1,7 @@
 //! What ioctl(2) does with a terminal (ioctl_tty(2)).
 
-use super::Terminal;
 use super::modes::{Modes, input};
+use super::{Sink, Terminal};
 use crate::call::Outcome;
 use crate::signal::{Information, SIGWINCH, code, send_to_process};
 use crate::thread::Thread;
@@ -17,6 +17,10 @@ impl Terminal {
     /// # Errors
     /// ENOTTY for what terminals do not know; EFAULT, EINVAL.
     pub fn control(&self, thread: &Thread, request: u32, at: usize) -> Outcome {
+        let pseudo = matches!(self.sink, Sink::Master(_));
+        if self.is_hung_up() {
+            return Err(Errno::EIO);
+        }
         match request {
             // TCGETS, TCGETS2.
             0x5401 => user::write(at, &self.discipline.borrow().modes.encode())?,
@@ -62,7 +66,18 @@ impl Terminal {
                     self.watchers.notify(Events::OUT);
                 }
             }
-            // TIOCEXCL, TIOCNXCL, TIOCSCTTY, TIOCNOTTY: it is the process's and nobody else's.
+            // TIOCSCTTY: a pseudo-terminal becomes the process's, whose session it is. TIOCNOTTY.
+            0x540e if pseudo => {
+                let facts = &thread.process.facts;
+                if facts.session.get() != thread.process.id {
+                    return Err(Errno::EPERM);
+                }
+                self.foreground.set(facts.group.get());
+            }
+            // Those that are about a process's own terminal: TIOCNOTTY, TIOCGPGRP, TIOCGSID, TIOCSPGRP.
+            0x5422 | 0x540f | 0x5429 | 0x5410 if self.foreground.get() == 0 => return Err(Errno::ENOTTY),
+            0x5422 if pseudo => self.foreground.set(0),
+            // TIOCEXCL, TIOCNXCL, and of the instance's terminal TIOCSCTTY, TIOCNOTTY: it is the process's and nobody else's.
             0x540c | 0x540d | 0x540e | 0x5422 => {}
             // TIOCGPGRP, TIOCGSID.
             0x540f => user::write(at, &self.foreground.get().to_le_bytes())?,
@@ -81,8 +96,8 @@ impl Terminal {
             0x5413 => {
                 let (rows, columns) = thread.process.facts.terminal_size.get();
                 // What the program set holds until the window has another size.
-                let own = self.size.get().filter(|own| own[..2] == [rows, columns]);
-                let size = own.unwrap_or([rows, columns, 0, 0]);
+                let own = self.size.get().filter(|own| pseudo || own[..2] == [rows, columns]);
+                let size = own.unwrap_or(if pseudo { [0; 4] } else { [rows, columns, 0, 0] });
                 let bytes: [u8; 8] = core::array::from_fn(|i| size[i / 2].to_le_bytes()[i % 2]);
                 user::write(at, &bytes)?;
             }
@@ -90,9 +105,14 @@ impl Terminal {
             0x5414 => {
                 let bytes: [u8; 8] = user::read(at)?;
                 let size = core::array::from_fn(|i| u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]));
-                self.size.set(Some(size));
+                let old = self.size.replace(Some(size));
                 let new = (size[0], size[1]);
-                if thread.process.facts.terminal_size.replace(new) != new {
+                let changed = if pseudo {
+                    self.foreground.get() != 0 && old.unwrap_or_default() != size
+                } else {
+                    thread.process.facts.terminal_size.replace(new) != new
+                };
+                if changed {
                     let information = Information::sent(SIGWINCH, code::KERNEL, 0, 0);
                     let _ = send_to_process(&thread.process, information);
                 }

@@ -1,58 +1,83 @@
-//! The instance's terminal (tty(4), ioctl_tty(2)): the host's passes bytes as they are, the line discipline is here.
+//! Terminals (tty(4), ioctl_tty(2)): the instance's, of which the host's passes bytes as they are, and pseudo-terminals. The line
+//! discipline is here.
 
 mod control;
 mod discipline;
 mod modes;
+pub mod pseudo;
 
 use super::console::Output;
 use crate::process::Process;
 use crate::signal::{Information, send_to_process};
 use crate::thread::Thread;
 use crate::user::Buffers;
-use crate::wait::{Events, Watchers};
+use crate::wait::{Deadline, Events, Watchers};
 use crate::{Errno, signal};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::Cell;
-use core::time::Duration;
 use discipline::Discipline;
-use kernlet_exec::{Source, spawn, timeout};
+use kernlet_exec::{Source, spawn};
 use kernlet_net::Memory;
 use kernlet_platform::cell::RefCell;
 use kernlet_platform::console::{self, Stream};
+use kernlet_time::Duration;
 use modes::{at, local};
+use pseudo::Far;
 
 /// What is moved at a time.
 const CHUNK: usize = 1024;
 /// What is typed while so much is to be shown yet is not echoed.
 const ECHO_MOST: usize = 8192;
 
-/// The terminal.
+/// Where a terminal shows what is written.
+pub enum Sink {
+    /// The user's terminal, by standard output.
+    Console(Rc<Output>),
+    /// The master of a pseudo-terminal.
+    Master(Rc<Far>),
+}
+
+impl Sink {
+    fn offer(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        match self {
+            Self::Console(output) => output.offer(bytes),
+            Self::Master(far) => far.offer(bytes),
+        }
+    }
+}
+
+/// A terminal.
 pub struct Terminal {
     discipline: RefCell<Discipline>,
     watchers: Watchers,
-    /// The process group in the foreground.
+    /// The process group in the foreground; 0: it is no process's terminal.
     foreground: Cell<u32>,
     /// Rows, columns and pixels that were set by the program; `None`: those of the user's terminal.
     size: Cell<Option<[u16; 4]>>,
     /// Nothing will be typed any more.
     ended: Cell<bool>,
-    output: Rc<Output>,
+    sink: Sink,
     /// What is to be shown yet, and whether it is held back.
     backlog: RefCell<Vec<u8>>,
     held: Cell<bool>,
 }
 
 impl Terminal {
-    /// As it is at first.
+    /// The instance's, as it is at first.
     pub fn new() -> Rc<Self> {
+        Self::with(Sink::Console(Output::new(Stream::Out)))
+    }
+
+    fn with(sink: Sink) -> Rc<Self> {
+        let foreground = u32::from(matches!(sink, Sink::Console(_)));
         Rc::new(Self {
             discipline: RefCell::default(),
             watchers: Watchers::new(),
-            foreground: Cell::new(1),
+            foreground: Cell::new(foreground),
             size: Cell::new(None),
             ended: Cell::new(false),
-            output: Output::new(Stream::Out),
+            sink,
             backlog: RefCell::default(),
             held: Cell::new(false),
         })
@@ -81,11 +106,10 @@ impl Terminal {
         });
         let this = self.clone();
         spawn("terminal output", async move {
-            loop {
+            while let Sink::Console(output) = &this.sink {
                 this.watchers.until(|| this.shows().then_some(())).await;
-                this.output.source.writable().await;
-                this.show(b"");
-                this.watchers.notify(Events::OUT);
+                output.source.writable().await;
+                this.go_on();
             }
         });
     }
@@ -95,9 +119,9 @@ impl Terminal {
         !self.held.get() && !self.backlog.borrow().is_empty()
     }
 
-    /// Whether more may be written.
+    /// Whether more may be written, or it is in vain to wait for that.
     pub fn has_room(&self) -> bool {
-        !self.held.get() && self.backlog.borrow().is_empty()
+        self.is_hung_up() || !self.held.get() && self.backlog.borrow().is_empty()
     }
 
     /// Shows what is to be shown, and these bytes, as far as there is room; the rest comes later.
@@ -107,7 +131,7 @@ impl Terminal {
             backlog.extend_from_slice(bytes);
         }
         while !self.held.get() && !backlog.is_empty() {
-            match self.output.offer(&backlog) {
+            match self.sink.offer(&backlog) {
                 Ok(length) => drop(backlog.drain(..length)),
                 Err(Errno::EAGAIN) => break,
                 // Nobody sees it.
@@ -118,6 +142,29 @@ impl Terminal {
         if self.shows() {
             self.watchers.notify(Events::NONE);
         }
+    }
+
+    /// Shows more of what is to be shown: there is room.
+    fn go_on(&self) {
+        self.show(b"");
+        self.watchers.notify(Events::OUT);
+    }
+
+    /// Whether more may be typed.
+    fn takes(&self) -> bool {
+        self.discipline.borrow().has_room()
+    }
+
+    /// Its other end is gone: nothing comes of it any more, and nobody sees what is written.
+    fn hang_up(&self) {
+        self.ended.set(true);
+        self.discipline.borrow_mut().flush();
+        self.backlog.borrow_mut().clear();
+        self.watchers.notify(Events::HANG_UP.or(Events::IN).or(Events::OUT));
+    }
+
+    fn is_hung_up(&self) -> bool {
+        matches!(&self.sink, Sink::Master(far) if far.gone.get())
     }
 
     /// Holds output back, or lets it go on.
@@ -139,7 +186,9 @@ impl Terminal {
             self.hold(held);
         }
         self.show(&effects.echo);
-        for number in effects.signals {
+        // Of a pseudo-terminal that is nobody's no signals come.
+        let signals = if self.foreground.get() == 0 { Vec::new() } else { effects.signals };
+        for number in signals {
             // One that finds no room is lost, as by Linux.
             let _ = send_to_process(process, Information::sent(number, signal::code::KERNEL, 0, 0));
         }
@@ -165,50 +214,48 @@ impl Terminal {
         }
         let modes = self.discipline.borrow().modes;
         let [least, time] = [at::LEAST, at::TIME].map(|place| usize::from(modes.characters[place]));
-        let pause = Duration::from_millis(100 * time as u64);
-        if modes.has(local::LINES) {
-            if !self.is_ready() {
-                if non_blocking {
-                    return Err(Errno::EAGAIN);
-                }
-                thread.interruptible(self.watchers.until(|| self.is_ready().then_some(()))).await?;
+        let lines = modes.has(local::LINES);
+        let wanted = least.clamp(1, to.remaining());
+        loop {
+            let filled = self.filled();
+            let enough = if lines { self.is_ready() } else { filled >= wanted || self.ended.get() };
+            if enough || (!lines && least == 0 && time == 0) {
+                break;
             }
-        } else if least == 0 {
-            let some = self.watchers.until(|| (self.filled() > 0 || self.ended.get()).then_some(()));
-            if time > 0 && !non_blocking {
-                // Nothing within the time is no error.
-                let _ = thread.interruptible(timeout(pause, some)).await?;
-            }
-        } else {
-            let wanted = least.min(to.remaining());
-            let enough = |count: usize| self.filled() >= count || self.ended.get();
-            if non_blocking && self.filled() == 0 && !self.ended.get() {
-                return Err(Errno::EAGAIN);
-            }
-            let first = if time == 0 { wanted } else { 1 };
-            if !non_blocking {
-                thread.interruptible(self.watchers.until(|| enough(first).then_some(()))).await?;
-            }
-            // With a time, it ends the read when nothing more is typed for so long.
-            while time > 0 && !non_blocking && !enough(wanted) {
-                let before = self.filled();
-                let more =
-                    self.watchers.until(|| (self.filled() != before || self.ended.get()).then_some(()));
-                if thread.interruptible(timeout(pause, more)).await?.is_err() {
+            if non_blocking {
+                if !lines && (least == 0 || filled > 0) {
                     break;
                 }
+                return Err(Errno::EAGAIN);
+            }
+            // A time ends the read when nothing more is typed for so long; with a least number, from the first byte on.
+            let timed = !lines && time > 0 && (least == 0 || filled > 0);
+            let limit = if timed {
+                Deadline::after(Duration::from_millis(100 * time as u64))
+            } else {
+                Deadline::Never
+            };
+            let more = || if lines { self.is_ready() } else { self.filled() != filled || self.ended.get() };
+            if !limit.ready(thread, &self.watchers, &more).await? {
+                break;
             }
         }
         let bytes = self.discipline.borrow_mut().take(to.remaining());
         self.watchers.notify(Events::NONE);
+        if let Sink::Master(far) = &self.sink {
+            far.watchers.notify(Events::OUT);
+        }
         to.fill(&bytes)
     }
 
     /// Takes in a piece of what is written.
     ///
     /// # Errors
-    /// EAGAIN when what was written before is not shown yet; EFAULT.
+    /// EAGAIN when what was written before is not shown yet; EFAULT; EIO when the other end is gone.
     pub fn give(&self, from: &mut dyn Memory) -> Result<usize, Errno> {
+        if self.is_hung_up() {
+            return Err(Errno::EIO);
+        }
         if !self.has_room() {
             return Err(Errno::EAGAIN);
         }
@@ -222,7 +269,8 @@ impl Terminal {
 
     /// See [`super::Description::readiness`].
     pub fn readiness(&self) -> Events {
-        let output = Events::OUT.when(self.has_room());
+        let hung_up = Events::ERROR.when(self.is_hung_up());
+        let output = Events::OUT.when(self.has_room()).or(hung_up);
         output.or(Events::IN.when(self.is_ready())).or(Events::HANG_UP.when(self.ended.get()))
     }
 

@@ -4,6 +4,7 @@
 //! takes the memory of the change. A hole takes nothing.
 
 use super::system::Usage;
+use crate::files::seal::SEAL;
 use crate::user::Buffers;
 use crate::{Errno, PAGE};
 use alloc::boxed::Box;
@@ -57,6 +58,8 @@ pub struct Content {
     usage: Rc<Usage>,
     /// All of it, once it was mapped shared: then there are neither pages nor a base.
     shared: Option<Pool>,
+    /// Its seals: at first that there can be none ([`crate::files::seal`]).
+    pub seals: u32,
 }
 
 /// What holds a file that is mapped shared, counted by the pages that its length takes.
@@ -100,7 +103,7 @@ pub enum Seek {
 impl Content {
     /// A file that holds `base`.
     pub fn new(usage: Rc<Usage>, base: &'static [u8]) -> Self {
-        Self { length: base.len() as u64, base, groups: SmallMap::new(), usage, shared: None }
+        Self { length: base.len() as u64, base, groups: SmallMap::new(), usage, shared: None, seals: SEAL }
     }
 
     /// Bytes.

@@ -6,6 +6,7 @@ use super::system::{Sort, System, Usage};
 use crate::Errno;
 use crate::files::lock::Locks;
 use crate::files::queue::Queues;
+use crate::files::terminal::pseudo::Terminals;
 use crate::files::trace::Trace;
 use crate::files::{device, proc};
 use alloc::rc::Rc;
@@ -41,6 +42,8 @@ pub struct Tree {
     pub locks: Locks,
     /// Message queues.
     pub queues: Queues,
+    /// Pseudo-terminals.
+    pub terminals: Terminals,
     /// Tells what is used, if somebody wants to know.
     pub trace: OnceCell<Trace>,
     next: Cell<u64>,
@@ -72,6 +75,7 @@ impl Tree {
             usage,
             locks: Locks::default(),
             queues: Queues::default(),
+            terminals: Terminals::default(),
             trace: OnceCell::new(),
             next: Cell::new(FIRST_NUMBER),
             boot,
@@ -84,6 +88,7 @@ impl Tree {
         if let Ok(devices) = this.directory(b"/dev") {
             device::fill(&devices);
         }
+        let _ = this.mount(b"/dev/pts", Sort::Pts, false, &|system| directory_of(system, 0o755));
         let _ = this.mount(b"/dev/shm", Sort::Tmpfs, false, &|system| directory_of(system, 0o1777));
         for (path, mode) in DIRECTORIES {
             if let Ok(node) = this.directory(path) {

@@ -87,6 +87,8 @@ pub enum Sort {
     Tmpfs,
     /// Memory with devices.
     Dev,
+    /// Pseudo-terminals.
+    Pts,
     /// What is told of processes and the system.
     Proc,
     /// What is told of devices.
@@ -160,7 +162,7 @@ impl System {
 
     /// Whether it is in memory, so that names and attributes can be changed here.
     pub fn in_memory(&self) -> bool {
-        matches!(self.sort, Sort::Overlay(_) | Sort::Tmpfs | Sort::Dev)
+        matches!(self.sort, Sort::Overlay(_) | Sort::Tmpfs | Sort::Dev | Sort::Pts)
     }
 
     /// The volume that it is.

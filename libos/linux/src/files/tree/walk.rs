@@ -76,6 +76,7 @@ impl Location {
 }
 
 /// The end of a walk.
+#[derive(Clone)]
 pub struct Place {
     /// What is there. What is in a volume is said to be there without a look.
     pub found: Option<Location>,
