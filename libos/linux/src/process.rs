@@ -1,7 +1,7 @@
 //! A process: what its threads share.
 
 use crate::call::{Call, number};
-use crate::files::Files;
+use crate::files::{Description, Files};
 use crate::memory::Space;
 use crate::signal::ProcessSignals;
 use crate::system::{Credentials, Limits};
@@ -9,7 +9,6 @@ use crate::task::{Futexes, ProcessFacts};
 use crate::thread::Thread;
 use crate::time::CpuTime;
 use alloc::rc::{Rc, Weak};
-use alloc::vec::Vec;
 use core::cell::Cell;
 use kernlet_platform::cell::RefCell;
 use kernlet_platform::program::{self, Known};
@@ -39,8 +38,8 @@ pub struct Process {
     pub facts: ProcessFacts,
     /// Who waits for words of its memory.
     pub futexes: Futexes,
-    /// The absolute path of what it executes.
-    pub executable: Vec<u8>,
+    /// What it executes, once it is loaded.
+    pub executable: RefCell<Option<Rc<Description>>>,
     /// The number that the next thread gets.
     pub(crate) next_thread: Cell<u32>,
     /// A call that is not implemented ends it (`--strict`).
@@ -51,7 +50,7 @@ pub struct Process {
 
 impl Process {
     /// A process without threads.
-    pub fn new(executable: Vec<u8>, space: Space, credentials: Credentials, strict: bool) -> Rc<Self> {
+    pub fn new(space: Space, credentials: Credentials, strict: bool) -> Rc<Self> {
         Rc::new(Self {
             id: 1,
             space: RefCell::new(space),
@@ -64,7 +63,7 @@ impl Process {
             facts: ProcessFacts::default(),
             futexes: Futexes::default(),
             threads: RefCell::default(),
-            executable,
+            executable: RefCell::default(),
             next_thread: Cell::new(1),
             strict,
             told: RefCell::default(),

@@ -73,7 +73,7 @@ async fn start() -> Result<(), (Vec<u8>, Errno)> {
     let mut context = Box::new(Context::new());
     let (user, group) = blob.identity();
     let credentials = Credentials::of(user, group);
-    let process = Process::new(path.clone(), Space::new(places.top), credentials, blob.strict());
+    let process = Process::new(Space::new(places.top), credentials, blob.strict());
     if let Some(trace) = files::trace::Trace::begin().await {
         let _ = process.files.tree.trace.set(trace);
     }

@@ -12,7 +12,7 @@ use core::future::Future;
 /// A thread of a process with nothing in it but standard streams.
 pub fn thread() -> Rc<Thread> {
     let space = Space::new(0x1000_0000);
-    Thread::new(&Process::new(b"/test".to_vec(), space, Credentials::of(0, 0), false))
+    Thread::new(&Process::new(space, Credentials::of(0, 0), false))
 }
 
 /// Runs a test with such a thread.

@@ -19,6 +19,10 @@ use kernlet_platform::program::{self, Context, Exit};
 /// So many calls a thread makes that never wait before others have their turn.
 const CALLS: u32 = 512;
 
+/// Who is to be woken so soon has the running thread's turn end then, nanoseconds: turns are counted in CPU time, and on a
+/// busy host one takes several times as long.
+const SOON: u64 = 10 * program::TURN;
+
 /// The most threads of a process.
 pub const MOST: u64 = 32_768;
 /// Numbers end here (PID_MAX_LIMIT) and begin again.
@@ -144,11 +148,8 @@ pub fn spawn(thread: Rc<Thread>, context: Box<Context>) {
             thread.cpu.start(start);
             thread.process.cpu.start(start);
             // Who sleeps is woken in time, however long the thread would run.
-            if let Some(at) = kernlet_exec::next_deadline().map(|at| at.nanoseconds())
-                && at < start + program::TURN
-            {
-                program::preempt_at(at);
-            }
+            let next = kernlet_exec::next_deadline().map(|at| at.nanoseconds());
+            program::turn(next.filter(|&at| at < start + SOON));
             let outcome = future.as_mut().poll(waiter);
             let stop = clock::monotonic();
             thread.cpu.stop(stop);

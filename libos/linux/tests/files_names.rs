@@ -328,7 +328,12 @@ fn bytes_go_from_descriptor_to_descriptor() {
 fn proc_tells_of_the_process_and_the_system() {
     run(async |m: Machine| {
         assert_eq!(m.link_of("/proc/self").await.unwrap(), "1");
-        assert_eq!(m.link_of("/proc/self/exe").await.unwrap(), "/usr/bin/test");
+        // Of the executable it is told where links lead to: by that a program finds its libraries ($ORIGIN).
+        assert_eq!(m.put("/tmp/program", b"x").await, 1);
+        assert_eq!(m.two(88, "program", "/tmp/alias").await, 0);
+        let program = kernlet_linux::files::executable(&m.thread, b"/tmp/alias").await.unwrap();
+        m.thread.process.executable.replace(Some(program));
+        assert_eq!(m.link_of("/proc/self/exe").await.unwrap(), "/tmp/program");
         let status = m.text("/proc/self/status").await;
         assert!(status.contains("Pid:\t1\n") && status.contains("Threads:\t1\n"), "{status}");
         let stat = m.text("/proc/self/stat").await;

@@ -160,6 +160,7 @@ pub async fn load(
 ) -> Result<(), Errno> {
     let space = &thread.process.space;
     let main = Image::open(thread, &program.path).await?;
+    thread.process.executable.replace(Some(main.file.clone()));
     let span = main.elf.span();
     let bias = if main.elf.relocatable { places.program.wrapping_sub(span.start) } else { 0 };
     if span.start.wrapping_add(bias) < program::range().start {

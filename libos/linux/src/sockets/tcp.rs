@@ -147,7 +147,11 @@ impl Tcp {
         let common = &socket.common;
         match self.begin(socket, to)? {
             Begun::Over => return self.outcome(common),
-            Begun::Now if !waits => return Err(Errno::EINPROGRESS),
+            Begun::Now if !waits => {
+                // Inside the instance it is done when the program goes on.
+                kernlet_exec::yield_now().await;
+                return Err(Errno::EINPROGRESS);
+            }
             Begun::Before if !waits => return Err(Errno::EALREADY),
             Begun::Now | Begun::Before => {}
         }

@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn pieces_are_copied_as_far_as_both_sides_reach() {
-        let process = Process::new(b"/test".to_vec(), Space::new(0x1000_0000), Credentials::of(0, 0), false);
+        let process = Process::new(Space::new(0x1000_0000), Credentials::of(0, 0), false);
         let thread = Thread::new(&process);
         let from = std::vec![b'x'; 10_000];
         let to = std::vec![0u8; 9000];

@@ -64,7 +64,7 @@ impl Machine {
     pub fn new() -> Self {
         seal();
         let space = Space::new(0x1000_0000);
-        let process = Process::new(b"/usr/bin/test".to_vec(), space, Credentials::of(0, 0), false);
+        let process = Process::new(space, Credentials::of(0, 0), false);
         Self { thread: Thread::new(&process) }
     }
 

@@ -20,6 +20,8 @@ pub struct Block {
     owner: *mut Context,
     /// Why the process door's signal handler left the program.
     pub exit: Exit,
+    /// Not 0: the turn is over before the program runs.
+    pub over: u32,
     /// What the VM door's handlers found: vector, error code, cr2.
     pub found: [u64; 3],
     /// Calls whose answers are known.
@@ -35,6 +37,7 @@ static mut BLOCK: Block = Block {
     scratch: 0,
     owner: ptr::null_mut(),
     exit: Exit::Call,
+    over: 0,
     found: [0; 3],
     quick: Quick::NEW,
     clock: Clock::NEW,
@@ -45,11 +48,12 @@ pub fn block() -> *mut Block {
     &raw mut BLOCK
 }
 
-/// Makes a door's `NAME_enter`, `NAME_call`, `NAME_called` and `NAME_leave`.
+/// Makes a door's `NAME_enter`, `NAME_go`, `NAME_call`, `NAME_called` and `NAME_leave`.
 ///
 /// `NAME_enter`: rdi = context, whose extended state is in the CPU but for xmm0 to 15. Returns 0 for a call, 1 when a handler
-/// went on at `NAME_leave`. `NAME_call` is where a rewritten call arrives: rcx = where it goes on, r11 is free, all else is
-/// the thread's, flags and stack included. `NAME_called` goes on with that, with the flags on the library OS's stack.
+/// went on at `NAME_leave`, 2 when the turn was over before ([`Block::over`], at which nobody looks behind `NAME_go`).
+/// `NAME_call` is where a rewritten call arrives: rcx = where it goes on, r11 is free, all else is the thread's, flags and
+/// stack included. `NAME_called` goes on with that, with the flags on the library OS's stack.
 ///
 /// The door's own instructions: `flags` changes the flags on the stack before they are loaded, `go` comes last before the
 /// jump, `come` first in a call, `came` when the flags are on the stack.
@@ -86,6 +90,10 @@ macro_rules! ways {
             "  movups xmm15, [rax + 240]",
             "  push qword ptr [rdi + {rflags}]",
             $flags,
+            "  cmp dword ptr gs:[{over}], 0",
+            "  jne 6f",
+            concat!(".globl ", $name, "_go"),
+            concat!($name, "_go:"),
             "  mov rax, [rdi + {rip}]",
             "  mov gs:[{scratch}], rax",
             "  mov rax, [rdi + {rax}]",
@@ -171,10 +179,15 @@ macro_rules! ways {
             "  mov rsp, gs:[{stack}]",
             "  mov eax, 1",
             "  jmp 5b",
+            "6:",
+            "  mov rsp, gs:[{stack}]",
+            "  mov eax, 2",
+            "  jmp 5b",
             ".popsection",
             stack = const core::mem::offset_of!($crate::program::Block, stack),
             context = const core::mem::offset_of!($crate::program::Block, context),
             scratch = const core::mem::offset_of!($crate::program::Block, scratch),
+            over = const core::mem::offset_of!($crate::program::Block, over),
             sse = const core::mem::offset_of!($crate::program::Context, sse),
             rax = const core::mem::offset_of!($crate::program::Registers, rax),
             rbx = const core::mem::offset_of!($crate::program::Registers, rbx),
@@ -216,8 +229,19 @@ pub struct Way {
     pub restore: fn(&mut Context),
 }
 
-/// Runs the thread until it is left; `false`: for a call; `true`: by a handler, which noted in the block why.
-pub fn run(context: &mut Context, way: &Way) -> bool {
+/// How the program was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// For a call.
+    Call,
+    /// By a handler, which noted in the block why.
+    Handler,
+    /// Before it ran, as the turn was over.
+    Over,
+}
+
+/// Runs the thread until it is left.
+pub fn run(context: &mut Context, way: &Way) -> Left {
     let this: *mut Context = context;
     let r = &mut context.registers;
     r.rflags = r.rflags & FLAGS | ALWAYS;
@@ -234,9 +258,14 @@ pub fn run(context: &mut Context, way: &Way) -> bool {
     // SAFETY: as above. The context stays where it is while the program runs, as it is borrowed; the program's registers
     // and memory are its own affair, and it comes back by the entry or a handler, with the callee-saved registers and the
     // stack as they were.
-    unsafe {
+    let code = unsafe {
         (*block()).owner = this;
-        (way.enter)(this) != 0
+        (way.enter)(this)
+    };
+    match code {
+        0 => Left::Call,
+        1 => Left::Handler,
+        _ => Left::Over,
     }
 }
 

@@ -46,10 +46,10 @@ pub fn prepare() -> Result<(), &'static str> {
     at_door!(program::prepare())
 }
 
-/// Ends the running thread's turn ([`Exit::Preempted`]) at a moment of [`crate::clock::monotonic`], if it lasts that long: for
-/// what is to happen then. The last moment asked for counts; turns end by themselves anyway after [`TURN`] nanoseconds.
-pub fn preempt_at(at: u64) {
-    at_door!(program::preempt_at(at))
+/// A thread's turn begins. It ends ([`Exit::Preempted`]) by itself after [`TURN`] nanoseconds, or earlier: at `until`, a moment
+/// of [`crate::clock::monotonic`], for what is to happen then.
+pub fn turn(until: Option<u64>) {
+    at_door!(program::turn(until))
 }
 
 /// How often a look at the CPU found the program, and how often it found the library OS at work for it, at equal distances of

@@ -38,11 +38,18 @@ pub unsafe fn save(context: &mut Context, features: u64) {
             asm!("xsave64 [{}]", in(reg) to, in("eax") features as u32, in("edx") 0, options(nostack, preserves_flags));
         }
     }
+    area.0[HEADER] |= if features == 0 { LEGACY } else { 0 } as u8;
+    set_vectors(context, &sse);
+    context.held = Held::Area;
+}
+
+/// Sets xmm0 to 15 in a context's area.
+pub fn set_vectors(context: &mut Context, sse: &[u128; 16]) {
+    let area = area(context);
     for (to, from) in area.0[SSE..].chunks_exact_mut(16).zip(sse) {
         to.copy_from_slice(&from.to_le_bytes());
     }
-    area.0[HEADER] |= if features == 0 { LEGACY } else { SSE_BIT } as u8;
-    context.held = Held::Area;
+    area.0[HEADER] |= SSE_BIT as u8;
 }
 
 /// Loads the state of a context into the CPU, and xmm0 to 15 into the place from where the way out takes them.

@@ -256,7 +256,7 @@ pub fn link_text(process: &Process, of: &Generated) -> Result<Vec<u8>, Errno> {
             let descriptor = number(name).and_then(|n| i32::try_from(n).ok()).ok_or(Errno::ENOENT)?;
             process.files.get(descriptor).map(|open| path::of_description(&open)).map_err(|_| Errno::ENOENT)
         }
-        [.., b"exe"] => Ok(process.executable.clone()),
+        [.., b"exe"] => process.executable.borrow().as_deref().map(path::of_description).ok_or(Errno::ENOENT),
         [.., b"cwd"] => Ok(path::start(process).path().unwrap_or_else(|| b"/ (deleted)".to_vec())),
         [.., b"root"] => Ok(b"/".to_vec()),
         _ => Err(Errno::EINVAL),

@@ -10,7 +10,7 @@ use kernlet_exec::{Task, spawn, yield_now};
 use std::boxed::Box;
 
 fn process() -> Rc<Process> {
-    Process::new(b"/test".to_vec(), Space::new(0x1000_0000), Credentials::of(0, 0), false)
+    Process::new(Space::new(0x1000_0000), Credentials::of(0, 0), false)
 }
 
 /// A word that stays where it is.

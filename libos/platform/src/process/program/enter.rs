@@ -2,16 +2,23 @@
 
 use super::super::clock;
 use super::state;
-use crate::program::enter::{Way, block, cannot_go, run, ways};
+use crate::program::enter::{Left, Way, block, cannot_go, run, ways};
 use crate::program::{Context, Exit, quick};
 use core::arch::asm;
+use core::ops::Range;
 
 ways!("kernlet_program", flags: "", go: "", come: "", came: "");
 
 // SAFETY: defined above with these signatures.
 unsafe extern "C" {
     fn kernlet_program_enter(context: *mut Context) -> u32;
+    static kernlet_program_go: u8;
     static kernlet_program_call: u8;
+}
+
+/// The way into the program behind its look at [`super::turn`]'s note: nothing has changed there but what is in the CPU.
+pub fn last_instructions() -> Range<usize> {
+    &raw const kernlet_program_go as usize..&raw const kernlet_program_call as usize
 }
 
 /// Points GS to the block.
@@ -43,9 +50,10 @@ pub fn enter(context: &mut Context) -> Exit {
     if let Some(exit) = cannot_go(context) {
         return exit;
     }
-    if run(context, &Way { enter: kernlet_program_enter, restore: state::restore }) {
+    match run(context, &Way { enter: kernlet_program_enter, restore: state::restore }) {
+        Left::Call => Exit::Call,
         // SAFETY: the handler has left it there, and the program does not run.
-        return unsafe { (*block()).exit };
+        Left::Handler => unsafe { (*block()).exit },
+        Left::Over => Exit::Preempted,
     }
-    Exit::Call
 }

@@ -13,6 +13,8 @@ mod shared;
 #[cfg(kernlet_image)]
 mod signal;
 mod state;
+#[cfg(kernlet_image)]
+mod turn;
 
 #[cfg(kernlet_image)]
 pub use memory::USAGE;
@@ -23,11 +25,11 @@ pub use state::{extended_features, extended_length, save};
 pub use {crate::program::enter::forget, enter::enter};
 
 #[cfg(kernlet_image)]
-pub use signal::{preempt_at, ticks};
+pub use turn::{ticks, turn};
 
 /// A host build runs no program.
 #[cfg(not(kernlet_image))]
-pub fn preempt_at(_: u64) {}
+pub fn turn(_: Option<u64>) {}
 
 /// A host build runs no program.
 #[cfg(not(kernlet_image))]

@@ -1,13 +1,15 @@
 //! In by host signals.
 
 use super::super::call::{call, number};
+use super::enter::last_instructions;
+use super::turn;
 use crate::entry;
 use crate::process::fault::{Action, register, reported};
 use crate::program::enter::{block, disown, trap};
+use crate::program::state::set_vectors;
 use crate::program::{Context, Exit, Held, fixup, initial};
 use core::arch::global_asm;
 use core::fmt::Write;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 const SIGILL: usize = 4;
 const SIGTRAP: usize = 5;
@@ -19,12 +21,6 @@ const SIGPROF: usize = 27;
 const SIGSYS: usize = 31;
 /// SA_SIGINFO, SA_ONSTACK, SA_RESTORER, SA_RESTART and SA_NODEFER: none is ever blocked, as handlers do not return.
 const FLAGS: u64 = 0x4 | 0x0800_0000 | 0x0400_0000 | 0x1000_0000 | 0x4000_0000;
-/// ITIMER_PROF, which counts CPU time: an instance that waits is not woken.
-const ITIMER_PROF: usize = 2;
-/// ITIMER_REAL, for what is to happen sooner than that.
-const ITIMER_REAL: usize = 0;
-/// How long a thread runs before others have their turn, in microseconds.
-const TURN: usize = 10_000;
 
 // SAFETY: defined below; only their addresses are used.
 unsafe extern "C" {
@@ -66,31 +62,7 @@ pub fn install() {
         // SAFETY: the host reads a live local; the handler has the type that SA_SIGINFO asks for.
         let _ = unsafe { call(number::RT_SIGACTION, [signal, &raw const action as usize, 0, 8, 0, 0]) };
     }
-    let every = [0, TURN, 0, TURN];
-    // SAFETY: the host reads a live itimerval.
-    let _ = unsafe { call(number::SETITIMER, [ITIMER_PROF, every.as_ptr() as usize, 0, 0, 0, 0]) };
-}
-
-/// Ticks of [`TURN`] microseconds of CPU time that met the program, and that met the library OS.
-static TICKS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-
-/// See [`crate::program::ticks`].
-pub fn ticks() -> [u64; 2] {
-    TICKS.each_ref().map(|ticks| ticks.load(Ordering::Relaxed))
-}
-
-/// The moment for which the host's timer is set.
-static ARMED: AtomicU64 = AtomicU64::new(0);
-
-/// See [`crate::program::preempt_at`].
-pub fn preempt_at(at: u64) {
-    if ARMED.swap(at, Ordering::Relaxed) == at {
-        return;
-    }
-    let left = at.saturating_sub(crate::clock::monotonic()) / 1000 + 1;
-    let once = [0, 0, left / 1_000_000, left % 1_000_000];
-    // SAFETY: the host reads a live itimerval.
-    let _ = unsafe { call(number::SETITIMER, [ITIMER_REAL, once.as_ptr() as usize, 0, 0, 0, 0]) };
+    turn::install();
 }
 
 /// Word offsets in ucontext_t, whose mcontext_t begins at word 5.
@@ -120,7 +92,19 @@ extern "C" fn kernlet_program_interrupted(
     // SAFETY: one host thread uses the block, and this handler runs in it. Without a stack to go back to no program runs.
     let within = entry::text().contains(&rip) || unsafe { (*block()).stack } == 0;
     if signal == SIGPROF {
-        TICKS[usize::from(within)].fetch_add(1, Ordering::Relaxed);
+        turn::tick(within);
+    }
+    if matches!(signal, SIGPROF | SIGALRM) && last_instructions().contains(&rip) {
+        // SAFETY: the way in was taken, so the block's context is the thread's that is about to run, and `enter`, which borrows
+        // it, waits.
+        unsafe {
+            let context = &mut *(*block()).context;
+            (*block()).exit = Exit::Preempted;
+            let sse = context.sse;
+            take_state(context, machine);
+            set_vectors(context, &sse);
+        }
+        return 1;
     }
     if within {
         return within_library(signal, information, machine);
@@ -148,8 +132,10 @@ extern "C" fn kernlet_program_interrupted(
 /// The library OS itself was interrupted.
 fn within_library(signal: usize, information: *const i32, machine: &mut [u64; word::WORDS]) -> u32 {
     match signal {
-        // A turn that ends in the library OS ends with the next tick.
-        SIGPROF | SIGALRM => 0,
+        SIGPROF | SIGALRM => {
+            turn::note();
+            0
+        }
         SIGSEGV | SIGBUS if let Some(to) = fixup(machine[word::RIP] as usize) => {
             machine[word::RIP] = to as u64;
             0
@@ -202,6 +188,15 @@ unsafe fn take_over(context: &mut Context, machine: &[u64; word::WORDS]) {
         rip: machine[word::RIP],
         rflags: machine[word::FLAGS],
     };
+    // SAFETY: as the caller says.
+    unsafe { take_state(context, machine) };
+}
+
+/// Copies the extended state and the thread pointer of what was interrupted to the thread's context.
+///
+/// # Safety
+/// As for [`take_over`].
+unsafe fn take_state(context: &mut Context, machine: &[u64; word::WORDS]) {
     let area = context.area.get_or_insert_with(|| alloc::boxed::Box::new(initial()));
     let length = super::state::extended_length();
     // SAFETY: the host saved the extended state there (in the standard format), at least as much of it as there is.

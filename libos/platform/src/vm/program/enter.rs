@@ -4,7 +4,7 @@ use super::super::port::{rdmsr, wrmsr};
 use super::super::{apic, clock, trap};
 use super::memory::{Outcome, fault};
 use super::{state, vdso};
-use crate::program::enter::{Way, block, cannot_go, run, trap as trapped, ways};
+use crate::program::enter::{Left, Way, block, cannot_go, run, trap as trapped, ways};
 use crate::program::{Context, Exit, quick};
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -76,8 +76,11 @@ pub fn enter(context: &mut Context) -> Exit {
         }
         clock::tick(TURN);
         vdso::publish();
-        if !run(context, &Way { enter: kernlet_vm_program_enter, restore: state::restore }) {
-            return Exit::Call;
+        match run(context, &Way { enter: kernlet_vm_program_enter, restore: state::restore }) {
+            Left::Call => return Exit::Call,
+            Left::Handler => {}
+            // Nothing strikes in the library OS here, which is asked above.
+            Left::Over => return Exit::Preempted,
         }
         // SAFETY: the handler has left it there, and the program does not run.
         let [vector, error, address] = unsafe { (*block()).found };

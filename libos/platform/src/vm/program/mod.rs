@@ -32,9 +32,11 @@ pub fn prepare() -> Result<(), &'static str> {
     Ok(())
 }
 
-/// See [`crate::program::preempt_at`].
-pub fn preempt_at(at: u64) {
-    super::clock::strike_by(at);
+/// See [`crate::program::turn`].
+pub fn turn(until: Option<u64>) {
+    if let Some(at) = until {
+        super::clock::strike_by(at);
+    }
 }
 
 /// See [`crate::program::ticks`]: interrupts are only let in while the program runs, or nothing does.
