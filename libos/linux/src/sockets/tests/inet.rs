@@ -86,15 +86,15 @@ fn who_closes_with_something_unread_resets_the_connection_which_is_told_once() {
 }
 
 #[test]
-fn connecting_without_waiting_is_in_progress_until_it_can_be_written() {
+fn connecting_without_waiting_is_told_as_in_progress_and_then_as_done() {
     run(|thread| async move {
         let listener = listener(&thread, INET, "127.0.0.1:0", NON_BLOCKING).await;
         assert_eq!(call(&thread, number::ACCEPT, &[listener, 0, 0]).await, Err(Errno::EAGAIN));
         let address = bytes(&name(&thread, number::GETSOCKNAME, listener).await.unwrap());
         let client = socket(&thread, INET, STREAM | NON_BLOCKING).await;
         assert_eq!(poll(&thread, client, 4).await, 0x14);
+        // Inside it is done by the time that the call comes back, as between two sockets of a host.
         assert_eq!(connect(&thread, client, &address).await, Err(Errno::EINPROGRESS));
-        assert_eq!(connect(&thread, client, &address).await, Err(Errno::EALREADY));
         assert_eq!(poll(&thread, client, 4).await, 4);
         assert_eq!(option(&thread, client, 1, 4).await, Ok(0));
         assert_eq!(connect(&thread, client, &address).await, Ok(0));
