@@ -32,10 +32,50 @@ fn too_many_descriptors_are_refused_and_a_closed_one_is_used_again() {
 fn too_many_threads_are_refused_and_there_is_room_again_when_they_ended() {
     let out = "threads: Resource temporarily unavailable\nagain: Success\n";
     ends_well("process", &run("process", &["-m", "1G"], limits(), &["threads"]), out);
-    left_out(
-        "too many threads in the VM",
-        "their stacks fill a small one's memory first, and in a large one they take minutes when the processor is emulated",
-    );
+    // As many as there is memory for: in a large VM they would take minutes when the processor is emulated.
+    ends_well("qemu", &run("qemu", &["-m", "16M"], limits(), &["threads"]), out);
+}
+
+#[test]
+fn a_vm_with_less_memory_than_its_image_takes_says_so() {
+    let finished = run("qemu", &["-m", "2M"], limits(), &["descriptors"]);
+    assert_eq!((finished.status, &*finished.out), (126, ""), "{finished:?}");
+    assert!(finished.err.contains("not enough memory") && finished.err.contains("-m"), "{finished:?}");
+}
+
+#[test]
+fn a_cpu_that_lacks_what_a_file_needs_is_told_before_the_program_starts() {
+    let level = |level: &str| {
+        let option = format!("-Wl,-z,x86-64-{level}");
+        let source = compiled().join("level.c");
+        std::fs::write(&source, "#include <stdio.h>\nint main(void) { return puts(\"started\") < 0; }")
+            .expect("the folder is writable");
+        let name = format!("level-{level}");
+        seal(compile("gcc", "gcc", &["-static", &option], &source, &name), &[], &name)
+    };
+    let told = |finished: &Finished, level: &str, feature: &str| {
+        assert_eq!((finished.status, &*finished.out), (126, ""), "{finished:?}");
+        let name = format!("level-{level} needs a CPU with x86-64-{level}");
+        assert!(finished.err.contains(&name) && finished.err.contains(feature), "{finished:?}");
+    };
+    let (second, fourth) = (level("v2"), level("v4"));
+    for door in DOORS {
+        ends_well(door, &run(door, &[], &second, &[]), "started\n");
+    }
+    let flags = std::fs::read_to_string("/proc/cpuinfo").expect("Linux has it");
+    let here = run("process", &[], &fourth, &[]);
+    if ["avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl"].iter().all(|flag| flags.contains(flag)) {
+        ends_well("process", &here, "started\n");
+    } else {
+        told(&here, "v4", "has no ");
+    }
+    // What QEMU emulates has none; where it does not, the CPU is this one.
+    let emulated = run("qemu", &[], &fourth, &[]);
+    if emulated.status == 0 {
+        left_out("a CPU without AVX-512 in the VM", "QEMU shows one that has it");
+    } else {
+        told(&emulated, "v4", "AVX512");
+    }
 }
 
 #[test]

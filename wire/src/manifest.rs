@@ -72,6 +72,7 @@ mod tag {
     pub const SIGNATURE: u16 = 14;
     pub const PROGRAM: u16 = MANDATORY | 15;
     pub const LEAD: u16 = MANDATORY | 16;
+    pub const CPU: u16 = 17;
 }
 
 /// What is wrong with a manifest.
@@ -303,6 +304,13 @@ impl<'a> Manifest<'a> {
     /// The default environment, each `NAME=VALUE`.
     pub fn env(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         self.values(tag::ENV)
+    }
+
+    /// The level of x86-64 (2 to 4) that a Linux program needs, and the file of the root that says so.
+    #[must_use]
+    pub fn cpu(&self) -> Option<(u8, &'a [u8])> {
+        let (&level, file) = self.values(tag::CPU).next()?.split_first()?;
+        Some((level, file))
     }
 
     /// The segments with their hashes, in the order of the program headers.

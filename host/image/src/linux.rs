@@ -17,6 +17,7 @@ mod inputs;
 mod ld_cache;
 mod libraries;
 mod program;
+mod property;
 mod python;
 mod record;
 mod rewritten;
@@ -107,7 +108,7 @@ pub fn build_program(
     progress.step("rewriting system calls");
     rewritten::add(&mut host.tree)?;
     progress.step("sealing");
-    let draft = draft(&program, accounts.home(options.identity.uid), options);
+    let draft = draft(&program, &host, accounts.home(options.identity.uid), options);
     let (image, build_id, cached) = finish(&draft, &host, home)?;
     record.remember(&image, &host.inputs)?;
     Ok(Built { image, name: draft.name, build_id, cached })
@@ -161,7 +162,7 @@ fn finish(draft: &Draft, host: &Host, home: &Path) -> Result<(PathBuf, BuildId, 
     Ok((image, build_id, false))
 }
 
-fn draft(program: &Program, home: &str, options: &ProgramOptions) -> Draft {
+fn draft(program: &Program, host: &Host, home: &str, options: &ProgramOptions) -> Draft {
     let mut env: Vec<Vec<u8>> = vec![PATH.into(), format!("HOME={home}").into()];
     for variable in &options.env {
         let name = |v: &[u8]| v.split(|&b| b == b'=').next().map(<[u8]>::to_vec);
@@ -172,6 +173,7 @@ fn draft(program: &Program, home: &str, options: &ProgramOptions) -> Draft {
         program: Some(program.path.as_os_str().as_bytes().to_vec()),
         lead: program.lead.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
         args: options.args.clone(),
+        cpu: host.level.as_ref().map(|(level, path)| (*level, path.as_os_str().as_bytes().to_vec())),
         env,
         workdir: options.workdir.clone().unwrap_or_else(|| "/".into()),
         identity: options.identity,

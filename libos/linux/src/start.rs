@@ -8,6 +8,7 @@ use crate::process::Process;
 use crate::system::Credentials;
 use crate::thread::{self, Thread};
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{Arguments, Write};
 use kernlet_platform::console::{self, Stream};
@@ -45,10 +46,7 @@ pub fn run() -> ! {
     }
     kernlet_exec::block_on(async {
         if let Err((path, error)) = start().await {
-            report(format_args!(
-                "{} cannot be executed: {error}",
-                alloc::string::String::from_utf8_lossy(&path)
-            ));
+            report(format_args!("{} cannot be executed: {error}", String::from_utf8_lossy(&path)));
             power::exit(if error == Errno::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE });
         }
         core::future::pending::<()>().await;
@@ -65,6 +63,17 @@ async fn start() -> Result<(), (Vec<u8>, Errno)> {
         // Started without a monitor of ours.
         arguments = manifest.lead().chain(manifest.args()).map(<[u8]>::to_vec).collect();
         environment = manifest.env().map(<[u8]>::to_vec).collect();
+    }
+    if let Some((level, file)) = manifest.as_ref().and_then(Manifest::cpu)
+        && let Some(feature) = program::lacks(level)
+    {
+        let model = program::model();
+        let (file, model) = (String::from_utf8_lossy(file), String::from_utf8_lossy(&model));
+        let model = model.trim_matches(['\0', ' ']);
+        report(format_args!(
+            "{file} needs a CPU with x86-64-v{level}, and this one ({model}) has no {feature}"
+        ));
+        power::exit(NOT_EXECUTABLE);
     }
     let path = manifest.and_then(|m| m.program).unwrap_or_default().to_vec();
     let program = load::Program { path: path.clone(), arguments, environment };

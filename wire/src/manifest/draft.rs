@@ -20,6 +20,8 @@ pub struct Draft {
     pub args: Vec<Vec<u8>>,
     /// Each `NAME=VALUE`.
     pub env: Vec<Vec<u8>>,
+    /// A level of x86-64, and a path.
+    pub cpu: Option<(u8, Vec<u8>)>,
     pub workdir: String,
     pub identity: Identity,
     pub policy: Policy,
@@ -41,6 +43,7 @@ impl Draft {
             lead: Vec::new(),
             args: Vec::new(),
             env: Vec::new(),
+            cpu: None,
             workdir: "/".into(),
             identity: Identity::default(),
             policy: Policy::default(),
@@ -75,6 +78,9 @@ impl Draft {
         }
         for variable in &self.env {
             w.put(tag::ENV, variable);
+        }
+        if let Some((level, file)) = &self.cpu {
+            w.put(tag::CPU, &[&[*level], &file[..]].concat());
         }
         for s in &self.segments {
             w.put(tag::SEGMENT, &located(s.address, s.file_len, s.digest));

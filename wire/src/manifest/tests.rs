@@ -102,10 +102,14 @@ fn malformed_fields_are_refused_when_written() {
 
 #[test]
 fn a_linux_program_has_a_path_and_a_lead() {
-    let linux = Draft { kind: Kind::Linux, program: Some(b"/usr/bin/python3".to_vec()), ..draft() };
+    let cpu = Some((3, b"/lib/x.so".to_vec()));
+    let linux = Draft { kind: Kind::Linux, program: Some(b"/usr/bin/python3".to_vec()), cpu, ..draft() };
     let bytes = linux.encode().unwrap();
     let m = Manifest::parse(&bytes).unwrap();
-    assert_eq!((m.kind, m.program), (Kind::Linux, Some(&b"/usr/bin/python3"[..])));
+    assert_eq!(
+        (m.kind, m.program, m.cpu()),
+        (Kind::Linux, Some(&b"/usr/bin/python3"[..]), Some((3, &b"/lib/x.so"[..])))
+    );
     assert_eq!(m.lead().collect::<Vec<_>>(), [b"dns"]);
     let lead = vec![b"python3".to_vec(), b"-u".to_vec(), b"/srv/app.py".to_vec()];
     let bytes = Draft { lead: lead.clone(), ..linux.clone() }.encode().unwrap();

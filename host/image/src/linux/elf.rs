@@ -3,6 +3,7 @@
 //! The file is not trusted. Only its headers, its interpreter's path and its dynamic section with their strings are read,
 //! each bounded; the checks are those of the kernel's fs/binfmt_elf.c and of elf(5).
 
+use super::property;
 use object::elf;
 use object::endian::LittleEndian as LE;
 use object::pod;
@@ -21,6 +22,8 @@ const PATH_MAX: u64 = 4096;
 /// The kernel reads no more than 64 KiB of program headers.
 const MAX_HEADERS: usize = 65_536 / size_of::<ProgramHeader>();
 /// Far more than any linker writes: Chromium's has 200 entries.
+const MAX_PROPERTIES: u64 = 1 << 16;
+/// More than any linker makes.
 const MAX_DYNAMIC: u64 = 1 << 16;
 /// The longest table of strings that is read: that of LLVM, with all its symbols, has 8 MiB.
 const MAX_STRINGS: u64 = 64 << 20;
@@ -88,6 +91,8 @@ pub struct Elf {
     pub has_entry: bool,
     /// Fixed addresses (`ET_EXEC`).
     pub fixed: bool,
+    /// The level of x86-64 (1 to 4) that it says it needs; 0: it does not say.
+    pub level: u8,
 }
 
 /// Bytes that are read a piece at a time.
@@ -146,6 +151,10 @@ impl Elf {
         };
         if let Some(interpreter) = of_kind(elf::PT_INTERP).next() {
             elf.interpreter = Some(reader.interpreter(interpreter)?);
+        }
+        if let Some(note) = of_kind(elf::PT_GNU_PROPERTY).next() {
+            let len = note.p_filesz.get(LE).min(MAX_PROPERTIES);
+            elf.level = property::level(&reader.bytes("its note", note.p_offset.get(LE), len)?);
         }
         if let Some(dynamic) = of_kind(elf::PT_DYNAMIC).next() {
             reader.dynamic(dynamic, &headers, &mut elf)?;

@@ -21,6 +21,8 @@ pub(crate) struct Host {
     pub inputs: Inputs,
     /// Libraries that are found by their name alone.
     pub libraries: BTreeMap<Vec<u8>, PathBuf>,
+    /// The level of x86-64 that what is loaded at the start needs, if it is more than the first, and the path of one that does.
+    pub level: Option<(u8, PathBuf)>,
     /// Files that would belong into the root and cannot be read.
     pub locked: Vec<PathBuf>,
     /// Directories without the links that lead to them; of one that is not there, nothing.
@@ -58,8 +60,16 @@ impl Host {
             tree,
             inputs: Inputs::default(),
             libraries: BTreeMap::new(),
+            level: None,
             locked: Vec::new(),
             folders: HashMap::new(),
+        }
+    }
+
+    /// Notes that what is loaded from `path` at the start needs a level of x86-64.
+    pub(crate) fn needs(&mut self, level: u8, path: &Path) {
+        if level > self.level.as_ref().map_or(1, |(most, _)| *most) {
+            self.level = Some((level, path.into()));
         }
     }
 

@@ -117,6 +117,9 @@ impl Linker {
                     return Err(ProgramError::TooManyLibraries(path.into()));
                 }
                 host.take(&found.place)?;
+                if known.is_none() {
+                    host.needs(found.elf.level, &found.path);
+                }
                 loaded.extend(found.elf.soname.clone());
                 taken += 1;
                 let origin = found.path.parent().unwrap_or(Path::new("/")).to_path_buf();

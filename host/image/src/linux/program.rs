@@ -156,6 +156,7 @@ impl Program {
         if elf.interpreter.is_none() && !elf.has_entry {
             return Err(ProgramError::SharedLibrary(path.clone()));
         }
+        host.needs(elf.level, &path);
         let Some(interpreter) = &elf.interpreter else { return Ok(()) };
         let interpreter = Path::new(OsStr::from_bytes(interpreter));
         let wrong = |why: String| ProgramError::Interpreter {
@@ -169,7 +170,8 @@ impl Program {
             io::ErrorKind::NotFound => wrong("it does not exist".into()),
             _ => wrong(error.to_string()),
         })?;
-        Elf::read(&linker_file).map_err(|error| wrong(error.to_string()))?;
+        let own = Elf::read(&linker_file).map_err(|error| wrong(error.to_string()))?;
+        host.needs(own.level, &absolute);
         host.take(&linker)?;
         let linker = Linker::of(&absolute, host)?;
         linker.take(&path, &place.real, &elf, None, host)?;

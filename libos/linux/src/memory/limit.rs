@@ -26,7 +26,7 @@ pub fn check(more: usize) -> Result<(), Errno> {
     }
     let Some(limit) = boot::blob().memory() else { return Ok(()) };
     let used = program::resident() as u64;
-    if used.saturating_add(more as u64) > limit { Err(Errno::ENOMEM) } else { Ok(()) }
+    if used.saturating_add(more as u64) > limit || !program::has(more) { Err(Errno::ENOMEM) } else { Ok(()) }
 }
 
 /// Whether `more` bytes may be mapped beside what is: RLIMIT_AS, and RLIMIT_DATA when they are to be the process's own and to be

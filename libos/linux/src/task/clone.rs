@@ -36,6 +36,8 @@ const FIRST_SIZE: usize = 64;
 const NEWEST_SIZE: usize = 88;
 /// The library OS keeps this much for itself: a thread is refused when there is less.
 const RESERVE: u64 = 512 << 10;
+/// And a VM so much of what is there besides the program and the library OS.
+const LEAST: usize = 256 << 10;
 
 /// What a call asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -149,7 +151,8 @@ fn make(thread: &Rc<Thread>, context: &mut Context, a: Arguments) -> Outcome {
     }
     let process = &thread.process;
     let count = process.threads.borrow().len() as u64;
-    if count >= process.limits.get(Limit::Threads).min(thread::MOST) || system::memory().1 < RESERVE {
+    let full = system::memory().1 < RESERVE || !program::has(LEAST);
+    if count >= process.limits.get(Limit::Threads).min(thread::MOST) || full {
         return Err(Errno::EAGAIN);
     }
     let mut child = Box::new(context.fork());

@@ -24,6 +24,9 @@ pub struct Block {
     pub over: u32,
     /// What the VM door's handlers found: vector, error code, cr2.
     pub found: [u64; 3],
+    /// The program makes single steps (its trap flag is set), of which one ended on the way in or out: the next is the arrival in
+    /// its text, and no step of its own.
+    pub arriving: usize,
     /// Calls whose answers are known.
     pub quick: Quick,
     /// What the vDSO goes by.
@@ -39,6 +42,7 @@ static mut BLOCK: Block = Block {
     exit: Exit::Call,
     over: 0,
     found: [0; 3],
+    arriving: 0,
     quick: Quick::NEW,
     clock: Clock::NEW,
 };
@@ -260,6 +264,7 @@ pub fn run(context: &mut Context, way: &Way) -> Left {
     // stack as they were.
     let code = unsafe {
         (*block()).owner = this;
+        (*block()).arriving = 0;
         (way.enter)(this)
     };
     match code {

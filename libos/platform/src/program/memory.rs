@@ -137,6 +137,11 @@ pub fn relocate(pages: Range<usize>, to: usize) -> Result<(), Errno> {
     at_door!(program::relocate(pages, to))
 }
 
+/// Whether there are so many bytes, as far as the door can tell: a process finds out by the limit alone.
+pub fn has(bytes: usize) -> bool {
+    at_door!(program::has(bytes))
+}
+
 /// Bytes of the program's own memory that were touched and are held, as far as the door can tell quickly.
 pub fn resident() -> usize {
     at_door!(program::resident())

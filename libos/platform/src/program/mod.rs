@@ -12,6 +12,7 @@ mod context;
 mod copy;
 #[cfg(kernlet_image)]
 pub(crate) mod enter;
+mod features;
 mod memory;
 pub(crate) mod quick;
 mod shared;
@@ -31,7 +32,10 @@ pub use copy::{
 };
 #[cfg(kernlet_image)]
 pub(crate) use enter::Block;
-pub use memory::{Backing, Protection, discard, map, protect, range, relocate, resident, unmap, within};
+#[cfg(kernlet_image)]
+pub(crate) use features::known;
+pub use features::{capabilities, lacks, model};
+pub use memory::{Backing, Protection, discard, has, map, protect, range, relocate, resident, unmap, within};
 pub use quick::{Known, answer};
 pub use shared::{SHARED_MOST, Shared};
 
@@ -66,12 +70,4 @@ pub fn extended_length() -> usize {
 /// Which parts of the extended state are kept, as bits of XCR0.
 pub fn extended_features() -> u64 {
     at_door!(program::extended_features())
-}
-
-/// What AT_HWCAP and AT_HWCAP2 tell (arch/x86/include/uapi/asm/hwcap2.h): the CPU's feature word, and whether a program may use
-/// the instructions for FS and GS.
-pub fn capabilities() -> [u64; 2] {
-    let features = core::arch::x86_64::__cpuid(1);
-    let more = core::arch::x86_64::__cpuid_count(7, 0);
-    [features.edx.into(), u64::from(more.ebx & 1) << 1]
 }

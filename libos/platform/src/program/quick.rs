@@ -100,6 +100,8 @@ global_asm!(
     "  mov rcx, gs:[{saved}]",
     "  mov rax, gs:[r11 * 8 + {answers}]",
     "  jmp rcx",
+    ".globl kernlet_program_quick_end",
+    "kernlet_program_quick_end:",
     ".popsection",
     saved = const offset_of!(super::Block, quick) + offset_of!(Quick, saved),
     negated = const offset_of!(super::Block, quick) + offset_of!(Quick, negated),
@@ -111,6 +113,13 @@ global_asm!(
 // SAFETY: defined above; only its address is used.
 unsafe extern "C" {
     static kernlet_program_quick: u8;
+    static kernlet_program_quick_end: u8;
+}
+
+/// Where rewritten calls arrive, and those with a known answer are all the time.
+#[cfg(kernlet_image)]
+pub fn text() -> core::ops::Range<usize> {
+    &raw const kernlet_program_quick as usize..&raw const kernlet_program_quick_end as usize
 }
 
 #[cfg(kernlet_image)]

@@ -3,7 +3,7 @@
 use super::super::clock;
 use super::state;
 use crate::program::enter::{Left, Way, block, cannot_go, run, ways};
-use crate::program::{Context, Exit, quick};
+use crate::program::{Context, Exit, known, quick};
 use core::arch::asm;
 use core::ops::Range;
 
@@ -14,6 +14,13 @@ unsafe extern "C" {
     fn kernlet_program_enter(context: *mut Context) -> u32;
     static kernlet_program_go: u8;
     static kernlet_program_call: u8;
+    static kernlet_program_called: u8;
+}
+
+/// Whether the program's flags count at `address`, which is in the library OS's text: on the way in and out.
+pub fn is_way(address: usize) -> bool {
+    let way = kernlet_program_enter as *const () as usize..&raw const kernlet_program_called as usize;
+    way.contains(&address) || quick::text().contains(&address)
 }
 
 /// The way into the program behind its look at [`super::turn`]'s note: nothing has changed there but what is in the CPU.
@@ -23,13 +30,14 @@ pub fn last_instructions() -> Range<usize> {
 
 /// Points GS to the block.
 pub fn prepare() -> Result<(), &'static str> {
-    let has = |leaf, bit: u32, register: usize| cpuid(leaf)[register] >> bit & 1 == 1;
-    if !has(7, 0, 1) {
+    let [_, features, more] = known();
+    if more & 1 == 0 {
         return Err("this CPU, or the host's kernel, has no FSGSBASE, which programs for Linux need here");
     }
-    if !has(1, 27, 2) {
+    if features >> 27 & 1 == 0 {
         return Err("this CPU, or the host's kernel, has no XSAVE, which programs for Linux need here");
     }
+    state::prepare()?;
     // SAFETY: nobody else refers to the block yet. GS is the library OS's own.
     unsafe {
         (*block()).entry = quick::entry(&raw const kernlet_program_call as usize);
@@ -38,11 +46,6 @@ pub fn prepare() -> Result<(), &'static str> {
         asm!("wrgsbase {}", in(reg) block(), options(nostack, preserves_flags));
     }
     Ok(())
-}
-
-fn cpuid(leaf: u32) -> [u32; 4] {
-    let r = core::arch::x86_64::__cpuid_count(leaf, 0);
-    [r.eax, r.ebx, r.ecx, r.edx]
 }
 
 /// See [`Context::enter`].

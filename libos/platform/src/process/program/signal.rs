@@ -1,7 +1,7 @@
 //! In by host signals.
 
 use super::super::call::{call, number};
-use super::enter::last_instructions;
+use super::enter::{is_way, last_instructions};
 use super::turn;
 use crate::entry;
 use crate::process::fault::{Action, register, reported};
@@ -65,6 +65,10 @@ pub fn install() {
     turn::install();
 }
 
+/// The vector of a single step, and the flag that asks for it.
+const DEBUG: u8 = 1;
+const TRAP_FLAG: u64 = 0x100;
+
 /// Word offsets in ucontext_t, whose mcontext_t begins at word 5.
 mod word {
     pub const R8: usize = 5;
@@ -110,6 +114,10 @@ extern "C" fn kernlet_program_interrupted(
         return within_library(signal, information, machine);
     }
     let vector = machine[word::TRAP] as u8;
+    // SAFETY: as above.
+    if signal == SIGTRAP && vector == DEBUG && unsafe { core::mem::take(&mut (*block()).arriving) } != 0 {
+        return 0;
+    }
     let error = machine[word::ERROR] as u32;
     let exit = match signal {
         SIGSYS => Exit::Call,
@@ -134,6 +142,16 @@ fn within_library(signal: usize, information: *const i32, machine: &mut [u64; wo
     match signal {
         SIGPROF | SIGALRM => {
             turn::note();
+            0
+        }
+        SIGTRAP if machine[word::TRAP] as u8 == DEBUG => {
+            // The program set the trap flag and came in with it. It keeps it, but the library OS makes no single steps.
+            if is_way(machine[word::RIP] as usize) {
+                // SAFETY: one host thread uses the block, and this handler runs in it.
+                unsafe { (*block()).arriving = 1 };
+            } else {
+                machine[word::FLAGS] &= !TRAP_FLAG;
+            }
             0
         }
         SIGSEGV | SIGBUS if let Some(to) = fixup(machine[word::RIP] as usize) => {

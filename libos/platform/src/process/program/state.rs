@@ -2,6 +2,7 @@
 //! one thread of the program runs.
 
 use crate::program::Context;
+use core::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(kernlet_image)]
 use {
     crate::program::enter::disown,
@@ -26,10 +27,28 @@ pub fn extended_features() -> u64 {
     WANTED & 7
 }
 
-/// Bytes of an area in the standard format with these features, as every CPU that has them lays it out.
+/// Bytes of an area with AVX-512, which not all CPUs lay out alike; 0: not known yet.
+static WIDE: AtomicUsize = AtomicUsize::new(0);
+
+/// Asks the CPU how long an area is. Each such question is a way to the hypervisor, where there is one.
+#[cfg(kernlet_image)]
+pub fn prepare() -> Result<(), &'static str> {
+    if extended_features() & 0xe0 != 0 {
+        // The last component (Intel SDM volume 1, 13.5): its length, and where it begins.
+        let last = core::arch::x86_64::__cpuid_count(0xd, 7);
+        let length = (last.eax as usize).saturating_add(last.ebx as usize);
+        if length > crate::program::EXTENDED_MOST {
+            return Err("this CPU has longer vector registers than programs for Linux can have here");
+        }
+        WIDE.store(length, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Bytes of an area in the standard format with these features.
 pub fn extended_length() -> usize {
     match extended_features() {
-        f if f & 0xe0 != 0 => crate::program::EXTENDED_MOST,
+        f if f & 0xe0 != 0 => WIDE.load(Ordering::Relaxed),
         f if f & 0x18 != 0 => 1088,
         f if f & 4 != 0 => 832,
         _ => 576,

@@ -32,6 +32,11 @@ pub fn prepare() -> Result<(), &'static str> {
     Ok(())
 }
 
+/// See [`crate::program::has`].
+pub fn has(bytes: usize) -> bool {
+    super::frames::RAM.lock().has(bytes)
+}
+
 /// See [`crate::program::turn`].
 pub fn turn(until: Option<u64>) {
     if let Some(at) = until {
