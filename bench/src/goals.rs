@@ -160,5 +160,11 @@ pub const LINUX_RESIDENT_PYTHON: Goal =
 /// The least memory of a VM in which a static hello prints, beyond its image.
 pub const LINUX_VM_HELLO: Goal =
     goal("Linux: VM: least memory, static C hello, beyond its image", Bound::AtMost(4.0), "MB");
+/// The least memory of a VM in which redis answers, beyond what it has of its files in memory.
+pub const LINUX_VM_REDIS: Goal =
+    goal("Linux: VM: least memory, redis, beyond its files", Bound::AtMost(12.0), "MB");
+/// The same of nginx.
+pub const LINUX_VM_NGINX: Goal =
+    goal("Linux: VM: least memory, nginx, beyond its files", Bound::AtMost(12.0), "MB");
 /// The size of the library OS with the Linux layer.
 pub const LINUX_SIZE: Goal = goal("Linux: the library OS", Bound::AtMost(800.0), "KB");

@@ -98,6 +98,15 @@ http {{
         Ok(self.arguments.iter().map(replace).collect())
     }
 
+    /// Its image, and the arguments with which it serves at a port inside.
+    pub fn image(&self, kernlet: &Kernlet, port: u16) -> Result<(PathBuf, Vec<String>), BenchError> {
+        let arguments = self.arguments(&kernlet.place, port, "instance")?;
+        let folders = self.folders.iter().flat_map(|folder| ["--file".into(), format!("{folder}:{folder}")]);
+        let options: Vec<String> = folders.collect();
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        Ok((kernlet.build_program(&self.program, &options)?, arguments))
+    }
+
     /// Starts it in kernlet.
     pub fn start_instance(
         &self,
@@ -105,11 +114,7 @@ http {{
         instances: &mut Instances<'_>,
     ) -> Result<Serving, BenchError> {
         let port = crate::dns::free_port()?;
-        let arguments = self.arguments(&kernlet.place, port, "instance")?;
-        let folders = self.folders.iter().flat_map(|folder| ["--file".into(), format!("{folder}:{folder}")]);
-        let options: Vec<String> = folders.collect();
-        let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        let image = kernlet.build_program(&self.program, &options)?;
+        let (image, arguments) = self.image(kernlet, port)?;
         let mut words = vec!["-p".into(), format!("{port}:{port}"), image.display().to_string()];
         words.extend(arguments);
         let before = instances.processes();

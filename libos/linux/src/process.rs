@@ -42,6 +42,8 @@ pub struct Process {
     pub executable: RefCell<Option<Rc<Description>>>,
     /// The number that the next thread gets.
     pub(crate) next_thread: Cell<u32>,
+    /// The most threads that there were at once.
+    pub(crate) most_threads: Cell<u64>,
     /// A call that is not implemented ends it (`--strict`).
     pub strict: bool,
     /// Calls of which it was said that they are not implemented.
@@ -65,6 +67,7 @@ impl Process {
             threads: RefCell::default(),
             executable: RefCell::default(),
             next_thread: Cell::new(1),
+            most_threads: Cell::new(0),
             strict,
             told: RefCell::default(),
         })

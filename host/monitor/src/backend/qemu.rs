@@ -49,6 +49,7 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
     };
     let image = plan.image.file().as_fd().try_clone_to_owned().map_err(host("cannot duplicate the image"))?;
     let kernel = kernel(&plan)?.map(&mut pass);
+    check_memory(&plan, kernel.is_some())?;
     let (image, told) = (pass(image), pass(told));
     let (input, sink) = pipe_with(PipeFlags::CLOEXEC).map_err(host("cannot make a pipe"))?;
     rustix::io::ioctl_fionbio(&sink, true).map_err(host("cannot set up a pipe"))?;
@@ -150,6 +151,18 @@ fn kernel(plan: &Start<'_>) -> Result<Option<OwnedFd>, StartError> {
     let mut file = std::fs::File::from(memory);
     std::io::Write::write_all(&mut file, &kernel).map_err(host("cannot write to memory"))?;
     Ok(Some(file.into()))
+}
+
+/// QEMU loads an image into what memory there is, and what lies beyond is lost.
+fn check_memory(plan: &Start<'_>, root_on_disk: bool) -> Result<(), StartError> {
+    let segments = plan.image.segments();
+    let loaded = segments.iter().take(segments.len() - usize::from(root_on_disk));
+    let end = loaded.map(|segment| segment.address + segment.memory_len).max().unwrap_or(0);
+    if end <= plan.options.memory {
+        return Ok(());
+    }
+    let problem = format!("not enough memory: the image alone fills {} MiB of a VM", end.div_ceil(1 << 20));
+    Err(StartError::Unsupported(problem, "give it more than that by -m SIZE"))
 }
 
 /// Serves what goes over the trunk: connections, the volumes that are single files, which 9P has not, and for Linux programs

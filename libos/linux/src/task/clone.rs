@@ -151,7 +151,9 @@ fn make(thread: &Rc<Thread>, context: &mut Context, a: Arguments) -> Outcome {
     }
     let process = &thread.process;
     let count = process.threads.borrow().len() as u64;
-    let full = system::memory().1 < RESERVE || !program::has(LEAST);
+    // As many as there were before have left room.
+    let most = process.most_threads.get().max(count);
+    let full = system::memory().1 < RESERVE || count == most && !program::has(LEAST);
     if count >= process.limits.get(Limit::Threads).min(thread::MOST) || full {
         return Err(Errno::EAGAIN);
     }
@@ -163,6 +165,7 @@ fn make(thread: &Rc<Thread>, context: &mut Context, a: Arguments) -> Outcome {
     if has(CLONE_SETTLS) && !child.set_thread_pointer(a.thread_pointer) {
         return Err(Errno::EPERM);
     }
+    process.most_threads.set(most.max(count + 1));
     let new = Thread::new_like(thread);
     // That these cannot be written is nobody's error, as by Linux.
     if has(CLONE_PARENT_SETTID) {

@@ -11,39 +11,40 @@ pub static VDSO: AtomicUsize = AtomicUsize::new(0);
 static CLOCK_GETTIME: AtomicUsize = AtomicUsize::new(0);
 const ABSENT: usize = 1;
 
-/// The address of the host's clock_gettime in its vDSO; `None` when there is none.
-pub fn function() -> Option<usize> {
-    match CLOCK_GETTIME.load(Ordering::Relaxed) {
+fn read(clock: i32) -> u64 {
+    let mut time = [0i64; 2];
+    let address = match CLOCK_GETTIME.load(Ordering::Relaxed) {
         0 => {
             let vdso = VDSO.load(Ordering::Relaxed);
             // SAFETY: the loader, which is trusted, told the address of the host's vDSO.
             let found = (vdso != 0).then(|| unsafe { find(vdso, b"__vdso_clock_gettime") }).flatten();
             CLOCK_GETTIME.store(found.unwrap_or(ABSENT), Ordering::Relaxed);
-            found
+            found.unwrap_or(ABSENT)
         }
-        ABSENT => None,
-        known => Some(known),
-    }
-}
-
-fn read(clock: i32) -> u64 {
-    let mut time = [0i64; 2];
-    let Some(address) = function() else {
+        known => known,
+    };
+    if address == ABSENT {
         let arguments = [clock as usize, time.as_mut_ptr() as usize, 0, 0, 0, 0];
         // SAFETY: the host writes one timespec of 16 bytes.
         let _ = unsafe { call(number::CLOCK_GETTIME, arguments) };
-        return nanoseconds(time);
-    };
-    // SAFETY: this is the vDSO's function of that name, which has this type (vdso(7)).
-    unsafe {
-        let function: ClockGettime = core::mem::transmute(address);
-        function(clock, &mut time);
+    } else {
+        // SAFETY: this is the vDSO's function of that name, which has this type (vdso(7)).
+        unsafe {
+            let function: ClockGettime = core::mem::transmute(address);
+            function(clock, &mut time);
+        }
     }
-    nanoseconds(time)
+    (time[0] as u64).wrapping_mul(1_000_000_000).wrapping_add(time[1] as u64)
 }
 
-fn nanoseconds(time: [i64; 2]) -> u64 {
-    (time[0] as u64).wrapping_mul(1_000_000_000).wrapping_add(time[1] as u64)
+/// The address of the host's clock_gettime in its vDSO; 0 when there is none.
+#[cfg(kernlet_image)]
+pub fn function() -> usize {
+    monotonic();
+    match CLOCK_GETTIME.load(Ordering::Relaxed) {
+        ABSENT => 0,
+        known => known,
+    }
 }
 
 /// Finds a function in the vDSO by its dynamic symbol table.

@@ -102,6 +102,11 @@ impl Ram {
         self.used().find(|r| r.len() > 0)
     }
 
+    /// Whether there is RAM from a physical address on, or was before it was taken. A monitor may load an image beyond its end.
+    pub fn reaches(&self, address: usize) -> bool {
+        self.ranges.iter().any(|range| range.start >= address)
+    }
+
     /// Free bytes in all.
     pub fn free(&self) -> usize {
         self.ranges.iter().map(Range::len).sum()

@@ -42,7 +42,7 @@ pub fn prepare() -> Result<(), &'static str> {
     unsafe {
         (*block()).entry = quick::entry(&raw const kernlet_program_call as usize);
         // Its clocks are the host's, so they are those of the library OS; where it asks the host, that call traps.
-        (*block()).clock.host = clock::function().unwrap_or(0);
+        (*block()).clock.host = clock::function();
         asm!("wrgsbase {}", in(reg) block(), options(nostack, preserves_flags));
     }
     Ok(())

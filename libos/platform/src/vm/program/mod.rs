@@ -25,7 +25,9 @@ pub use state::{extended_features, extended_length, save};
 /// See [`crate::program::prepare`].
 pub fn prepare() -> Result<(), &'static str> {
     place::prepare();
-    memory::prepare().ok_or("there is not enough memory to run a program in (-m)")?;
+    let image = crate::sealed::segment().as_ptr_range().end.addr();
+    let whole = super::frames::RAM.lock().reaches(super::paging::physical_in_image(image) as usize);
+    memory::prepare().filter(|()| whole).ok_or("there is not enough memory to run a program in (-m)")?;
     state::prepare();
     enter::prepare();
     vectors::install();
