@@ -1,7 +1,7 @@
 //! The kernlet command: what its users type, turned into calls of `kernlet-image` and `kernlet-monitor`.
 //!
-//! 1. [`arguments`] is the command line as CLI.md fixes it. On the way to a plain `kernlet run IMAGE` nothing of it
-//!    is built: that way is measured in microseconds.
+//! 1. [`arguments`] is the command line as CLI.md fixes it. On the way to a `kernlet run IMAGE` with at most the usual
+//!    options nothing of it is built: that way is measured in microseconds.
 //! 2. `commands` has a file for each command.
 //! 3. [`report`] shows every error in one style: what is wrong, then the mend. Results go to stdout, all else to
 //!    stderr.
@@ -22,6 +22,11 @@ use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::fs::File;
 use std::os::fd::IntoRawFd;
 use std::os::unix::ffi::OsStrExt;
+
+/// musl's own allocator maps each of its groups from the host, which a start asks for a dozen times.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 /// The command with the arguments of C's main; its status.
 ///
