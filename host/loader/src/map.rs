@@ -10,13 +10,10 @@ const MAP_PRIVATE: usize = 0x02;
 const MAP_FIXED: usize = 0x10;
 const MAP_ANONYMOUS: usize = 0x20;
 const MAP_NORESERVE: usize = 0x4000;
-const MAP_POPULATE: usize = 0x8000;
 const MAP_FIXED_NOREPLACE: usize = 0x10_0000;
-/// Segments up to this size are mapped whole at once: one call instead of a fault a page.
-const EAGER: u64 = 256 << 10;
-
 /// Maps every segment at one random distance (or that which the launcher chose) from its linked address, and returns that distance. Around the image
-/// lies a guard page on each side.
+/// lies a guard page on each side. Nothing is populated: a fault maps up to 16 pages of a file, in less time than
+/// it takes to populate them one by one.
 pub fn image(config: &Config) -> usize {
     let segments = config.segments.get(..config.segment_count as usize).unwrap_or(&[]);
     let end = segments.last().map_or(0, |s| s.address + s.memory_size).next_multiple_of(PAGE);
@@ -43,11 +40,10 @@ pub fn image(config: &Config) -> usize {
         let file_end = segment.address + segment.file_size;
         let mapped_end = file_end.next_multiple_of(PAGE);
         let memory_end = (segment.address + segment.memory_size).next_multiple_of(PAGE);
-        let eager = if segment.file_size <= EAGER { MAP_POPULATE } else { 0 };
         if segment.file_size > 0 {
             let offset = (segment.offset & !(PAGE - 1)) as usize;
             let length = (mapped_end - first) as usize;
-            let flags = MAP_PRIVATE | MAP_FIXED | eager;
+            let flags = MAP_PRIVATE | MAP_FIXED;
             map(bias.wrapping_add(first as usize), length, protection, flags, config.image as usize, offset);
         }
         if protection & PROT_WRITE != 0 && file_end < mapped_end {
