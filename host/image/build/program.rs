@@ -3,6 +3,7 @@
 use crate::flags::{CRATES_IO, LINK_FLAGS, PROFILE, RUST_FLAGS, TARGET, cargo_home, remapped, undisturbed};
 use std::ffi::OsString;
 use std::fs;
+use std::hash::{DefaultHasher, Hasher};
 use std::io::{Error, Result};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,7 @@ pub fn build(root: &Path, out: &Path) -> Result<PathBuf> {
     }
     command.arg("--").args(LINK_FLAGS.iter().map(|flag| format!("-Clink-arg={flag}")));
     let mut script = OsString::from("-Clink-arg=-T");
-    script.push(root.join("libos/platform/image.ld"));
+    script.push(linker_script(&root, &target)?);
     let status = command.arg(script).status()?;
     if !status.success() {
         return Err(Error::other(format!(
@@ -72,6 +73,16 @@ pub fn build(root: &Path, out: &Path) -> Result<PathBuf> {
     let linked = out.join("program.elf");
     fs::copy(target.join(TARGET).join("release").join(NAME), &linked)?;
     Ok(linked)
+}
+
+/// The linker script, by a name that changes with it: cargo looks at flags, and does not know that this one names a file.
+fn linker_script(root: &Path, target: &Path) -> Result<PathBuf> {
+    let source = fs::read(root.join("libos/platform/image.ld"))?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&source);
+    let path = target.join(format!("image-{:016x}.ld", hasher.finish()));
+    fs::write(&path, source)?;
+    Ok(path)
 }
 
 /// What cargo runs in place of rustc. Not every checkout makes it executable.
