@@ -63,6 +63,8 @@ struct State {
     next: u32,
     /// Every request that was sent and not answered, wanted or not, and every answer that nobody has looked at yet.
     slots: SmallMap<u32, Slot>,
+    /// How many requests were sent, or wait to be, whose reply has not come.
+    unanswered: u32,
     /// Messages that found no room in the socket.
     outgoing: VecDeque<Vec<u8>>,
     pump: Option<Waker>,
@@ -154,6 +156,7 @@ impl Client {
                 pump.wake();
             }
         }
+        state.unanswered += 1;
         state.slots.insert(id, slot);
         Ok(Pending { id })
     }
@@ -161,6 +164,8 @@ impl Client {
     fn deliver(&self, message: &[u8], granted: Option<Granted>) {
         let Ok((id, reply)) = Reply::decode(message) else { return };
         let mut state = self.state.borrow_mut();
+        // Whoever answers what nobody asked is not waited for.
+        state.unanswered = state.unanswered.saturating_sub(1);
         match state.slots.get_mut(&id) {
             Some(slot @ Slot::Waiting(_)) => {
                 let answer = Answer { message: message.to_vec(), granted };
@@ -196,11 +201,6 @@ impl Client {
         self.room.wake_all();
     }
 
-    /// Whether a request was sent whose reply has not come.
-    fn awaits_replies(&self) -> bool {
-        self.state.borrow().slots.values().any(|slot| !matches!(slot, Slot::Arrived(_)))
-    }
-
     /// Sends what waits; `false` when the socket is full.
     fn flush(&self) -> Result<bool, Errno> {
         let mut state = self.state.borrow_mut();
@@ -222,7 +222,7 @@ impl Client {
                 Ok((0, _)) | Err(_) => return Poll::Ready(()),
                 Ok((length, granted)) => {
                     self.deliver(&buffer[..length], granted);
-                    if self.awaits_replies() {
+                    if self.state.borrow().unanswered > 0 {
                         continue;
                     }
                     // Nothing more can have come, and what comes to the next request is reported anew.
