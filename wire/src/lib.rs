@@ -9,7 +9,8 @@
 //! 5. [`trunk`]: host sockets and broker messages of a VM, on one line.
 //! 6. [`rewrite`]: pages of program code in which system calls were replaced.
 //! 7. [`calls`]: the names of Linux system calls, and which the library OS has.
-//! 8. [`trace`]: which files of its root a program has used.
+//! 8. [`options`]: which options of host sockets a Linux program may set.
+//! 9. [`trace`]: which files of its root a program has used.
 //!
 //! And what both have to know alike: [`instruction`], the lengths of instructions.
 //!
@@ -27,6 +28,7 @@ pub mod control;
 pub mod instruction;
 pub mod launch;
 pub mod manifest;
+pub mod options;
 pub mod rewrite;
 pub mod tlv;
 pub mod trace;

@@ -69,6 +69,8 @@ pub mod kind {
     pub const CLOSE: u8 = 8;
     /// To the monitor: TCP_NODELAY on (1) or off (0).
     pub const NO_DELAY: u8 = 9;
+    /// To the monitor: an option of the socket ([`crate::options::encode`]).
+    pub const OPTION: u8 = 10;
 }
 
 /// A frame's header.

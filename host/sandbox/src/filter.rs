@@ -163,6 +163,21 @@ fn checks(checks: &[Check], code: &mut Vec<Instruction>) {
                     return;
                 }
             }
+            Check::Option(levels) => {
+                code.push(Instruction(LOAD, 0, 0, ARGUMENTS + 8));
+                for (i, &(level, names)) in levels.iter().enumerate() {
+                    // Each level: is it this, then load the name and compare.
+                    let last = i + 1 == levels.len();
+                    let no = if last { TO_REFUSE } else { distance(1 + names.len()) };
+                    code.push(Instruction(JUMP_EQUAL, 0, no, level as u32));
+                    code.push(Instruction(LOAD, 0, 0, ARGUMENTS + 16));
+                    for (n, &name) in names.iter().enumerate() {
+                        let no = if n + 1 == names.len() { TO_REFUSE } else { 0 };
+                        code.push(Instruction(JUMP_EQUAL, TO_ALLOW, no, name as u32));
+                    }
+                }
+                return;
+            }
             // The kernel reads the low half of these arguments, which are ints.
             Check::OneOf(argument, values) => {
                 code.push(Instruction(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(argument)));
@@ -280,7 +295,7 @@ mod tests {
                 match *check {
                     Check::Masked(argument, _, value) => good[usize::from(argument)] = value,
                     Check::OneOf(argument, values) => good[usize::from(argument)] = values[0],
-                    Check::NotAll(..) => {}
+                    Check::NotAll(..) | Check::Option(_) => {}
                 }
             }
             assert_eq!(native(call.number, good), RET_ALLOW, "{}", call.name);
@@ -291,6 +306,8 @@ mod tests {
                         (argument, flipped.collect())
                     }
                     Check::NotAll(argument, bits) => (argument, vec![(bits, false)]),
+                    // A Linux program's alone: see below.
+                    Check::Option(_) => continue,
                     Check::OneOf(argument, values) => {
                         (argument, (0..300).map(|value| (value, values.contains(&value))).collect())
                     }
@@ -354,6 +371,36 @@ mod tests {
         assert_eq!(native(54, [3, 6, 12, 0, 4, 0]), RET_ALLOW);
         assert_eq!(native(54, [3, 6, 30, 0, 4, 0]), RET_EPERM);
         assert_eq!(native(54, [3, 1, 1, 0, 4, 0]), RET_EPERM);
+    }
+
+    #[test]
+    fn a_linux_program_sets_the_listed_options_and_no_other() {
+        let inside = TEXT.start + 2;
+        let listed = |level, name| kernlet_wire::options::is_listed(level, name);
+        for level in (0..300).chain([u32::MAX, 1 << 16]) {
+            for name in (0..300).chain([u32::MAX, 1 << 16, 1 << 31]) {
+                let expected = if listed(level, name) { RET_ALLOW } else { RET_EPERM };
+                // The upper halves say nothing to the kernel.
+                let arguments = [3, u64::from(level) | 1 << 40, u64::from(name) | 1 << 50, 0, 4, 0];
+                assert_eq!(linux(54, arguments, inside), expected, "{level} {name}");
+                let expected = if (level, name) == (6, 11) { RET_ALLOW } else { RET_EPERM };
+                assert_eq!(linux(55, arguments, inside), expected, "getsockopt {level} {name}");
+            }
+        }
+        // Those that reach beyond the socket: SO_BINDTODEVICE, SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_RCVBUFFORCE, SO_SNDBUFFORCE,
+        // SO_MARK, SO_REUSEPORT, SO_ATTACH_REUSEPORT_EBPF, SO_PRIORITY; TCP_MD5SIG, TCP_REPAIR, TCP_FASTOPEN,
+        // TCP_FASTOPEN_CONNECT, TCP_ULP, TCP_CONGESTION, TCP_ZEROCOPY_RECEIVE; IP_HDRINCL, IP_OPTIONS, IP_TRANSPARENT, IP_FREEBIND,
+        // IP_ADD_MEMBERSHIP, IP_MULTICAST_IF, IP_XFRM_POLICY; IPV6_TRANSPARENT, IPV6_ADD_MEMBERSHIP, IPV6_XFRM_POLICY, IPV6_ADDRFORM.
+        let hostile: [(u32, &[u32]); 4] = [
+            (1, &[25, 26, 50, 33, 32, 36, 15, 52, 12]),
+            (6, &[14, 19, 23, 30, 31, 13, 35]),
+            (0, &[3, 4, 19, 15, 35, 32, 17]),
+            (41, &[75, 20, 35, 1]),
+        ];
+        for (level, names) in hostile {
+            assert!(names.iter().all(|name| !listed(level, *name)), "{level}");
+        }
+        assert_eq!(linux(54, [3, 6, 1, 0, 4, 0], TEXT.end + 9), RET_TRAP);
     }
 
     #[test]

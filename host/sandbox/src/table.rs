@@ -13,6 +13,8 @@ pub enum Check {
     OneOf(u8, &'static [u64]),
     /// Argument `.0` must not have all of these bits, which lie in its lower half.
     NotAll(u8, u64),
+    /// Arguments 1 and 2, level and name of a socket's option, must be a pair of these. It comes last.
+    Option(&'static [(u64, &'static [u64])]),
 }
 
 /// Which calls an instance may make.
@@ -101,8 +103,10 @@ const LINUX_SIGNALS: &[Check] = &[Check::OneOf(0, &[4, 5, 7, 8, 11, 14, 27, 31])
 /// ITIMER_REAL and ITIMER_PROF.
 const TURNS: &[Check] = &[Check::OneOf(0, &[0, 2])];
 
-/// As [`TCP_OPTIONS`], with TCP_CORK.
-const LINUX_TCP_OPTIONS: &[Check] = &[Check::Masked(1, 0xffff_ffff, 6), Check::OneOf(2, &[1, 3, 12])];
+/// Those of [`kernlet_wire::options`], one by one.
+const LINUX_OPTIONS: &[Check] = &[Check::Option(kernlet_wire::options::LISTED)];
+/// IPPROTO_TCP with TCP_INFO.
+const TCP_INFORMATION: &[Check] = &[Check::Masked(1, 0xffff_ffff, 6), Check::OneOf(2, &[11])];
 /// FALLOC_FL_KEEP_SIZE with FALLOC_FL_PUNCH_HOLE: giving memory back, never taking it.
 const HOLES: &[Check] = &[Check::OneOf(1, &[3])];
 
@@ -112,7 +116,8 @@ pub const LINUX_CALLS: &[HostCall] = &[
     call(10, "mprotect", &[], "the program's memory and code"),
     call(13, "rt_sigaction", LINUX_SIGNALS, "the program's faults and calls come in by signals"),
     call(25, "mremap", &[], "the program's memory moves"),
-    call(54, "setsockopt", LINUX_TCP_OPTIONS, "small segments at once, or held back"),
+    call(54, "setsockopt", LINUX_OPTIONS, "what the program sets of its connections"),
+    call(55, "getsockopt", TCP_INFORMATION, "how a connection does"),
     call(285, "fallocate", HOLES, "shared memory is given back"),
     call(38, "setitimer", TURNS, "threads take turns"),
 ];

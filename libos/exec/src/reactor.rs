@@ -111,6 +111,11 @@ impl Source {
         REACTOR.get().borrow_mut().slot(self.token).is_none_or(|slot| slot.ready[1])
     }
 
+    /// Whether the other end was reported to have ended.
+    pub fn is_ended(&self) -> bool {
+        REACTOR.get().borrow_mut().slot(self.token).is_some_and(|slot| slot.ended)
+    }
+
     /// Whether reading may succeed, whether writing may, and whether the other end was reported to have ended. Wakers are
     /// left for the next report, whether or not it is ready already; there is none of room to write as long as there is some.
     pub fn ask(&self, readable: &Waker, writable: &Waker) -> [bool; 3] {

@@ -129,6 +129,14 @@ impl HostListener {
         carried!(self, watch(token))
     }
 
+    /// Sets an option of [`kernlet_wire::options`].
+    ///
+    /// # Errors
+    /// As for [`HostStream::set_option`].
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+        carried!(self, set_option(level, name, value))
+    }
+
     /// Takes over a std listener, for tests.
     #[cfg(not(kernlet_image))]
     pub fn from_std(listener: std::net::TcpListener) -> Self {
@@ -222,12 +230,20 @@ impl HostStream {
         carried!(self, set_nodelay(on))
     }
 
-    /// Holds segments back that are not full (TCP_CORK); in a VM the monitor sends what it gets.
+    /// Sets an option of [`kernlet_wire::options`], whose value is one word, or two.
     ///
     /// # Errors
-    /// The host's; EPERM for a native program.
-    pub fn set_cork(&self, on: bool) -> Result<(), Errno> {
-        carried!(self, set_cork(on))
+    /// The host's; EPERM for those that are not listed, and for a native program. In a VM none, as it is not waited for.
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+        carried!(self, set_option(level, name, value))
+    }
+
+    /// How the connection does, as a `struct tcp_info`; tells the length.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP in a VM; the host's.
+    pub fn information(&self, into: &mut [u8]) -> Result<usize, Errno> {
+        carried!(self, information(into))
     }
 
     /// The local address, on the host.
@@ -299,6 +315,14 @@ impl HostDatagram {
     /// The host's.
     pub fn watch(&self, token: u32) -> Result<(), Errno> {
         carried!(self, watch(token))
+    }
+
+    /// Sets an option of [`kernlet_wire::options`].
+    ///
+    /// # Errors
+    /// As for [`HostStream::set_option`].
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+        carried!(self, set_option(level, name, value))
     }
 
     /// Takes over a std socket, for tests.

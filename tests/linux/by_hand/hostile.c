@@ -140,6 +140,7 @@ int main(int argc, char **argv) {
     char byte = 'x', *arguments[] = {"/bin/true", 0};
     struct iovec local = {&byte, 1}, remote = {(void *)getauxval(AT_PHDR), 1};
     struct itimerval soon = {{0, 1000}, {0, 1000}};
+    int level, option, one = 1, size = 4;
     long r = -EINVAL;
     if (!strcmp(name, "getpid")) r = host(SYS_getpid, 0, 0, 0, 0, 0, 0);
     else if (!strcmp(name, "creat")) r = host(SYS_creat, (long)path, 0644, 0, 0, 0, 0);
@@ -167,6 +168,8 @@ int main(int argc, char **argv) {
     else if (!strcmp(name, "memfd")) r = host(SYS_memfd_create, (long)"x", 0, 0, 0, 0, 0);
     else if (!strcmp(name, "timer")) signal(SIGVTALRM, SIG_IGN), r = host(SYS_setitimer, ITIMER_VIRTUAL, (long)&soon, 0, 0, 0, 0);
     else if (!strcmp(name, "shared")) r = host(SYS_mmap, 0, 4096, 3, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    else if (sscanf(name, "option:%d:%d", &level, &option) == 2) r = host(SYS_setsockopt, -1, level, option, (long)&one, 4, 0);
+    else if (sscanf(name, "ask-option:%d:%d", &level, &option) == 2) r = host(SYS_getsockopt, -1, level, option, (long)&one, (long)&size, 0);
     else if (!strcmp(name, "clock")) r = host(SYS_clock_gettime, 1, (long)&soon, 0, 0, 0, 0);
     else if (!strcmp(name, "clock-kernel")) r = host(SYS_clock_gettime, 1, 0xffffffff81000000, 0, 0, 0, 0);
     else if (!strcmp(name, "forged")) {

@@ -9,6 +9,7 @@ use super::notify::{self, Mask, Notify};
 use super::pipe::End;
 use super::proc::Text;
 use super::queue;
+use super::readiness_signal::Signals;
 use super::regular::Regular;
 use super::space;
 use super::terminal::pseudo::Master;
@@ -79,6 +80,8 @@ pub struct Description {
     pub place: Option<Place>,
     /// The locks that it has.
     pub locks: OnceCell<Held>,
+    /// How it tells of readiness by signals.
+    pub signals: OnceCell<Rc<Signals>>,
 }
 
 impl Description {
@@ -89,7 +92,14 @@ impl Description {
 
     /// A description with an offset of 0.
     pub fn with(kind: Kind, flags: u32, place: Option<Place>) -> Rc<Self> {
-        Rc::new(Self { kind, flags: Cell::new(flags), offset: Cell::new(0), place, locks: OnceCell::new() })
+        Rc::new(Self {
+            kind,
+            flags: Cell::new(flags),
+            offset: Cell::new(0),
+            place,
+            locks: OnceCell::new(),
+            signals: OnceCell::new(),
+        })
     }
 
     /// Whether it was opened for reading.

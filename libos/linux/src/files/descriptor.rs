@@ -3,6 +3,7 @@
 use super::description::Kind;
 use super::flags::{ASYNC, CLOSE_ON_EXEC, DIRECT, NON_BLOCKING, SETTABLE};
 use super::lock;
+use super::readiness_signal::{self, OWNER_GROUP, OWNER_PROCESS, Signals};
 use super::seal;
 use super::space;
 use crate::call::Outcome;
@@ -109,15 +110,33 @@ pub async fn control(thread: &Rc<Thread>, descriptor: i32, command: i32, argumen
             if direct && wanted & DIRECT != 0 {
                 return Err(Errno::EINVAL);
             }
-            // There are no signals for readiness: the flag stays off.
-            let wanted = wanted & SETTABLE & !ASYNC;
+            let wanted = wanted & SETTABLE;
+            if (wanted ^ file.flags.get()) & ASYNC != 0 && readiness_signal::sends(&file.kind) {
+                Signals::of(thread, &file).switch(wanted & ASYNC != 0, descriptor);
+            }
             file.flags.set(file.flags.get() & !SETTABLE | wanted);
             Ok(0)
         }
-        // Nobody is told of readiness by signals.
-        SET_OWNER | SET_OWNER_EXTENDED | SET_SIGNAL => Ok(0),
-        GET_OWNER | GET_SIGNAL => Ok(0),
-        GET_OWNER_EXTENDED => user::write(argument as usize, &[0; 8]).map(|()| 0),
+        SET_OWNER => {
+            let id = argument as i32;
+            let kind = if id < 0 { OWNER_GROUP } else { OWNER_PROCESS };
+            let id = id.checked_abs().ok_or(Errno::EINVAL)?;
+            Signals::of(thread, &file).set_owner(kind, id).map(|()| 0)
+        }
+        SET_OWNER_EXTENDED => {
+            let [kind, id] = [0, 4].map(|at| user::read_u32((argument as usize).wrapping_add(at)));
+            Signals::of(thread, &file).set_owner(kind? as i32, id? as i32).map(|()| 0)
+        }
+        SET_SIGNAL => Signals::of(thread, &file).set_number(argument).map(|()| 0),
+        GET_SIGNAL => Ok(file.signals.get().map_or(0, |signals| signals.number().into())),
+        GET_OWNER | GET_OWNER_EXTENDED => {
+            let (kind, id) = file.signals.get().map_or((0, 0), |signals| signals.owner());
+            if command == GET_OWNER {
+                return Ok(i64::from(if kind == OWNER_GROUP { -id } else { id }) as u64);
+            }
+            let bytes = [kind, id].map(i32::to_le_bytes);
+            user::write(argument as usize, bytes.as_flattened()).map(|()| 0)
+        }
         GET_LEASE => Ok(2),
         SET_PIPE_SIZE | GET_PIPE_SIZE => {
             let Kind::Pipe(pipe) = &file.kind else { return Err(Errno::EBADF) };
@@ -156,8 +175,18 @@ pub async fn device_control(thread: &Rc<Thread>, descriptor: i32, request: u32, 
             file.flags.set(flags | if on { NON_BLOCKING } else { 0 });
             Ok(0)
         }
-        // There are no signals for readiness.
-        FIOASYNC if user::read_u32(argument)? == 0 => Ok(0),
+        FIOASYNC => {
+            let on = user::read_u32(argument)? != 0;
+            let flags = file.flags.get() & !ASYNC | if on { ASYNC } else { 0 };
+            if flags != file.flags.get() {
+                if !readiness_signal::sends(&file.kind) {
+                    return Err(Errno::ENOTTY);
+                }
+                Signals::of(thread, &file).switch(on, descriptor);
+                file.flags.set(flags);
+            }
+            Ok(0)
+        }
         FIONREAD => {
             let there = match &file.kind {
                 Kind::Pipe(pipe) => pipe.filled() as u64,

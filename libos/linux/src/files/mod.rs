@@ -22,6 +22,7 @@ mod path;
 pub mod pipe;
 pub mod proc;
 mod queue;
+mod readiness_signal;
 mod regular;
 pub mod ring;
 pub mod seal;

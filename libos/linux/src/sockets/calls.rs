@@ -173,10 +173,9 @@ pub async fn accept(thread: &Rc<Thread>, call: Call, flags: u32) -> Outcome {
     let old = &socket.common;
     let mut common = Common::new(old.family, old.kind, old.protocol);
     common.options = old.options.inherit();
-    if let Speech::Tcp(tcp) = &speech
-        && common.options.no_delay()
-    {
-        tcp.set_no_delay(true);
+    if let Speech::Tcp(tcp) = &speech {
+        common.options.each(|level, name, value| tcp.set_option(level, name, value));
+        common.options.keep_alive(tcp);
     }
     let accepted = Rc::new(Socket { common, speech });
     if call.size(1) != 0 {
@@ -192,8 +191,8 @@ pub async fn connect(thread: &Rc<Thread>, call: Call) -> Outcome {
     let common = &socket.common;
     let waits = !file.non_blocking();
     match (&socket.speech, address) {
-        (Speech::Tcp(tcp), Address::None) => tcp.disconnect(),
-        (Speech::Udp(udp), Address::None) => udp.disconnect(),
+        (Speech::Tcp(tcp), Address::None) => tcp.disconnect(common),
+        (Speech::Udp(udp), Address::None) => udp.disconnect(common)?,
         (Speech::Tcp(tcp), address) => {
             let to = common.ip(&address)?;
             tcp.connect(thread, &socket, to, waits).await?;

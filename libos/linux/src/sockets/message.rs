@@ -21,6 +21,7 @@ const FILES_MOST: usize = 253;
 const SOL_SOCKET: i32 = 1;
 const SCM_RIGHTS: i32 = 1;
 const SCM_CREDENTIALS: i32 = 2;
+const SO_TIMESTAMP: i32 = 29;
 
 /// MSG_CTRUNC, MSG_TRUNC, MSG_CMSG_CLOEXEC.
 pub const CONTROL_TRUNCATED: u32 = 0x8;
@@ -85,6 +86,8 @@ pub struct Received {
     pub ancillary: Ancillary,
     /// At which address it came.
     pub info: Option<PacketInfo>,
+    /// When it came (nanoseconds since the epoch), and by which control message that is told.
+    pub time: Option<(u64, i32)>,
 }
 
 impl Received {
@@ -224,6 +227,12 @@ impl Header {
         }
         if let (Some(identity), true) = (received.ancillary.identity, with_identity) {
             control.put(SOL_SOCKET, SCM_CREDENTIALS, &identity.bytes())?;
+        }
+        if let Some((time, kind)) = received.time {
+            // A `struct timespec`, or for SO_TIMESTAMP a `struct timeval`.
+            let unit = if kind == SO_TIMESTAMP { 1000 } else { 1 };
+            let parts = [time / 1_000_000_000, time % 1_000_000_000 / unit].map(u64::to_le_bytes);
+            control.put(SOL_SOCKET, kind, parts.as_flattened())?;
         }
         if !received.ancillary.files.is_empty() {
             control.put_files(files, received.ancillary.files, close_on_exec)?;

@@ -47,7 +47,7 @@ fn receive(thread: &Thread, call: Call) -> Outcome {
     }
     of(thread, call.int(0), |socket, tcp, blocking| {
         let mut to = Buffers::one(call.size(1), call.size(2));
-        if to.remaining() == 0 {
+        if to.remaining() == 0 || (blocking && socket.common.options.least() > 1) {
             return Err(WAITS);
         }
         match tcp.poll_receive(&socket.common, &mut to, false) {

@@ -93,6 +93,16 @@ pub struct Socket {
     pub speech: Speech,
 }
 
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Speech::Tcp(tcp) = &self.speech
+            && self.common.options.breaks_off()
+        {
+            tcp.break_off();
+        }
+    }
+}
+
 impl Socket {
     /// See [`crate::files::Description::readiness`].
     pub fn readiness(&self) -> Events {

@@ -12,6 +12,24 @@ use core::task::{Context, Poll};
 use kernlet_exec::{Task, spawn};
 use kernlet_net::{Memory, Shutdown, SocketAddr, TcpBinding, TcpListener, TcpStream, ready};
 use kernlet_platform::cell::RefCell;
+use kernlet_time::Duration;
+
+/// IPPROTO_TCP with TCP_DEFER_ACCEPT.
+const DEFER_ACCEPT: (u32, u32) = (6, 9);
+/// SOL_SOCKET with SO_LINGER.
+const LINGER: (u32, u32) = (1, 13);
+/// Bytes of a `struct tcp_info` up to its counters, which only the host keeps.
+const INFORMATION: usize = 104;
+
+/// States (include/net/tcp_states.h).
+mod state {
+    pub const ESTABLISHED: u8 = 1;
+    pub const SYN_SENT: u8 = 2;
+    pub const FIN_WAIT_2: u8 = 5;
+    pub const CLOSE: u8 = 7;
+    pub const CLOSE_WAIT: u8 = 8;
+    pub const LISTEN: u8 = 10;
+}
 
 /// How far a socket has come.
 enum State {
@@ -212,11 +230,7 @@ impl Tcp {
 
     fn finish(&self, common: &Common, result: Result<TcpStream, Errno>) {
         let state = match result {
-            Ok(stream) => {
-                // Options that were set before.
-                let _ = stream.set_nodelay(common.options.no_delay());
-                State::Connected(stream)
-            }
+            Ok(stream) => State::Connected(stream),
             Err(error) => {
                 common.error.set(Some(error));
                 State::Failed
@@ -225,14 +239,27 @@ impl Tcp {
         self.untold.set(true);
         // The task that ends here is cancelled by this, which does it no harm.
         drop(self.state.replace(state));
+        // Those that were set before.
+        common.options.each(|level, name, value| self.set_option(level, name, value));
+        common.options.keep_alive(self);
         common.relay.watchers().notify(Events::IN);
         common.relay.watchers().notify(Events::OUT);
     }
 
     /// Ends the association (connect(2) with AF_UNSPEC).
-    pub fn disconnect(&self) {
+    pub fn disconnect(&self, common: &Common) {
         let before = self.state.replace(State::Fresh);
         self.untold.set(false);
+        self.shut.set([false; 2]);
+        // A connection is broken off, which is told at both ends (tcp_disconnect in net/ipv4/tcp.c).
+        if let State::Connected(stream) = &before
+            && !self.broken.replace(false)
+            && !stream.is_closed()
+        {
+            let _ = stream.set_option(LINGER.0, LINGER.1, [1, 0]);
+            stream.break_off();
+            common.error.set(Some(Errno::ECONNRESET));
+        }
         drop(before);
     }
 
@@ -242,6 +269,7 @@ impl Tcp {
         let stream = match &*state {
             State::Connected(stream) => stream,
             State::Connecting { .. } => return Poll::Pending,
+            _ if self.shut.get()[0] => return Poll::Ready(Ok(0)),
             _ => return Poll::Ready(Err(Errno::ENOTCONN)),
         };
         // What came before it broke is still there.
@@ -249,7 +277,9 @@ impl Tcp {
             return Poll::Ready(Ok(0));
         }
         let context = &mut Context::from_waker(common.relay.readable());
-        stream.poll_receive(context, to, peek).map(|result| self.note(result))
+        let received = stream.poll_receive(context, to, peek).map(|result| self.note(result));
+        // Who has ended reading does not wait for what may come.
+        if received.is_pending() && self.shut.get()[0] { Poll::Ready(Ok(0)) } else { received }
     }
 
     /// See [`Socket::poll_send`].
@@ -295,7 +325,14 @@ impl Tcp {
             State::Connected(stream) => {
                 let bits = stream.readiness(common.relay.readable(), common.relay.writable());
                 let [reads, writes] = self.shut.get();
-                let told = if self.broken.get() { bits & !ready::ERROR } else { bits };
+                let mut told = if self.broken.get() { bits & !ready::ERROR } else { bits };
+                let least = common.options.least();
+                if least > 1
+                    && told & (ready::IN | ready::READ_HANG_UP) == ready::IN
+                    && stream.available() < least
+                {
+                    told &= !ready::IN;
+                }
                 told | ready::when(ready::IN | ready::READ_HANG_UP, reads || self.broken.get())
                     | ready::when(ready::OUT, writes || self.broken.get())
                     | ready::when(
@@ -332,7 +369,7 @@ impl Tcp {
     /// ENOTCONN.
     pub fn peer(&self) -> Result<SocketAddr, Errno> {
         match &*self.state.borrow() {
-            State::Connected(stream) if !self.broken.get() && !stream.is_reset() => stream.peer_addr(),
+            State::Connected(stream) if !self.broken.get() && !stream.is_closed() => stream.peer_addr(),
             _ => Err(Errno::ENOTCONN),
         }
     }
@@ -343,12 +380,19 @@ impl Tcp {
     /// ENOTCONN.
     pub fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
         let mut state = self.state.borrow_mut();
+        if !matches!(*state, State::Listening(..)) {
+            // Also where it is refused (inet_shutdown in net/ipv4/af_inet.c).
+            let [reads, writes] = self.shut.get();
+            self.shut.set([reads || how != Shutdown::Write, writes || how != Shutdown::Read]);
+        }
         match &*state {
-            State::Connected(stream) if !self.broken.get() => {
-                let [reads, writes] = self.shut.get();
-                self.shut.set([reads || how != Shutdown::Write, writes || how != Shutdown::Read]);
-                // That the other end is gone already is no error of ending it.
-                let _ = stream.shutdown(how);
+            State::Connected(stream) if !self.broken.get() && !stream.is_closed() => {
+                // What has come and what comes is read all the same (tcp(7) says nothing of it; tcp_recvmsg_locked does), so
+                // that only the end of writing is told.
+                if how != Shutdown::Read {
+                    // That the other end is gone already is no error of ending it.
+                    let _ = stream.shutdown(Shutdown::Write);
+                }
                 Ok(())
             }
             State::Listening(listener, _) if how != Shutdown::Write => {
@@ -373,26 +417,61 @@ impl Tcp {
         matches!(*self.state.borrow(), State::Connected(_))
     }
 
-    /// TCP_NODELAY.
-    pub fn set_no_delay(&self, on: bool) {
-        if let State::Connected(stream) = &*self.state.borrow() {
+    /// Sets an option of the connection, or of the published port at which it listens, as far as they have it.
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) {
+        match &*self.state.borrow() {
             // It is a wish: a connection that is gone has none.
-            let _ = stream.set_nodelay(on);
+            State::Connected(stream) => drop(stream.set_option(level, name, value)),
+            State::Listening(listener, _) if (level, name) == DEFER_ACCEPT => {
+                listener.set_option(level, name, value);
+            }
+            _ => {}
         }
     }
 
-    /// TCP_CORK.
-    pub fn set_cork(&self, on: bool) {
+    /// See [`TcpStream::keep_alive`].
+    pub fn keep_alive(&self, after: Option<[Duration; 2]>) {
         if let State::Connected(stream) = &*self.state.borrow() {
-            // As for TCP_NODELAY.
-            let _ = stream.set_cork(on);
+            stream.keep_alive(after);
         }
+    }
+
+    /// See [`TcpStream::break_off`].
+    pub fn break_off(&self) {
+        if let State::Connected(stream) = &*self.state.borrow() {
+            stream.break_off();
+        }
+    }
+
+    /// How it does, as a `struct tcp_info` (linux/tcp.h) whose length it tells: of a connection of the host's what the host
+    /// says, else no more than the state.
+    pub fn information(&self, common: &Common, into: &mut [u8]) -> usize {
+        let state = match &*self.state.borrow() {
+            State::Fresh | State::Bound(_) | State::Failed => state::CLOSE,
+            State::Listening(..) => state::LISTEN,
+            State::Connecting { .. } => state::SYN_SENT,
+            State::Connected(stream) => {
+                if let Ok(length) = stream.information(into) {
+                    return length;
+                }
+                let (reads, writes) = (common.relay.readable(), common.relay.writable());
+                let ended = stream.readiness(reads, writes) & ready::READ_HANG_UP != 0;
+                match (stream.is_closed() || self.broken.get(), self.shut.get()[1], ended) {
+                    (true, ..) => state::CLOSE,
+                    (_, true, _) => state::FIN_WAIT_2,
+                    (_, _, true) => state::CLOSE_WAIT,
+                    _ => state::ESTABLISHED,
+                }
+            }
+        };
+        into[0] = state;
+        into.len().min(INFORMATION)
     }
 
     /// See [`Socket::take_error`].
     pub fn take_error(&self) -> Option<Errno> {
         match &*self.state.borrow() {
-            State::Connected(stream) if !self.broken.get() => {
+            State::Connected(stream) if !self.broken.get() && !stream.is_closed() => {
                 let error = stream.take_error();
                 self.broken.set(error.is_some());
                 error

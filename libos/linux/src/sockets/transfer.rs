@@ -60,8 +60,11 @@ impl Socket {
         }
         let waits = waits && flags & DONT_WAIT == 0;
         let all = flags & WAIT_ALL != 0 && stream && !peek;
+        // A stream gives no less than SO_RCVLOWAT as long as it waits for more.
+        let most = to.remaining();
+        let least = if all { most } else { self.common.options.least().min(most) };
         let mut received = self.receive_some(thread, to, peek, waits, ancillary).await?;
-        while all && waits && received.length > 0 && to.remaining() > 0 {
+        while stream && !peek && waits && received.length > 0 && received.length < least {
             match self.receive_some(thread, to, peek, true, ancillary).await {
                 Ok(more) if more.length > 0 => {
                     received.length += more.length;

@@ -24,9 +24,15 @@ pub struct Udp {
     /// Whom it is connected to.
     peer: Cell<Option<SocketAddr>>,
     next: RefCell<Next>,
+    /// When it came, if that is to be told: nanoseconds since the epoch.
+    came: Cell<u64>,
     /// What MSG_MORE holds back.
     held: RefCell<Vec<u8>>,
     shut: Cell<[bool; 2]>,
+    /// The system chose its port.
+    chosen: Cell<bool>,
+    /// The address that it had been bound to before it gave its port up.
+    wanted: Cell<Option<SocketAddr>>,
 }
 
 impl Udp {
@@ -44,13 +50,22 @@ impl Udp {
             return Err(Errno::EINVAL);
         }
         let socket = UdpSocket::bind_shared(address, common.options.share())?;
+        common.options.each(|level, name, value| socket.set_option(level, name, value));
         *self.socket.borrow_mut() = Some(Rc::new(socket));
+        self.chosen.set(address.port() == 0);
         Ok(())
+    }
+
+    /// Sets an option of the published port, if it is bound to one.
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) {
+        if let Some(socket) = &*self.socket.borrow() {
+            socket.set_option(level, name, value);
+        }
     }
 
     fn bound(&self, common: &Common) -> Result<Rc<UdpSocket>, Errno> {
         if self.socket.borrow().is_none() {
-            self.bind(common, common.any())?;
+            self.bind(common, self.wanted.get().unwrap_or(common.any()))?;
         }
         self.socket.borrow().clone().ok_or(Errno::EINVAL)
     }
@@ -67,8 +82,19 @@ impl Udp {
     }
 
     /// Ends the association.
-    pub fn disconnect(&self) {
+    ///
+    /// # Errors
+    /// Those of [`Self::bind`].
+    pub fn disconnect(&self, common: &Common) -> Result<(), Errno> {
         self.peer.set(None);
+        // A port that the system chose goes, too (__udp_disconnect in net/ipv4/udp.c).
+        let bound = self.socket.borrow().as_ref().and_then(|s| s.local_addr().ok());
+        if let (Some(bound), true) = (bound, self.chosen.get()) {
+            *self.socket.borrow_mut() = None;
+            self.wanted.set(Some(SocketAddr::new(bound.ip(), 0)));
+            common.relay.watchers().notify(crate::wait::Events::IN);
+        }
+        Ok(())
     }
 
     /// Takes in what comes next, from whom it is connected to if it is.
@@ -77,7 +103,11 @@ impl Udp {
         let context = &mut Context::from_waker(common.relay.readable());
         let mut next = self.next.borrow_mut();
         loop {
+            let known = next.get().is_some();
             ready_or_pending!(socket.poll_next(context, &mut next))?;
+            if !known && common.options.wants_time().is_some() {
+                self.came.set(kernlet_platform::clock::wall());
+            }
             let from = next.get().map(|(_, peer)| peer);
             if self.peer.get().is_none_or(|peer| Some(peer) == from) {
                 return Poll::Ready(Ok(()));
@@ -108,6 +138,7 @@ impl Udp {
             let local = kernlet_net::source(self.local(common).ip(), peer);
             received.info = Some(PacketInfo { family: common.family, local });
         }
+        received.time = common.options.wants_time().map(|kind| (self.came.get(), kind));
         if !peek {
             next.pop();
         }
@@ -218,7 +249,7 @@ impl Udp {
         match (bound, self.peer.get()) {
             (Some(bound), Some(peer)) => SocketAddr::new(kernlet_net::source(bound.ip(), peer), bound.port()),
             (Some(bound), None) => bound,
-            (None, _) => common.any(),
+            (None, _) => self.wanted.get().unwrap_or(common.any()),
         }
     }
 
@@ -236,9 +267,9 @@ impl Udp {
     /// ENOTCONN.
     pub fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
         let [reads, writes] = self.shut.get();
-        self.peer()?;
+        // Also where it is refused (inet_shutdown in net/ipv4/af_inet.c).
         self.shut.set([reads || how != Shutdown::Write, writes || how != Shutdown::Read]);
-        Ok(())
+        self.peer().map(drop)
     }
 
     /// See [`super::socket::Socket::available`].

@@ -56,8 +56,9 @@ impl Events {
 
 /// Something that is told through a [`Watch`] of it, which it numbered by itself.
 pub trait Watch {
-    /// The readiness of what was watched under `key` may have changed, perhaps to `events`.
-    fn changed(&self, key: u64, events: Events);
+    /// The readiness of what was watched under `key` may have changed, perhaps to `events`. Tells whether somebody waits for
+    /// that, so that of those that watch exclusively no other needs to know.
+    fn changed(&self, key: u64, events: Events) -> bool;
 
     /// What was watched under `key` is no more.
     fn gone(&self, _key: u64) {}
@@ -65,7 +66,8 @@ pub trait Watch {
 
 enum Watcher {
     Task(Waker),
-    Object(Weak<dyn Watch>, u64),
+    /// Under its key, and whether exclusively.
+    Object(Weak<dyn Watch>, u64, bool),
 }
 
 /// Watchers under their numbers. Most things have one, which lies right here.
@@ -100,7 +102,7 @@ impl Drop for Watchers {
     fn drop(&mut self) {
         let List { first, more } = self.list.take();
         for (_, watcher) in first.into_iter().chain(more) {
-            if let Watcher::Object(object, key) = watcher
+            if let Watcher::Object(object, key, _) = watcher
                 && let Some(object) = object.upgrade()
             {
                 object.gone(key);
@@ -137,9 +139,9 @@ impl Watchers {
         self.add(Watcher::Task(waker.clone()))
     }
 
-    /// Tells an object at each change.
-    pub fn tell(&self, object: Weak<dyn Watch>, key: u64) -> Place {
-        self.add(Watcher::Object(object, key))
+    /// Tells an object at each change; an exclusive one only when no other exclusive one waits (EPOLLEXCLUSIVE).
+    pub fn tell(&self, object: Weak<dyn Watch>, key: u64, exclusive: bool) -> Place {
+        self.add(Watcher::Object(object, key, exclusive))
     }
 
     /// Takes a watch away.
@@ -155,7 +157,7 @@ impl Watchers {
     /// Readiness may have changed, perhaps to `events`: tells everybody.
     pub fn notify(&self, events: Events) {
         // A watcher that is told may change the list.
-        let mut at = 0;
+        let (mut at, mut taken) = (0, false);
         loop {
             let told = match self.list.borrow().get(at) {
                 None => return,
@@ -163,11 +165,14 @@ impl Watchers {
                     waker.wake_by_ref();
                     None
                 }
-                Some((number, Watcher::Object(object, key))) => Some((*number, object.clone(), *key)),
+                Some((_, Watcher::Object(_, _, true))) if taken => None,
+                Some((number, Watcher::Object(object, key, exclusive))) => {
+                    Some((*number, object.clone(), *key, *exclusive))
+                }
             };
-            if let Some((number, object, key)) = told {
+            if let Some((number, object, key, exclusive)) = told {
                 match object.upgrade() {
-                    Some(object) => object.changed(key, events),
+                    Some(object) => taken |= object.changed(key, events) && exclusive,
                     None => {
                         self.remove(Place(number));
                         continue;
@@ -249,17 +254,23 @@ mod tests {
     fn an_object_is_told_under_its_key_and_forgotten_when_it_is_gone() {
         struct Seen(Cell<u64>);
         impl Watch for Seen {
-            fn changed(&self, key: u64, events: Events) {
+            fn changed(&self, key: u64, events: Events) -> bool {
                 assert_eq!(events, Events::OUT);
                 self.0.set(key);
+                true
             }
         }
         let watchers = Watchers::new();
         let seen = Rc::new(Seen(Cell::new(0)));
         let weak: Weak<dyn Watch> = Rc::downgrade(&(seen.clone() as Rc<dyn Watch>));
-        watchers.tell(weak, 7);
+        watchers.tell(weak.clone(), 7, false);
         watchers.notify(Events::OUT);
         assert_eq!(seen.0.get(), 7);
+        // Of exclusive ones the first that waits is enough.
+        watchers.tell(weak.clone(), 8, true);
+        watchers.tell(weak, 9, true);
+        watchers.notify(Events::OUT);
+        assert_eq!(seen.0.get(), 8);
         drop(seen);
         watchers.notify(Events::OUT);
         assert!(watchers.is_empty());

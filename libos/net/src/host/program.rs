@@ -1,7 +1,7 @@
 //! Host streams as a program of descriptors uses them: straight from and to its memory, with readiness that is asked for.
 
 use super::tcp::Stream;
-use super::{Watch, Watched};
+use super::{Watch, Watched, tcp, udp};
 use crate::memory::{Memory, PIECES};
 use crate::ready;
 use core::task::{Context, Poll, Waker};
@@ -87,6 +87,22 @@ impl Stream {
         bits
     }
 
+    /// Sets an option of the host's socket.
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+        self.watched.socket.set_option(level, name, value)
+    }
+
+    /// How the connection does, as a `struct tcp_info`.
+    pub fn information(&self, into: &mut [u8]) -> Result<usize, Errno> {
+        self.watched.socket.information(into)
+    }
+
+    /// Whether both ends have ended it, or it broke.
+    pub fn is_closed(&self) -> bool {
+        self.watched.watch(HostStream::ask);
+        self.watched.source().is_ended() && self.watched.socket.ask() & ready::HANG_UP != 0
+    }
+
     /// Bytes that can be read at once.
     pub fn available(&self) -> usize {
         self.watched.socket.available()
@@ -95,5 +111,25 @@ impl Stream {
     /// The error that is there to be told, once.
     pub fn take_error(&self) -> Option<Errno> {
         self.watched.socket.take_error()
+    }
+}
+
+impl tcp::Published {
+    /// Sets an option of the host's listeners.
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) {
+        for listener in &self.listeners {
+            // It is a wish.
+            let _ = listener.socket.set_option(level, name, value);
+        }
+    }
+}
+
+impl udp::Published {
+    /// Sets an option of the host's sockets.
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) {
+        for socket in &self.sockets {
+            // As above.
+            let _ = socket.watched.socket.set_option(level, name, value);
+        }
     }
 }

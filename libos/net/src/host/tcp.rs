@@ -26,7 +26,7 @@ impl Watch for HostStream {
 
 /// The host listeners of a published port: one for each address of the host at which it is published.
 pub struct Published {
-    listeners: Vec<Watched<HostListener>>,
+    pub(super) listeners: Vec<Watched<HostListener>>,
     /// Which one is asked first, so that a busy one does not shut the others out.
     first: Cell<usize>,
 }
@@ -109,11 +109,6 @@ impl Stream {
     /// Sends small segments at once.
     pub fn set_nodelay(&self, on: bool) -> Result<(), Errno> {
         self.watched.socket.set_nodelay(on)
-    }
-
-    /// Holds segments back that are not full.
-    pub fn set_cork(&self, on: bool) -> Result<(), Errno> {
-        self.watched.socket.set_cork(on)
     }
 
     /// The local address, on the host.

@@ -14,14 +14,14 @@ use kernlet_sync::{CpuLocal, SmallMap};
 
 /// The host sockets of a published port: one for each address of the host at which it is published.
 pub struct Published {
-    sockets: Vec<Socket>,
+    pub(super) sockets: Vec<Socket>,
     /// The socket by which the replies that a batch still holds leave.
     unsent: Cell<usize>,
 }
 
 /// One of them.
-struct Socket {
-    watched: Watched<HostDatagram>,
+pub(super) struct Socket {
+    pub(super) watched: Watched<HostDatagram>,
     /// It speaks IPv6, and IPv4 only mapped into it.
     six: bool,
 }

@@ -132,9 +132,9 @@ impl Stream {
             | ready::when(ready::ERROR, reset)
     }
 
-    /// Whether the other end has reset it.
-    pub fn is_reset(&self) -> bool {
-        self.read.reset.get()
+    /// Whether it is over.
+    pub fn is_closed(&self) -> bool {
+        self.read.reset.get() || (self.read.ended.get() && self.write.ended.get())
     }
 
     /// Bytes that can be read at once.

@@ -91,9 +91,10 @@ impl Drop for Listener {
     }
 }
 
-fn find(to: SocketAddr) -> Option<Rc<Shared>> {
+/// The listener for a connection from the port `from`: of several that share the address (SO_REUSEPORT) the port chooses.
+fn find(to: SocketAddr, from: u16) -> Option<Rc<Shared>> {
     let all = LISTENERS.get().borrow();
-    all.get(&to.port())?.iter().find(|l| l.bound.takes(to.ip())).cloned()
+    addr::choose(all.get(&to.port())?.iter().filter(|l| l.bound.takes(to.ip())), from).cloned()
 }
 
 /// Connects to a listener of this instance. `bound` is the port spoken from, held as long as the stream lives.
@@ -102,7 +103,7 @@ fn find(to: SocketAddr) -> Option<Rc<Shared>> {
 /// ECONNREFUSED when nobody listens there.
 pub async fn connect(bound: Bound, to: SocketAddr) -> Result<Stream, Errno> {
     let from = SocketAddr::new(addr::source_inside(bound.address().ip(), to.ip()), bound.address().port());
-    let listener = find(to).ok_or(Errno::ECONNREFUSED)?;
+    let listener = find(to, from.port()).ok_or(Errno::ECONNREFUSED)?;
     let ready =
         || (listener.closed.get() || listener.pending.borrow().len() < listener.backlog.get()).then_some(());
     listener.room.until(ready).await;
@@ -158,7 +159,8 @@ impl Stream {
         self.peer
     }
 
-    fn reset(&self) {
+    /// Breaks it off: both ends see ECONNRESET.
+    pub fn reset(&self) {
         self.read.reset();
         self.write.reset();
     }

@@ -75,8 +75,9 @@ impl Endpoint {
             SocketAddr::new(addr::source_inside(self.bound.address.ip(), to.ip()), self.bound.address.port());
         let receiver = {
             let all = ENDPOINTS.get().borrow();
-            let mut at_port = all.get(&to.port()).into_iter().flatten().filter_map(Weak::upgrade);
-            at_port.find(|e| e.bound.takes(to.ip()))
+            let at_port = all.get(&to.port()).map_or(&[][..], Vec::as_slice);
+            let takes = |e: &Rc<Self>| e.bound.takes(to.ip());
+            addr::choose(at_port.iter().filter_map(Weak::upgrade).filter(takes), from.port())
         };
         let Some(receiver) = receiver else { return Ok(()) };
         let mut queue = receiver.queue.borrow_mut();

@@ -47,6 +47,8 @@ pub struct Connection {
     pub(super) reset: Cell<bool>,
     /// Nothing is read any more.
     pub(super) deaf: Cell<bool>,
+    /// How long its peer may owe an acknowledgement (TCP_USER_TIMEOUT), milliseconds; 0: as long as usual.
+    pub(super) user_timeout: Cell<u32>,
     /// When its user dropped it.
     pub(super) dropped: Cell<Option<Instant>>,
     /// The port that it was opened from.
@@ -78,6 +80,7 @@ impl Connection {
             spoke: Cell::new(false),
             reset: Cell::new(false),
             deaf: Cell::new(false),
+            user_timeout: Cell::new(0),
             dropped: Cell::new(None),
             bound,
         })
@@ -97,7 +100,11 @@ impl Connection {
         if self.backlog.borrow().is_some() {
             return HALF_OPEN;
         }
-        if self.with(|s| s.state()) == State::SynSent { CONNECTING } else { DEAD }
+        match self.user_timeout.get() {
+            0 if self.with(|s| s.state()) == State::SynSent => CONNECTING,
+            0 => DEAD,
+            milliseconds => Duration::from_millis(milliseconds.into()),
+        }
     }
 
     /// Whether the other end has owed an acknowledgement for too long.

@@ -4,8 +4,14 @@ use super::stream::Stream;
 use crate::memory::Memory;
 use crate::ready;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use kernlet_platform::Errno;
-use smoltcp::socket::tcp::{RecvError, State};
+use smoltcp::socket::tcp::{self, RecvError, State};
+
+/// IPPROTO_IP, IPPROTO_TCP, IPPROTO_IPV6.
+const IP: u32 = 0;
+const TCP: u32 = 6;
+const IPV6: u32 = 41;
 
 impl Stream {
     /// Reads what is there into a program's memory; 0 bytes at the end. With `peek` it stays there.
@@ -108,6 +114,47 @@ impl Stream {
                 | ready::when(ready::HANG_UP, closed || (no_reading && !socket.may_send()))
                 | ready::when(ready::ERROR, broken)
         })
+    }
+
+    /// Whether it is over.
+    pub fn is_closed(&self) -> bool {
+        self.connection.with(|socket| matches!(socket.state(), State::Closed | State::TimeWait))
+    }
+
+    /// Breaks it off: the other end sees a reset.
+    pub fn break_off(&self) {
+        self.connection.with(tcp::Socket::abort);
+        self.touch();
+    }
+
+    /// Sets TCP_NODELAY, TCP_USER_TIMEOUT, IP_TTL or IPV6_UNICAST_HOPS; others are without effect here.
+    pub fn set_option(&self, level: u32, name: u32, value: u32) {
+        let six = self.tuple().remote.is_ipv6();
+        match (level, name) {
+            (TCP, 1) => self.set_nodelay(value != 0),
+            (TCP, 18) => self.connection.user_timeout.set(value),
+            (IP, 2) if !six => self.set_hops(value),
+            (IPV6, 16) if six => self.set_hops(value),
+            _ => {}
+        }
+    }
+
+    fn set_hops(&self, value: u32) {
+        // smoltcp refuses 0, which nobody can set; what is no byte is the system's own.
+        let hops = u8::try_from(value).ok().filter(|hops| *hops > 0);
+        self.connection.with(|socket| socket.set_hop_limit(hops));
+    }
+
+    /// See [`crate::TcpStream::keep_alive`]: how long the other end may be idle, and for how long it may be silent in all.
+    pub fn keep_alive(&self, after: Option<[Duration; 2]>) {
+        let milliseconds = |duration: Duration| {
+            smoltcp::time::Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+        };
+        self.connection.with(|socket| {
+            socket.set_keep_alive(after.map(|[idle, _]| milliseconds(idle)));
+            socket.set_timeout(after.map(|[_, silent]| milliseconds(silent)));
+        });
+        self.touch();
     }
 
     /// Bytes that can be read at once.

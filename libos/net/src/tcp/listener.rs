@@ -19,7 +19,7 @@ const SOLE: usize = 2;
 pub struct TcpListener {
     pub(super) bound: Bound,
     pub(super) inside: loopback::tcp::Listener,
-    host: Option<Rc<host::tcp::Published>>,
+    pub(super) host: Option<Rc<host::tcp::Published>>,
     stack: Option<stack::listener::Listener>,
     accepting: Turn,
     /// Which provider is asked first, so that a busy one does not shut the others out.

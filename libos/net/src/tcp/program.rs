@@ -4,6 +4,7 @@ use super::stream::Provider;
 use super::{TcpListener, TcpStream};
 use crate::memory::Memory;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use kernlet_platform::Errno;
 
 /// Calls the function of the same name of whoever carries the connection.
@@ -56,11 +57,6 @@ impl TcpStream {
         carried!(self, available())
     }
 
-    /// Whether the other end has reset it, as far as that is known without asking the host.
-    pub fn is_reset(&self) -> bool {
-        matches!(&self.provider, Provider::Inside(stream) if stream.is_reset())
-    }
-
     /// Bytes that were written and that the other end has not taken; unknown (0) for those that the host carries.
     pub fn unsent(&self) -> usize {
         match &self.provider {
@@ -79,6 +75,56 @@ impl TcpStream {
         }
     }
 
+    /// Sets an option of socket(7), tcp(7), ip(7) or ipv6(7), as far as whoever carries the connection knows it.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+        match &self.provider {
+            // Nothing is ever lost, late or held back there.
+            Provider::Inside(_) => Ok(()),
+            Provider::Host(stream) => stream.set_option(level, name, value),
+            Provider::Stack(stream) => {
+                stream.set_option(level, name, value[0]);
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks the other end whether it is there when it has been idle for so long, and breaks the connection off when it has been
+    /// silent for so long in all (SO_KEEPALIVE); `None`: it may be silent for ever. For the host its own options say so.
+    pub fn keep_alive(&self, after: Option<[Duration; 2]>) {
+        if let Provider::Stack(stream) = &self.provider {
+            stream.keep_alive(after);
+        }
+    }
+
+    /// Breaks the connection off: the other end sees a reset, and what it has not taken is lost. Those that the host carries
+    /// end so when their option SO_LINGER says so.
+    pub fn break_off(&self) {
+        match &self.provider {
+            Provider::Inside(stream) => stream.reset(),
+            Provider::Host(_) => {}
+            Provider::Stack(stream) => stream.break_off(),
+        }
+    }
+
+    /// Whether it is over: broken, or ended by both ends (TCP's state CLOSE).
+    pub fn is_closed(&self) -> bool {
+        carried!(self, is_closed())
+    }
+
+    /// How the connection does, as a `struct tcp_info`, whose length it tells.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP when nobody knows.
+    pub fn information(&self, into: &mut [u8]) -> Result<usize, Errno> {
+        match &self.provider {
+            Provider::Host(stream) => stream.information(into),
+            Provider::Inside(_) | Provider::Stack(_) => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
     /// Whether the host carries it, so that this end's address is one of the host's.
     pub fn is_hosted(&self) -> bool {
         matches!(self.provider, Provider::Host(_))
@@ -86,6 +132,13 @@ impl TcpStream {
 }
 
 impl TcpListener {
+    /// Sets an option of the host's listeners, if the port is published.
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) {
+        if let Some(host) = &self.host {
+            host.set_option(level, name, value);
+        }
+    }
+
     /// Accepts a connection, or leaves a waker. One task or relay at a time.
     ///
     /// # Errors

@@ -218,22 +218,6 @@ impl TcpStream {
         }
     }
 
-    /// Holds segments back that are not full, until it is switched off (TCP_CORK of tcp(7)).
-    ///
-    /// # Errors
-    /// What the host says.
-    pub fn set_cork(&self, on: bool) -> Result<(), Errno> {
-        match &self.provider {
-            Provider::Inside(_) => Ok(()),
-            Provider::Host(stream) => stream.set_cork(on),
-            // What is held back goes out with the option's end.
-            Provider::Stack(stream) => {
-                stream.set_nodelay(!on);
-                Ok(())
-            }
-        }
-    }
-
     /// This end's address.
     ///
     /// # Errors

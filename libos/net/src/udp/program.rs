@@ -58,6 +58,8 @@ impl UdpSocket {
     /// What the host says about its socket.
     pub fn poll_next(&self, context: &mut Context<'_>, next: &mut Next) -> Poll<Result<(), Errno>> {
         if next.peer.is_some() {
+            // Who watches is told of each that comes, also behind one that nobody has read.
+            self.inside.register(context);
             return Poll::Ready(Ok(()));
         }
         let mut landing = LANDING.get().borrow_mut();
@@ -127,6 +129,13 @@ impl UdpSocket {
                 Some(socket) => socket.poll_send(context, bytes, to),
                 None => Poll::Ready(Err(Errno::ENETUNREACH)),
             },
+        }
+    }
+
+    /// Sets an option of the host's sockets, if the port is published.
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) {
+        if let Some(host) = &self.host {
+            host.set_option(level, name, value);
         }
     }
 

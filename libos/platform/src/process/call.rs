@@ -26,6 +26,7 @@ pub mod number {
     pub const SHUTDOWN: usize = 48;
     pub const GETSOCKNAME: usize = 51;
     pub const SETSOCKOPT: usize = 54;
+    pub const GETSOCKOPT: usize = 55;
     pub const FTRUNCATE: usize = 77;
     #[cfg(kernlet_image)]
     pub const SIGALTSTACK: usize = 131;

@@ -12,6 +12,7 @@ mod datagram;
 mod desk;
 mod line;
 mod listener;
+mod option;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use desk::Desk;
 use kernlet_broker::Broker;
 use kernlet_wire::boot::Protocol;
 use kernlet_wire::broker::Reply;
+use kernlet_wire::options;
 use kernlet_wire::trunk::{self, Header, kind};
 use line::Line;
 use listener::Listener;
@@ -249,6 +251,10 @@ impl Trunk {
             (kind::DATA, Channel::Stream(stream)) => stream.take(id, payload, line)?,
             (kind::END, Channel::Stream(stream)) => stream.end(),
             (kind::NO_DELAY, Channel::Stream(stream)) => stream.set_nodelay(payload == [1]),
+            (kind::OPTION, channel) => {
+                let (level, name, value) = options::decode(payload).ok_or(Stop::Broken)?;
+                option::set(channel.socket(), level, name, value);
+            }
             (kind::DATAGRAM, Channel::Datagram(datagram)) => datagram.send(payload).ok_or(Stop::Broken)?,
             (kind::CLOSE, Channel::Stream(stream)) => stream.close(payload == [1]),
             (kind::CLOSE, _) => drop(self.channels.remove(&id)),

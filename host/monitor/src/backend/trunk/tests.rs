@@ -303,3 +303,34 @@ proptest! {
         prop_assert!(guest.trunk.channels.len() <= 3);
     }
 }
+
+#[test]
+fn options_of_a_connection_are_set_and_no_others() {
+    let (port, server) = tcp();
+    let mut guest = Guest::new(&[port], &[]);
+    let (_client, id) = guest.accepted(server);
+    let say = |guest: &mut Guest, level, name, value| {
+        guest.say(kind::OPTION, id, &options::encode(level, name, value));
+    };
+    let (broadcast, device, reuse_port) = ((1, 6), (1, 25), (1, 15));
+    for (level, name) in [(6, 1), (1, 9), broadcast, device, reuse_port] {
+        say(&mut guest, level, name, [1, 0]);
+    }
+    say(&mut guest, 6, 4, [77, 0]);
+    say(&mut guest, 0, 2, [33, 0]);
+    let (channel, _) = &guest.trunk.channels[&id];
+    let socket = channel.socket();
+    assert_eq!(sockopt::tcp_nodelay(socket), Ok(true));
+    assert_eq!(sockopt::socket_keepalive(socket), Ok(true));
+    assert_eq!(sockopt::tcp_keepidle(socket), Ok(Duration::from_secs(77)));
+    assert_eq!(sockopt::ip_ttl(socket), Ok(33));
+    assert_eq!(sockopt::socket_broadcast(socket), Ok(false));
+    assert_eq!(sockopt::socket_reuseport(socket), Ok(false));
+    // With SO_LINGER of no time the other end sees a reset.
+    let (client, id) = guest.accepted(server);
+    guest.say(kind::OPTION, id, &options::encode(options::SOCKET, options::LINGER, [1, 0]));
+    guest.say(kind::CLOSE, id, &[0]);
+    let mut client = client;
+    let error = client.read(&mut [0; 8]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}

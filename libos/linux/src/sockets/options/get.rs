@@ -17,13 +17,10 @@ const SEND_LOW: i32 = 19;
 const LISTENS: i32 = 30;
 const PROTOCOL: i32 = 38;
 const FAMILY: i32 = 39;
-/// TCP_INFO, and its states TCP_ESTABLISHED, TCP_CLOSE, TCP_LISTEN.
+/// TCP_INFO.
 const INFO: i32 = 11;
-const ESTABLISHED: u8 = 1;
-const CLOSED: u8 = 7;
-const LISTENING: u8 = 10;
-/// Bytes of a `struct tcp_info` up to its counters, which nobody keeps here.
-const INFO_SIZE: usize = 104;
+/// The most bytes that an option has: those of a `struct tcp_info`.
+const MOST: usize = 256;
 /// What buffers hold at first (net.core.rmem_default; net.ipv4.tcp_rmem, tcp_wmem).
 const BUFFER: i32 = 212_992;
 const TCP_BUFFERS: [i32; 2] = [131_072, 16_384];
@@ -33,7 +30,7 @@ pub fn get(thread: &Thread, call: Call) -> Outcome {
     let (_, socket) = socket(thread, call.int(0))?;
     let (level, option, at, length_at) = (call.int(1), call.int(2), call.size(3), call.size(4));
     let room = usize::try_from(user::read_u32(length_at)? as i32).map_err(|_| Errno::EINVAL)?;
-    let mut bytes = [0; INFO_SIZE];
+    let mut bytes = [0; MOST];
     let length = value(&socket, level, option, &mut bytes)?.min(room);
     user::write(at, &bytes[..length])?;
     user::write(length_at, &(length as u32).to_le_bytes())?;
@@ -41,7 +38,7 @@ pub fn get(thread: &Thread, call: Call) -> Outcome {
 }
 
 /// Puts the option's value into `bytes`; tells its length.
-fn value(socket: &Socket, level: i32, option: i32, bytes: &mut [u8; INFO_SIZE]) -> Result<usize, Errno> {
+fn value(socket: &Socket, level: i32, option: i32, bytes: &mut [u8; MOST]) -> Result<usize, Errno> {
     let common = &socket.common;
     let options = &common.options;
     let mut put = |parts: &[&[u8]]| {
@@ -88,13 +85,7 @@ fn value(socket: &Socket, level: i32, option: i32, bytes: &mut [u8; INFO_SIZE]) 
         }
         (TCP, INFO) => {
             let Speech::Tcp(tcp) = &socket.speech else { return Err(Errno::ENOPROTOOPT) };
-            let state = match () {
-                () if tcp.listens() => LISTENING,
-                () if tcp.is_connected() => ESTABLISHED,
-                () => CLOSED,
-            };
-            bytes[0] = state;
-            return Ok(INFO_SIZE);
+            return Ok(tcp.information(common, bytes));
         }
         (TCP, CONGESTION) if table::find(common, TCP, NO_DELAY).is_some() => {
             let chosen = options.number(TCP, CONGESTION).unwrap_or(1) as usize;

@@ -1,5 +1,6 @@
 //! Options of sockets (socket(7), tcp(7), ip(7), ipv6(7)).
 
+mod effect;
 mod get;
 mod set;
 mod table;
@@ -21,12 +22,13 @@ pub const IP: i32 = 0;
 pub const TCP: i32 = 6;
 pub const IPV6: i32 = 41;
 
-/// SO_REUSEADDR, SO_REUSEPORT, SO_PASSCRED, TCP_NODELAY, TCP_CORK, IPV6_V6ONLY, IP_PKTINFO, IPV6_RECVPKTINFO.
+/// SO_REUSEADDR, SO_REUSEPORT, SO_PASSCRED, SO_TIMESTAMP, SO_TIMESTAMPNS, TCP_NODELAY, IPV6_V6ONLY, IP_PKTINFO, IPV6_RECVPKTINFO.
 const REUSE_ADDRESS: i32 = 2;
 const REUSE_PORT: i32 = 15;
 const PASS_CREDENTIALS: i32 = 16;
+const TIME_STAMP: i32 = 29;
+const TIME_STAMP_FINE: i32 = 35;
 const NO_DELAY: i32 = 1;
-const CORK: i32 = 3;
 const SIX_ONLY: i32 = 26;
 const PACKET_INFO: i32 = 8;
 const PACKET_INFO_SIX: i32 = 49;
@@ -40,6 +42,8 @@ pub struct Options {
     timeouts: Cell<[Duration; 2]>,
     /// SO_LINGER, while it is on.
     linger: Cell<Option<u32>>,
+    /// SO_RCVLOWAT, when it is more than 1.
+    least: Cell<u32>,
 }
 
 impl Options {
@@ -61,7 +65,12 @@ impl Options {
             all.insert(*key, *value);
             all
         });
-        Self { numbers: RefCell::new(numbers), timeouts: self.timeouts.clone(), linger: self.linger.clone() }
+        Self {
+            numbers: RefCell::new(numbers),
+            timeouts: self.timeouts.clone(),
+            linger: self.linger.clone(),
+            least: self.least.clone(),
+        }
     }
 
     /// With whom an address is shared.
@@ -79,14 +88,19 @@ impl Options {
         self.is_set(IPV6, SIX_ONLY)
     }
 
-    /// TCP_NODELAY.
-    pub fn no_delay(&self) -> bool {
-        self.is_set(TCP, NO_DELAY)
+    /// SO_RCVLOWAT: so many bytes a stream must have before it is ready to be read.
+    pub fn least(&self) -> usize {
+        self.least.get() as usize
     }
 
     /// SO_PASSCRED.
     pub fn pass_credentials(&self) -> bool {
         self.is_set(SOCKET, PASS_CREDENTIALS)
+    }
+
+    /// SO_TIMESTAMP, SO_TIMESTAMPNS: which control message tells when a datagram came; one excludes the other.
+    pub fn wants_time(&self) -> Option<i32> {
+        [TIME_STAMP_FINE, TIME_STAMP].into_iter().find(|option| self.is_set(SOCKET, *option))
     }
 
     /// IP_PKTINFO, IPV6_RECVPKTINFO.

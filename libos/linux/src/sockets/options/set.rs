@@ -1,25 +1,27 @@
 //! setsockopt(2).
 
 use super::table::{self, Range};
-use super::{CORK, IPV6, NO_DELAY, SIX_ONLY, SOCKET, TCP};
+use super::{IPV6, NO_DELAY, SIX_ONLY, SOCKET, TCP, TIME_STAMP, TIME_STAMP_FINE, effect};
 use crate::call::{Call, Outcome};
 use crate::sockets::address::{INET, INET6};
 use crate::sockets::socket;
-use crate::sockets::socket::{Common, Socket, Speech};
+use crate::sockets::socket::{Common, Socket};
 use crate::thread::Thread;
 use crate::{Errno, user};
 use kernlet_time::Duration;
 
-/// Those with forms of their own: SO_SNDBUF, SO_RCVBUF, SO_LINGER, SO_BSDCOMPAT, SO_RCVTIMEO, SO_SNDTIMEO, SO_BINDTODEVICE,
+/// Those with forms of their own: SO_SNDBUF, SO_RCVBUF, SO_LINGER, SO_BSDCOMPAT, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO, SO_BINDTODEVICE,
 /// SO_SNDBUFFORCE, SO_RCVBUFFORCE.
 pub(super) const SEND_BUFFER: i32 = 7;
 pub(super) const RECEIVE_BUFFER: i32 = 8;
 pub(super) const LINGER: i32 = 13;
 const BSD_COMPATIBLE: i32 = 14;
+const LOW_WATER: i32 = 18;
 pub(super) const TIMEOUTS: [[i32; 2]; 2] = [[20, 66], [21, 67]];
 pub(super) const DEVICE: i32 = 25;
 const BUFFERS_FORCED: [i32; 2] = [32, 33];
-/// TCP_CONGESTION.
+/// TCP_DEFER_ACCEPT, TCP_CONGESTION.
+const DEFER_ACCEPT: i32 = 9;
 pub(super) const CONGESTION: i32 = 13;
 /// net.core.rmem_max, wmem_max, and the least of each.
 const BUFFER_MOST: i32 = 212_992;
@@ -34,7 +36,7 @@ pub fn set(thread: &Thread, call: Call) -> Outcome {
     let length = usize::try_from(call.int(4)).map_err(|_| Errno::EINVAL)?;
     let common = &socket.common;
     match (level, option) {
-        (SOCKET, LINGER) => set_linger(common, at, length)?,
+        (SOCKET, LINGER) => set_linger(&socket, at, length)?,
         (SOCKET, _) if TIMEOUTS.iter().flatten().any(|o| *o == option) => {
             set_timeout(common, option, at, length)?;
         }
@@ -65,8 +67,10 @@ fn set_number(socket: &Socket, level: i32, option: i32, at: usize, length: usize
         let receives = option == RECEIVE_BUFFER || option == BUFFERS_FORCED[1];
         let option = if receives { RECEIVE_BUFFER } else { SEND_BUFFER };
         // Twice as much is told (socket(7)): half of it is for keeping accounts.
-        let doubled = value.clamp(0, BUFFER_MOST) * 2;
-        common.options.store(SOCKET, option, doubled.max(BUFFER_LEAST[usize::from(!receives)]));
+        let asked = if value < 0 { BUFFER_MOST } else { value.min(BUFFER_MOST) };
+        let doubled = asked * 2;
+        common.options.store(SOCKET, option, doubled.max(BUFFER_LEAST[usize::from(receives)]));
+        effect::set(socket, SOCKET, option);
         return Ok(());
     }
     if level == SOCKET && option == BSD_COMPATIBLE {
@@ -87,14 +91,36 @@ fn set_number(socket: &Socket, level: i32, option: i32, at: usize, length: usize
     if (level, option) == (IPV6, SIX_ONLY) && is_bound(socket) {
         return Err(Errno::EINVAL);
     }
+    let value = if (level, option) == (TCP, DEFER_ACCEPT) { deferred(value) } else { value };
     common.options.store(level, option, value);
-    if let (TCP, NO_DELAY, Speech::Tcp(tcp)) = (level, option, &socket.speech) {
-        tcp.set_no_delay(value != 0);
+    if level == SOCKET && matches!(option, TIME_STAMP | TIME_STAMP_FINE) && value != 0 {
+        common.options.store(SOCKET, TIME_STAMP + TIME_STAMP_FINE - option, 0);
     }
-    if let (TCP, CORK, Speech::Tcp(tcp)) = (level, option, &socket.speech) {
-        tcp.set_cork(value != 0);
+    if (level, option) == (SOCKET, LOW_WATER) {
+        // None is one, and a negative number is a very large one (net/core/sock.c).
+        let least = if value < 0 { i32::MAX } else { value.max(1) };
+        common.options.store(level, option, least);
+        common.options.least.set(least as u32);
     }
+    effect::set(socket, level, option);
     Ok(())
+}
+
+/// How many seconds TCP_DEFER_ACCEPT waits: as long as so many answers to a client take that ask again after 1 s, 2 s, 4 s and
+/// so on up to 120 (secs_to_retrans and retrans_to_secs in net/ipv4/tcp.c).
+fn deferred(seconds: i32) -> i32 {
+    let (mut total, mut step) = (1, 1);
+    if seconds <= 0 {
+        return 0;
+    }
+    for _ in 1..255 {
+        if total >= seconds {
+            break;
+        }
+        step = (step * 2).min(120);
+        total += step;
+    }
+    total
 }
 
 fn is_bound(socket: &Socket) -> bool {
@@ -109,13 +135,14 @@ pub(super) fn unknown(common: &Common, level: i32) -> Errno {
     if levels { Errno::ENOPROTOOPT } else { Errno::EOPNOTSUPP }
 }
 
-fn set_linger(common: &Common, at: usize, length: usize) -> Result<(), Errno> {
+fn set_linger(socket: &Socket, at: usize, length: usize) -> Result<(), Errno> {
     if length < 8 {
         return Err(Errno::EINVAL);
     }
     let on = user::read_u32(at)? != 0;
     let seconds = user::read_u32(at.wrapping_add(4))?;
-    common.options.linger.set(on.then_some(seconds));
+    socket.common.options.linger.set(on.then_some(seconds));
+    effect::set(socket, SOCKET, LINGER);
     Ok(())
 }
 

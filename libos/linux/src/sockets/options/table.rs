@@ -38,7 +38,7 @@ const ANY: i32 = i32::MAX;
 /// are asked for where they matter.
 const NUMBERS: &[Number] = &[
     // SO_DEBUG, SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST, SO_KEEPALIVE, SO_OOBINLINE, SO_NO_CHECK, SO_PRIORITY, SO_REUSEPORT,
-    // SO_PASSCRED, SO_RCVLOWAT, SO_MARK, SO_RXQ_OVFL, SO_BUSY_POLL, SO_INCOMING_CPU.
+    // SO_PASSCRED, SO_RCVLOWAT, SO_TIMESTAMP, SO_TIMESTAMPNS, SO_MARK, SO_RXQ_OVFL, SO_BUSY_POLL, SO_INCOMING_CPU.
     switch(SOCKET, 1, 0),
     switch(SOCKET, 2, 0),
     switch(SOCKET, 5, 0),
@@ -49,7 +49,9 @@ const NUMBERS: &[Number] = &[
     number(SOCKET, 12, 0, 0, ANY),
     switch(SOCKET, 15, 0),
     switch(SOCKET, 16, 0),
-    number(SOCKET, 18, 1, 0, ANY),
+    number(SOCKET, 18, 1, i32::MIN, ANY),
+    switch(SOCKET, 29, 0),
+    switch(SOCKET, 35, 0),
     number(SOCKET, 36, 0, i32::MIN, ANY),
     switch(SOCKET, 40, 0),
     number(SOCKET, 46, 0, 0, ANY),

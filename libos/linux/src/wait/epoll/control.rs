@@ -90,7 +90,7 @@ impl Epoll {
         let Some(watchers) = file.watchers() else { return Err(Errno::EPERM) };
         let key = self.items.borrow_mut().next();
         let watch: Weak<dyn Watch> = self.itself.clone();
-        let place = watchers.tell(watch, key);
+        let place = watchers.tell(watch, key, events & EXCLUSIVE != 0);
         let item = Item { identity, file: Rc::downgrade(file), events, data, place, queued: false, next: 0 };
         self.items.borrow_mut().insert(key, item);
         self.look_at(key, file, events);

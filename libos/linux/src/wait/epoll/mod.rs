@@ -241,18 +241,21 @@ impl Epoll {
 }
 
 impl Watch for Epoll {
-    fn changed(&self, key: u64, events: Events) {
+    fn changed(&self, key: u64, events: Events) -> bool {
         let fresh = {
             let mut items = self.items.borrow_mut();
-            let Some(item) = items.get(key) else { return };
+            let Some(item) = items.get(key) else { return false };
             let wanted = item.events & !HOW;
             // An item that only waits to read is not asked because there is room to write.
             let concerns = events != Events::OUT || wanted & (Events::OUT.0 | ready::WRITE_NORMAL) != 0;
             wanted != 0 && concerns && items.enqueue(key)
         };
+        // Who waits for the instance just now (ep_poll_callback in fs/eventpoll.c).
+        let waited_for = fresh && !self.watchers.is_empty();
         if fresh {
             self.watchers.notify(Events::IN);
         }
+        waited_for
     }
 
     fn gone(&self, key: u64) {

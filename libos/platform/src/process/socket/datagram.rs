@@ -285,6 +285,10 @@ impl HostDatagram {
         Ok(header.length as usize)
     }
 
+    pub(super) fn descriptor(&self) -> &Descriptor {
+        &self.0
+    }
+
     /// The local address, on the host.
     ///
     /// # Errors

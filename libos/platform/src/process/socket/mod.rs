@@ -19,7 +19,6 @@ use core::net::SocketAddr;
 const ACCEPT_FLAGS: usize = 0o4000 | 0o2000000;
 const IPPROTO_TCP: usize = 6;
 const TCP_NODELAY: usize = 1;
-const TCP_CORK: usize = 3;
 
 /// What to end of a stream (shutdown(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,15 +116,7 @@ impl HostStream {
     /// # Errors
     /// The host's.
     pub fn set_nodelay(&self, on: bool) -> Result<(), Errno> {
-        set_option(&self.0, TCP_NODELAY, on)
-    }
-
-    /// Holds segments back that are not full (TCP_CORK).
-    ///
-    /// # Errors
-    /// The host's; EPERM for a native program.
-    pub fn set_cork(&self, on: bool) -> Result<(), Errno> {
-        set_option(&self.0, TCP_CORK, on)
+        set_option(&self.0, IPPROTO_TCP, TCP_NODELAY, &[u32::from(on)])
     }
 
     /// The local address, on the host.
@@ -155,10 +146,9 @@ impl HostListener {
     }
 }
 
-fn set_option(socket: &Descriptor, option: usize, on: bool) -> Result<(), Errno> {
-    let value = u32::from(on);
-    let arguments = [socket.raw(), IPPROTO_TCP, option, &raw const value as usize, 4, 0];
-    // SAFETY: the host reads four bytes of a live local.
+fn set_option(socket: &Descriptor, level: usize, name: usize, value: &[u32]) -> Result<(), Errno> {
+    let arguments = [socket.raw(), level, name, value.as_ptr() as usize, size_of_val(value), 0];
+    // SAFETY: the host reads the lent words.
     unsafe { call(number::SETSOCKOPT, arguments).map(drop) }
 }
 

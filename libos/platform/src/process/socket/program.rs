@@ -2,13 +2,16 @@
 
 use super::super::call::{call, number, retried};
 use super::super::descriptor::Descriptor;
-use super::HostStream;
+use super::{HostDatagram, HostListener, HostStream, IPPROTO_TCP};
 use crate::Errno;
+use kernlet_wire::options;
 
 /// MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT.
 const PEEK: usize = 0x02;
 const TRUNCATE: usize = 0x20;
 const DONT_WAIT: usize = 0x40;
+/// TCP_INFO.
+const INFORMATION: usize = 11;
 /// More than any socket holds.
 const ALL: usize = 0x7fff_0000;
 /// POLLIN, POLLOUT, POLLRDHUP; errors and hang-ups are told of in any case.
@@ -36,7 +39,42 @@ unsafe fn receive(socket: &Descriptor, pieces: &[[usize; 2]], flags: usize) -> R
     unsafe { retried(number::RECVMSG, arguments) }
 }
 
+/// See [`crate::socket::HostStream::set_option`].
+fn set_option(socket: &Descriptor, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+    let words = if (level, name) == (options::SOCKET, options::LINGER) { 2 } else { 1 };
+    super::set_option(socket, level as usize, name as usize, &value[..words])
+}
+
+impl HostListener {
+    /// See [`crate::socket::HostListener::set_option`].
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+        set_option(&self.0, level, name, value)
+    }
+}
+
+impl HostDatagram {
+    /// See [`crate::socket::HostDatagram::set_option`].
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+        set_option(self.descriptor(), level, name, value)
+    }
+}
+
 impl HostStream {
+    /// See [`crate::socket::HostStream::set_option`].
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+        set_option(&self.0, level, name, value)
+    }
+
+    /// See [`crate::socket::HostStream::information`].
+    pub fn information(&self, into: &mut [u8]) -> Result<usize, Errno> {
+        let mut length = into.len() as u32;
+        let arguments =
+            [self.0.raw(), IPPROTO_TCP, INFORMATION, into.as_mut_ptr() as usize, &raw mut length as usize, 0];
+        // SAFETY: the host writes at most as many bytes as the lent buffer has, and how many into a live local.
+        unsafe { call(number::GETSOCKOPT, arguments)? };
+        Ok((length as usize).min(into.len()))
+    }
+
     /// See [`crate::socket::HostStream::receive`]. The pieces lie where only the program's memory may be.
     pub fn receive(&self, pieces: &[[usize; 2]], peek: bool) -> Result<usize, Errno> {
         match pieces {

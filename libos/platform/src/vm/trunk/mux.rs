@@ -285,6 +285,11 @@ impl Mux {
         self.put(kind::NO_DELAY, id, &[&[on.into()]]);
     }
 
+    /// Sets an option of the host's socket.
+    pub fn set_option(&mut self, id: u32, level: u32, name: u32, value: [u32; 2]) {
+        self.put(kind::OPTION, id, &[&kernlet_wire::options::encode(level, name, value)]);
+    }
+
     /// Forgets a channel.
     #[inline(never)]
     pub fn close(&mut self, id: u32) {

@@ -1,13 +1,46 @@
 //! Streams from and to a program's memory, and what a channel is ready for now.
 
-use super::socket::Stream;
+use super::socket::{Channel, Datagram, Listener, Stream};
 use super::with;
 use crate::{Errno, program};
 
 /// What is copied at a time: the mux is not held while the program's memory is touched, which may have to be filled in.
 const CHUNK: usize = 4096;
 
+impl Channel {
+    fn set_option(&self, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+        with(|mux| {
+            mux.set_option(self.number(), level, name, value);
+            Ok(())
+        })
+    }
+}
+
+impl Listener {
+    /// See [`crate::socket::HostListener::set_option`].
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+        self.channel().set_option(level, name, value)
+    }
+}
+
+impl Datagram {
+    /// See [`crate::socket::HostDatagram::set_option`].
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+        self.channel().set_option(level, name, value)
+    }
+}
+
 impl Stream {
+    /// See [`crate::socket::HostStream::set_option`].
+    pub fn set_option(&self, level: u32, name: u32, value: [u32; 2]) -> Result<(), Errno> {
+        self.channel().set_option(level, name, value)
+    }
+
+    /// See [`crate::socket::HostStream::information`].
+    pub fn information(&self, _: &mut [u8]) -> Result<usize, Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
     /// See [`crate::socket::HostStream::receive`].
     pub fn receive(&self, pieces: &[[usize; 2]], peek: bool) -> Result<usize, Errno> {
         let mut chunk = [0; CHUNK];
@@ -16,7 +49,7 @@ impl Stream {
             let mut filled = 0;
             while filled < length {
                 let part = &mut chunk[..(length - filled).min(CHUNK)];
-                let copied = with(|mux| mux.peek(self.number(), skipped, part))?;
+                let copied = with(|mux| mux.peek(self.channel().number(), skipped, part))?;
                 if copied == 0 {
                     // The end, an error, or nothing yet: reading tells which.
                     return if done > 0 { Ok(done) } else { self.read(&mut chunk[..1]) };
@@ -26,7 +59,7 @@ impl Stream {
                 }
                 match peek {
                     true => skipped += copied,
-                    false => with(|mux| mux.skip(self.number(), copied))?,
+                    false => with(|mux| mux.skip(self.channel().number(), copied))?,
                 }
                 (filled, done) = (filled + copied, done + copied);
             }
@@ -60,16 +93,16 @@ impl Stream {
 
     /// See [`crate::socket::HostStream::ask`].
     pub fn ask(&self) -> u32 {
-        with(|mux| mux.ask_state(self.number())).unwrap_or(0)
+        with(|mux| mux.ask_state(self.channel().number())).unwrap_or(0)
     }
 
     /// See [`crate::socket::HostStream::available`].
     pub fn available(&self) -> usize {
-        with(|mux| mux.available(self.number())).unwrap_or(0)
+        with(|mux| mux.available(self.channel().number())).unwrap_or(0)
     }
 
     /// See [`crate::socket::HostStream::take_error`].
     pub fn take_error(&self) -> Option<Errno> {
-        with(|mux| mux.take_error(self.number())).ok().flatten()
+        with(|mux| mux.take_error(self.channel().number())).ok().flatten()
     }
 }

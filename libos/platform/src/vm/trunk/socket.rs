@@ -20,13 +20,23 @@ impl Drop for Channel {
     }
 }
 
-impl Stream {
-    pub(super) fn number(&self) -> u32 {
-        self.0.0
-    }
+macro_rules! channel {
+    ($($kind:ident)*) => {$(
+        impl $kind {
+            pub(super) fn channel(&self) -> &Channel {
+                &self.0
+            }
+        }
+    )*};
 }
 
+channel! { Stream Listener Datagram }
+
 impl Channel {
+    pub(super) fn number(&self) -> u32 {
+        self.0
+    }
+
     #[inline(never)]
     fn watch(&self, token: u32) -> Result<(), Errno> {
         with(|mux| mux.watch(self.0, token))
@@ -91,11 +101,6 @@ impl Stream {
     #[inline(never)]
     pub fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
         with(|mux| mux.shut(self.0.0, how != Shutdown::Write, how != Shutdown::Read))
-    }
-
-    /// See [`crate::socket::HostStream::set_cork`].
-    pub fn set_cork(&self, _: bool) -> Result<(), Errno> {
-        Ok(())
     }
 
     /// See [`crate::socket::HostStream::set_nodelay`].
