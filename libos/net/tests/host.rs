@@ -1,7 +1,10 @@
 //! Published ports: real sockets of the host, std clients in other threads.
 
-use kernlet_exec::{block_on, spawn};
-use kernlet_net::{Batch, Errno, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket, publish};
+use kernlet_exec::{block_on, spawn, timeout, yield_now};
+use kernlet_net::{
+    Batch, Errno, Share, Shutdown, SocketAddr, TcpBinding, TcpListener, TcpStream, UdpSocket, publish,
+};
+use kernlet_time::Duration;
 use std::io::{Read, Write};
 use std::net;
 use std::thread;
@@ -71,6 +74,27 @@ fn a_published_port_can_be_bound_again() {
             assert_eq!(stream.read(&mut [0; 1]).await, Ok(0));
             client.join().unwrap();
         }
+    });
+}
+
+#[test]
+fn of_two_sockets_at_a_published_port_each_gets_connections_while_the_other_is_busy() {
+    let address = publish_tcp(80);
+    block_on(async move {
+        let accepts = || {
+            let binding = TcpBinding::new(at("0.0.0.0:80"), Share::PORT).unwrap();
+            let Ok(listener) = binding.listen(8) else { panic!("it is shared") };
+            // One connection each, and no look at others.
+            spawn("accepts", async move { listener.accept().await.map(drop) })
+        };
+        let both = [accepts(), accepts()];
+        yield_now().await;
+        let clients = [0; 2].map(|_| net::TcpStream::connect(address).unwrap());
+        for one in both {
+            let accepted = timeout(Duration::from_secs(20), one.join()).await;
+            assert_eq!(accepted.ok().flatten(), Some(Ok(())), "nobody looked");
+        }
+        drop(clients);
     });
 }
 

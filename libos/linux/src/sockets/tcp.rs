@@ -12,7 +12,6 @@ use core::task::{Context, Poll};
 use kernlet_exec::{Task, spawn};
 use kernlet_net::{Memory, Shutdown, SocketAddr, TcpBinding, TcpListener, TcpStream, ready};
 use kernlet_platform::cell::RefCell;
-use kernlet_time::Duration;
 
 /// IPPROTO_TCP with TCP_DEFER_ACCEPT.
 const DEFER_ACCEPT: (u32, u32) = (6, 9);
@@ -430,7 +429,7 @@ impl Tcp {
     }
 
     /// See [`TcpStream::keep_alive`].
-    pub fn keep_alive(&self, after: Option<[Duration; 2]>) {
+    pub fn keep_alive(&self, after: Option<[u32; 2]>) {
         if let State::Connected(stream) = &*self.state.borrow() {
             stream.keep_alive(after);
         }

@@ -4,9 +4,9 @@ use super::stream::Stream;
 use crate::memory::Memory;
 use crate::ready;
 use core::task::{Context, Poll, Waker};
-use core::time::Duration;
 use kernlet_platform::Errno;
 use smoltcp::socket::tcp::{self, RecvError, State};
+use smoltcp::time::Duration;
 
 /// IPPROTO_IP, IPPROTO_TCP, IPPROTO_IPV6.
 const IP: u32 = 0;
@@ -145,14 +145,12 @@ impl Stream {
         self.connection.with(|socket| socket.set_hop_limit(hops));
     }
 
-    /// See [`crate::TcpStream::keep_alive`]: how long the other end may be idle, and for how long it may be silent in all.
-    pub fn keep_alive(&self, after: Option<[Duration; 2]>) {
-        let milliseconds = |duration: Duration| {
-            smoltcp::time::Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-        };
+    /// See [`crate::TcpStream::keep_alive`].
+    pub fn keep_alive(&self, after: Option<[u32; 2]>) {
+        let after = after.map(|both| both.map(|seconds| Duration::from_secs(seconds.into())));
         self.connection.with(|socket| {
-            socket.set_keep_alive(after.map(|[idle, _]| milliseconds(idle)));
-            socket.set_timeout(after.map(|[_, silent]| milliseconds(silent)));
+            socket.set_keep_alive(after.map(|[idle, _]| idle));
+            socket.set_timeout(after.map(|[_, silent]| silent));
         });
         self.touch();
     }

@@ -4,7 +4,6 @@ use super::stream::Provider;
 use super::{TcpListener, TcpStream};
 use crate::memory::Memory;
 use core::task::{Context, Poll, Waker};
-use core::time::Duration;
 use kernlet_platform::Errno;
 
 /// Calls the function of the same name of whoever carries the connection.
@@ -92,8 +91,9 @@ impl TcpStream {
     }
 
     /// Asks the other end whether it is there when it has been idle for so long, and breaks the connection off when it has been
-    /// silent for so long in all (SO_KEEPALIVE); `None`: it may be silent for ever. For the host its own options say so.
-    pub fn keep_alive(&self, after: Option<[Duration; 2]>) {
+    /// silent for so long in all (SO_KEEPALIVE), in seconds; `None`: it may be silent for ever. For the host its own options
+    /// say so.
+    pub fn keep_alive(&self, after: Option<[u32; 2]>) {
         if let Provider::Stack(stream) = &self.provider {
             stream.keep_alive(after);
         }

@@ -4,7 +4,6 @@ use super::set::{LINGER, RECEIVE_BUFFER, SEND_BUFFER};
 use super::{Options, SOCKET, TCP};
 use crate::sockets::socket::{Socket, Speech};
 use crate::sockets::tcp::Tcp;
-use kernlet_time::Duration;
 use kernlet_wire::options::is_listed;
 
 /// SO_KEEPALIVE; TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT with what they are as long as they are not set.
@@ -50,10 +49,10 @@ impl Options {
 
     /// Has the own stack keep a connection alive, if it is to.
     pub fn keep_alive(&self, tcp: &Tcp) {
-        let seconds = |(option, first): (i32, i32)| self.number(TCP, option).unwrap_or(first) as u64;
-        let [idle, interval, count] = KEEPING.map(seconds);
-        let after = [idle, idle + interval * count].map(Duration::from_secs);
-        tcp.keep_alive(self.is_set(SOCKET, KEEP_ALIVE).then_some(after));
+        // Each is at most 32,767, and the last 127.
+        let [idle, interval, count] =
+            KEEPING.map(|(option, first)| self.number(TCP, option).unwrap_or(first) as u32);
+        tcp.keep_alive(self.is_set(SOCKET, KEEP_ALIVE).then_some([idle, idle + interval * count]));
     }
 
     /// Hands over what was set and has an effect: for a socket's new connection or port.
