@@ -57,9 +57,9 @@ impl UdpSocket {
     /// # Errors
     /// What the host says about its socket.
     pub fn poll_next(&self, context: &mut Context<'_>, next: &mut Next) -> Poll<Result<(), Errno>> {
+        // Who watches is told of each that comes, also behind one that nobody has read.
+        self.inside.register(context);
         if next.peer.is_some() {
-            // Who watches is told of each that comes, also behind one that nobody has read.
-            self.inside.register(context);
             return Poll::Ready(Ok(()));
         }
         let mut landing = LANDING.get().borrow_mut();
