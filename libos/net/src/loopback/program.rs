@@ -137,6 +137,11 @@ impl Stream {
         self.read.reset.get() || (self.read.ended.get() && self.write.ended.get())
     }
 
+    /// Whether the other end has reset it.
+    pub fn is_reset(&self) -> bool {
+        self.read.reset.get()
+    }
+
     /// Bytes that can be read at once.
     pub fn available(&self) -> usize {
         self.read.len()
