@@ -38,6 +38,10 @@ pub struct Process {
     pub facts: ProcessFacts,
     /// Who waits for words of its memory.
     pub futexes: Futexes,
+    /// Its auxiliary vector (getauxval(3)).
+    pub auxiliary: RefCell<Vec<u64>>,
+    /// Where its first thread's stack began.
+    pub stack: Cell<usize>,
     /// What it executes, once it is loaded.
     pub executable: RefCell<Option<Rc<Description>>>,
     /// The number that the next thread gets.
@@ -65,6 +69,8 @@ impl Process {
             facts: ProcessFacts::default(),
             futexes: Futexes::default(),
             threads: RefCell::default(),
+            auxiliary: RefCell::default(),
+            stack: Cell::new(0),
             executable: RefCell::default(),
             next_thread: Cell::new(1),
             most_threads: Cell::new(0),

@@ -57,6 +57,8 @@ pub struct Thread {
     pub facts: ThreadFacts,
     /// The deadline of a call that is made again.
     resumed: Cell<Option<u64>>,
+    /// It waits interruptibly.
+    pub waits: Cell<bool>,
     /// Wakes it where it waits interruptibly.
     waker: RefCell<Option<Waker>>,
 }
@@ -83,6 +85,7 @@ impl Thread {
             switches: Default::default(),
             facts: ThreadFacts::default(),
             resumed: Cell::new(None),
+            waits: Cell::new(false),
             waker: RefCell::default(),
         });
         process.threads.borrow_mut().insert(id, Rc::downgrade(&thread));
@@ -122,6 +125,7 @@ impl Thread {
     pub async fn interruptible<F: Future>(&self, future: F) -> Result<F::Output, Errno> {
         let mut future = pin!(future);
         core::future::poll_fn(|context| {
+            self.waits.set(false);
             if let Poll::Ready(value) = future.as_mut().poll(context) {
                 return Poll::Ready(Ok(value));
             }
@@ -133,6 +137,7 @@ impl Thread {
                 return Poll::Ready(Err(restart::SYS));
             }
             *self.waker.borrow_mut() = Some(context.waker().clone());
+            self.waits.set(true);
             Poll::Pending
         })
         .await

@@ -345,7 +345,8 @@ fn proc_tells_of_the_process_and_the_system() {
         assert!(m.text("/proc/cpuinfo").await.contains("processor\t: 0\n"));
         assert_eq!(m.text("/proc/sys/kernel/ostype").await, "Linux\n");
         assert_eq!(m.text("/sys/devices/system/cpu/online").await, "0\n");
-        assert_eq!(m.open("/sys/fs/cgroup", 0).await, ENOENT);
+        assert_eq!(m.text("/sys/fs/cgroup/memory.max").await, "max\n");
+        assert_eq!(m.open("/sys/fs/cgroup/nothing", 0).await, ENOENT);
         let [one, other] =
             [m.text("/proc/sys/kernel/random/uuid").await, m.text("/proc/sys/kernel/random/uuid").await];
         assert!(one.len() == 37 && one != other && one.as_bytes()[14] == b'4');

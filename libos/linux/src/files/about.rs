@@ -131,7 +131,7 @@ impl About {
             },
             Kind::Console(console) if console.is_terminal() => (S_IFCHR | 0o620, 3),
             Kind::Console(_) => (S_IFIFO | 0o600, 2),
-            Kind::Socket(_) => (tree::node::S_IFSOCK | 0o777, 1),
+            Kind::Socket(socket) => (tree::node::S_IFSOCK | 0o777, socket.number()),
             _ => (0o600, 1),
         };
         let credentials = process.credentials.borrow();

@@ -157,6 +157,7 @@ pub fn of_description(description: &Description) -> Vec<u8> {
         Kind::EventFd(_) => b"anon_inode:[eventfd]".to_vec(),
         Kind::TimerFd(_) => b"anon_inode:[timerfd]".to_vec(),
         Kind::SignalFd(_) => b"anon_inode:[signalfd]".to_vec(),
+        Kind::Socket(socket) => text("socket", socket.number()),
         Kind::PidFd(_) => b"anon_inode:[pidfd]".to_vec(),
         _ => b"anon_inode:[kernlet]".to_vec(),
     }

@@ -9,16 +9,24 @@ use crate::user::Buffers;
 use crate::{Errno, PAGE};
 use alloc::rc::Rc;
 
+/// Counts what was read (0) or written (1).
+fn moved(thread: &Thread, direction: usize, bytes: usize) -> u64 {
+    let counts = &thread.process.facts.moved;
+    counts[direction].update(|count| count + bytes as u64);
+    counts[direction + 2].update(|count| count + 1);
+    bytes as u64
+}
+
 /// read(2), readv(2).
 pub async fn read(thread: &Rc<Thread>, descriptor: i32, to: &mut Buffers) -> Outcome {
     let file = thread.process.files.get(descriptor)?;
-    file.read(thread, to).await.map(|n| n as u64)
+    file.read(thread, to).await.map(|n| moved(thread, 0, n))
 }
 
 /// write(2), writev(2).
 pub async fn write(thread: &Rc<Thread>, descriptor: i32, from: &mut Buffers) -> Outcome {
     let file = thread.process.files.get(descriptor)?;
-    file.write(thread, from).await.map(|n| n as u64)
+    file.write(thread, from).await.map(|n| moved(thread, 1, n))
 }
 
 /// An offset that the program gave.
@@ -31,7 +39,7 @@ pub async fn read_at(thread: &Rc<Thread>, descriptor: i32, at: u64, to: &mut Buf
     let file = thread.process.files.get(descriptor)?;
     let at = offset(at)?;
     seekable(&file)?;
-    file.read_at(at, to).await.map(|n| n as u64)
+    file.read_at(at, to).await.map(|n| moved(thread, 0, n))
 }
 
 /// pwrite64(2), pwritev(2).
@@ -39,7 +47,7 @@ pub async fn write_at(thread: &Rc<Thread>, descriptor: i32, at: u64, from: &mut 
     let file = thread.process.files.get(descriptor)?;
     let at = offset(at)?;
     seekable(&file)?;
-    file.write_at(thread, at, from).await.map(|(n, _)| n as u64)
+    file.write_at(thread, at, from).await.map(|(n, _)| moved(thread, 1, n))
 }
 
 fn seekable(file: &Description) -> Result<(), Errno> {

@@ -213,8 +213,7 @@ pub async fn load(
         entry: main.elf.entry.wrapping_add(bias),
         vdso,
     };
-    context.registers.rsp =
-        stack::fill(places.stack, program, &facts, &thread.process.credentials.borrow())? as u64;
+    context.registers.rsp = stack::fill(&thread.process, places.stack, program, &facts)? as u64;
     context.registers.rip = entry as u64;
     Ok(())
 }

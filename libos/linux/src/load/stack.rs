@@ -1,7 +1,7 @@
 //! What a program finds on its stack: arguments, environment, auxiliary vector (the x86-64 psABI 3.4.1, getauxval(3)).
 
 use super::{Program, STACK};
-use crate::system::Credentials;
+use crate::process::Process;
 use crate::{Errno, PAGE, user};
 use alloc::vec::Vec;
 use kernlet_platform::program;
@@ -69,7 +69,8 @@ impl Strings {
 ///
 /// # Errors
 /// E2BIG; EFAULT.
-pub fn fill(top: usize, what: &Program, facts: &Facts, credentials: &Credentials) -> Result<usize, Errno> {
+pub fn fill(process: &Process, top: usize, what: &Program, facts: &Facts) -> Result<usize, Errno> {
+    let credentials = process.credentials.borrow();
     let all = || what.arguments.iter().chain(&what.environment);
     let length: usize = all().map(|s| s.len() + 1 + 8).sum();
     if length > STRINGS_MOST {
@@ -123,20 +124,27 @@ pub fn fill(top: usize, what: &Program, facts: &Facts, credentials: &Credentials
         (auxiliary::NULL, 0),
     ];
     // An entry of 0 for the vDSO means that there is none, and is better left out.
-    for (kind, value) in
-        entries.into_iter().filter(|&(kind, value)| kind != auxiliary::SYSINFO_EHDR || value != 0)
-    {
-        words.extend([kind, value]);
-    }
+    let there = entries.into_iter().filter(|&(kind, value)| kind != auxiliary::SYSINFO_EHDR || value != 0);
+    let entries: Vec<u64> = there.flat_map(|(kind, value)| [kind, value]).collect();
+    words.extend_from_slice(&entries);
+    *process.auxiliary.borrow_mut() = entries;
     let stack = (random_at - 8 * words.len()) & !15;
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     user::write(stack, &bytes)?;
+    process.stack.set(stack);
     Ok(stack)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Space;
+    use crate::system::Credentials;
+    use alloc::rc::Rc;
+
+    fn process(user: u32, group: u32) -> Rc<Process> {
+        Process::new(b"/bin/x".to_vec(), Space::new(0x1000_0000), Credentials::of(user, group), false)
+    }
 
     fn word(at: usize) -> u64 {
         user::read_u64(at).unwrap()
@@ -156,7 +164,7 @@ mod tests {
             environment: std::vec![b"A=b".to_vec()],
         };
         let facts = Facts { headers: 64, header_count: 3, base: 0x7000, entry: 0x1234, vdso: 0 };
-        let stack = fill(top, &what, &facts, &Credentials::of(5, 6)).unwrap();
+        let stack = fill(&process(5, 6), top, &what, &facts).unwrap();
         assert!(stack.is_multiple_of(16));
         assert_eq!(word(stack), 2);
         assert_eq!(text(word(stack + 8)), "x");
@@ -179,6 +187,6 @@ mod tests {
             environment: std::vec![],
         };
         let facts = Facts { headers: 0, header_count: 0, base: 0, entry: 0, vdso: 0 };
-        assert_eq!(fill(0, &what, &facts, &Credentials::default()), Err(Errno::E2BIG));
+        assert_eq!(fill(&process(0, 0), 0, &what, &facts), Err(Errno::E2BIG));
     }
 }

@@ -7,6 +7,7 @@
 mod address;
 mod calls;
 mod ioctl;
+mod listing;
 mod message;
 mod names;
 mod netlink;

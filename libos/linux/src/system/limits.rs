@@ -85,6 +85,11 @@ impl Limits {
         self.0[kind as usize].get()
     }
 
+    /// All of them, soft and hard.
+    pub fn all(&self) -> [[u64; 2]; KINDS] {
+        self.0.each_ref().map(Cell::get)
+    }
+
     fn set(&self, kind: usize, to: [u64; 2], privileged: bool) -> Result<(), Errno> {
         let place = &self.0[kind];
         if to[0] > to[1] {

@@ -1,6 +1,7 @@
 //! What was used and what there is (getrusage(2), times(2), sysinfo(2)).
 
 use crate::call::{Call, Outcome, number};
+use crate::process::Process;
 use crate::thread::Thread;
 use crate::time::{Clock, NANOSECONDS};
 use crate::{Errno, PAGE, user};
@@ -22,8 +23,8 @@ pub fn memory() -> (u64, u64) {
 }
 
 /// The most memory that was seen to be held, bytes.
-pub fn peak(thread: &Thread) -> usize {
-    let most = &thread.process.facts.peak;
+pub fn peak(process: &Process) -> usize {
+    let most = &process.facts.peak;
     most.set(most.get().max(program::resident()));
     most.get()
 }
@@ -47,9 +48,9 @@ fn getrusage(thread: &Rc<Thread>, call: Call) -> Outcome {
         usage[2 * i + 1] = time % NANOSECONDS / 1000;
     }
     if call.int(0) != RUSAGE_CHILDREN {
-        usage[4] = (peak(thread) / 1024) as u64;
+        usage[4] = (peak(&thread.process) / 1024) as u64;
         // Each page that was ever held came by a fault that asked no disk.
-        usage[8] = (peak(thread) / PAGE) as u64;
+        usage[8] = (peak(&thread.process) / PAGE) as u64;
     }
     [usage[16], usage[17]] = switches;
     user::write_words(call.size(1), &usage).map(|()| 0)

@@ -29,6 +29,8 @@ pub struct ProcessFacts {
     pub hostname: RefCell<Option<Vec<u8>>>,
     /// What setdomainname(2) set.
     pub domain: RefCell<Option<Vec<u8>>>,
+    /// Bytes that were read and written, and calls for it (/proc/PID/io).
+    pub moved: [Cell<u64>; 4],
     /// The most memory that was seen to be held, bytes.
     pub peak: Cell<usize>,
     /// It was told that there are no child processes.
@@ -49,6 +51,7 @@ impl Default for ProcessFacts {
             terminal_size: Cell::new((0, 0)),
             hostname: RefCell::default(),
             domain: RefCell::default(),
+            moved: Default::default(),
             peak: Cell::new(0),
             told: Cell::new(false),
         }

@@ -53,6 +53,11 @@ impl CpuTime {
         }
     }
 
+    /// Whether a turn is going on.
+    pub fn runs(&self) -> bool {
+        self.since.get().is_some()
+    }
+
     /// Nanoseconds until now.
     pub fn get(&self) -> u64 {
         let running = self.since.get().map_or(0, |since| clock::monotonic().saturating_sub(since));

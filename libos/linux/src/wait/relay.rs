@@ -78,6 +78,11 @@ impl Relay {
         Self { number, watchers, wakers }
     }
 
+    /// Its number, which no other has.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The watchers.
     pub fn watchers(&self) -> &Watchers {
         &self.watchers

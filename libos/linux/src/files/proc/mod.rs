@@ -4,6 +4,7 @@
 //! read from the beginning.
 
 mod cpu;
+mod net;
 mod own;
 mod system;
 mod text;
@@ -38,6 +39,24 @@ struct Made {
     set: Option<Set>,
 }
 
+/// Files that are made up.
+struct Table {
+    made: &'static [Made],
+    /// Those that always say the same: each a path, a 1 and the text, and a 0. Together they take no more room than that.
+    constants: &'static str,
+}
+
+impl Table {
+    fn constants(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.constants.split('\0').filter_map(|entry| entry.split_once('\x01'))
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &'static [u8]> {
+        let made = self.made.iter().map(|made| made.path.as_bytes());
+        made.chain(self.constants().map(|(path, _)| path.as_bytes()))
+    }
+}
+
 impl Made {
     const fn new(path: &'static str, make: Make) -> Self {
         Self { path, make, set: None }
@@ -58,6 +77,7 @@ enum Shape {
     Directory,
     Link,
     File(Made, u32),
+    Constant(&'static str),
 }
 
 /// The top of a mount.
@@ -71,7 +91,7 @@ fn node(system: &Rc<System>, generated: Generated, shape: Shape) -> Rc<Node> {
         Shape::Directory => S_IFDIR | 0o555,
         Shape::Link => S_IFLNK | 0o777,
         Shape::File(made, _) if made.set.is_some() => S_IFREG | 0o644,
-        Shape::File(..) => S_IFREG | 0o444,
+        Shape::File(..) | Shape::Constant(_) => S_IFREG | 0o444,
     };
     // A number that is the same each time: FNV-1a of the path.
     let hash = generated.path.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
@@ -87,17 +107,18 @@ fn number(name: &[u8]) -> Option<u32> {
 }
 
 /// A file of a table.
-fn of_table(table: &'static [Made], path: &[u8], about: u32) -> Option<Shape> {
-    let made = table.iter().find(|made| made.path.as_bytes() == path)?;
-    Some(Shape::File(*made, about))
+fn of_table(table: &Table, path: &[u8], about: u32) -> Option<Shape> {
+    if let Some(made) = table.made.iter().find(|made| made.path.as_bytes() == path) {
+        return Some(Shape::File(*made, about));
+    }
+    table.constants().find(|(name, _)| name.as_bytes() == path).map(|(_, text)| Shape::Constant(text))
 }
 
 /// What a path of a table is: a file, or a directory on the way to one.
-fn in_table(table: &'static [Made], path: &[u8]) -> Option<Shape> {
+fn in_table(table: &Table, path: &[u8]) -> Option<Shape> {
     of_table(table, path, 0).or_else(|| {
-        let below =
-            |made: &Made| made.path.as_bytes().strip_prefix(path).is_some_and(|rest| rest.starts_with(b"/"));
-        table.iter().any(below).then_some(Shape::Directory)
+        let below = |name: &[u8]| name.strip_prefix(path).is_some_and(|rest| rest.starts_with(b"/"));
+        table.paths().any(below).then_some(Shape::Directory)
     })
 }
 
@@ -107,17 +128,17 @@ fn shape(process: &Process, generated: &Generated) -> Option<Shape> {
         return Some(Shape::Directory);
     }
     if generated.sys {
-        return in_table(system::SYS, path);
+        return in_table(&system::SYS, path);
     }
     let (first, rest) = match path.iter().position(|&b| b == b'/') {
         Some(at) => (&path[..at], &path[at + 1..]),
         None => (path, &path[path.len()..]),
     };
     match (path, number(first)) {
-        (b"self" | b"mounts" | b"net", _) => Some(Shape::Link),
+        (b"self" | b"thread-self" | b"mounts" | b"net", _) => Some(Shape::Link),
         (_, Some(id)) if process.thread(id).is_some() || id == process.id => own(process, id, rest),
         (_, Some(_)) => None,
-        _ => in_table(system::PROC, path),
+        _ => in_table(&system::PROC, path),
     }
 }
 
@@ -143,7 +164,8 @@ fn own(process: &Process, id: u32, path: &[u8]) -> Option<Shape> {
             // A thread has what its process has, but threads.
             if rest.first() == Some(&&b"task"[..]) { None } else { own(process, thread, &rest.join(&b'/')) }
         }
-        _ => of_table(own::FILES, path, id),
+        [b"net", name] => of_table(&net::FILES, name, id),
+        _ => of_table(&own::FILES, path, id),
     }
 }
 
@@ -178,10 +200,10 @@ pub fn list(process: &Process, of: &Generated) -> Result<Vec<Listed>, Errno> {
         }
     };
     let path = &of.path[..];
-    let table = if of.sys { system::SYS } else { system::PROC };
+    let table = if of.sys { &system::SYS } else { &system::PROC };
     let prefix = if path.is_empty() { Vec::new() } else { [path, b"/"].concat() };
-    for made in table {
-        if let Some(rest) = made.path.as_bytes().strip_prefix(&prefix[..]) {
+    for path in table.paths() {
+        if let Some(rest) = path.strip_prefix(&prefix[..]) {
             add(rest.split(|&b| b == b'/').next().unwrap_or(rest));
         }
     }
@@ -190,15 +212,16 @@ pub fn list(process: &Process, of: &Generated) -> Result<Vec<Listed>, Errno> {
         let parts: Vec<&[u8]> = path.split(|&b| b == b'/').collect();
         match &parts[..] {
             [b""] => {
-                [&b"self"[..], b"mounts", b"net"].into_iter().for_each(&mut add);
+                [&b"self"[..], b"thread-self", b"mounts", b"net"].into_iter().for_each(&mut add);
                 add(&text(process.id));
             }
             [.., b"fd" | b"fdinfo"] => {
                 process.files.table.borrow().open().for_each(|(descriptor, _)| add(&text(descriptor as u32)));
             }
+            [.., b"net"] => net::FILES.paths().for_each(&mut add),
             [.., b"task"] => process.threads.borrow().iter().for_each(|(&id, _)| add(&text(id))),
             [.., last] if number(last).is_some() => {
-                own::FILES.iter().for_each(|made| add(made.path.as_bytes()));
+                own::FILES.paths().for_each(&mut add);
                 [&b"fd"[..], b"fdinfo", b"exe", b"cwd", b"root", b"net"].into_iter().for_each(&mut add);
                 if !parts.contains(&&b"task"[..]) {
                     add(b"task");
@@ -250,6 +273,13 @@ pub fn link_text(process: &Process, of: &Generated) -> Result<Vec<u8>, Errno> {
     let parts: Vec<&[u8]> = of.path.split(|&b| b == b'/').collect();
     match &parts[..] {
         [b"self"] => Ok(alloc::format!("{}", process.id).into_bytes()),
+        [b"thread-self"] => {
+            // Of the thread whose turn it is.
+            let threads = process.threads.borrow();
+            let runs = threads.values().filter_map(|t| t.upgrade()).find(|t| t.cpu.runs());
+            let id = runs.map_or(process.id, |thread| thread.id);
+            Ok(alloc::format!("{}/task/{id}", process.id).into_bytes())
+        }
         [b"mounts"] => Ok(b"self/mounts".to_vec()),
         [b"net"] => Ok(b"self/net".to_vec()),
         [.., b"fd", name] => {
@@ -269,11 +299,19 @@ pub fn size(_process: &Process, _of: &Generated) -> u64 {
 }
 
 /// Makes the text of a file.
-fn make(process: &Process, of: &Generated) -> Result<String, Errno> {
-    let Some(Shape::File(made, about)) = shape(process, of) else { return Err(Errno::ENOENT) };
+fn make(process: &Process, of: &Generated) -> Result<Vec<u8>, Errno> {
+    let (made, about) = match shape(process, of) {
+        Some(Shape::File(made, about)) => (made, about),
+        Some(Shape::Constant(text)) => return Ok(text.into()),
+        _ => return Err(Errno::ENOENT),
+    };
+    if made.path == own::AUXILIARY {
+        // The only one that is no text.
+        return Ok(process.auxiliary.borrow().iter().flat_map(|word| word.to_le_bytes()).collect());
+    }
     let mut text = String::new();
     (made.make)(process, about, &mut text)?;
-    Ok(text)
+    Ok(text.into_bytes())
 }
 
 /// Writes to a file.
@@ -292,17 +330,6 @@ macro_rules! put {
     ($text:expr, $($what:tt)*) => {{ let _ = core::write!($text, $($what)*); }};
 }
 use put;
-
-/// A line that is always the same.
-macro_rules! constant {
-    ($text:literal) => {
-        |_, _, text| {
-            text.push_str($text);
-            Ok(())
-        }
-    };
-}
-use constant;
 
 /// Bytes that may not be text, as text.
 fn lossy(text: &mut String, bytes: &[u8]) {

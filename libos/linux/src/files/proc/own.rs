@@ -1,11 +1,13 @@
 //! What is told of a process and its threads: /proc/PID and /proc/PID/task/TID.
 
 use super::super::description::Kind;
+use super::super::flags::CLOSE_ON_EXEC;
 use super::super::tree::Sort;
-use super::{Made, constant, lossy, put};
+use super::{Made, Table, lossy, put};
 use crate::memory::Object;
 use crate::process::Process;
-use crate::system::Limit;
+use crate::system::{Limit, peak};
+use crate::thread::Thread;
 use crate::{Errno, PAGE};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,29 +19,112 @@ use kernlet_wire::manifest::Manifest;
 const TICKS: u64 = 100;
 const TICK: u64 = 1_000_000_000 / TICKS;
 
-pub(super) static FILES: &[Made] = &[
-    Made::new("cgroup", constant!("0::/\n")),
-    Made::new("cmdline", arguments),
-    Made { path: "comm", make: name, set: Some(set_name) },
-    Made { path: "coredump_filter", make: constant!("00000000\n"), set: Some(ignore) },
-    Made::new("environ", environment),
-    Made::new(
-        "io",
-        constant!(
-            "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n"
-        ),
+/// The name of the auxiliary vector.
+pub(super) const AUXILIARY: &str = "auxv";
+
+pub(super) static FILES: Table = Table {
+    made: &[
+        Made::new(AUXILIARY, nothing),
+        Made::new("cmdline", arguments),
+        Made { path: "comm", make: name, set: Some(set_name) },
+        Made { path: "coredump_filter", make: zeros, set: Some(ignore) },
+        Made::new("environ", environment),
+        Made::new("io", transfers),
+        Made::new("limits", limits),
+        Made::new("maps", maps),
+        Made::new("mountinfo", mount_details),
+        Made::new("mounts", mounts),
+        Made { path: "oom_score_adj", make: zero, set: Some(ignore) },
+        Made::new("personality", execution_domain),
+        Made::new("schedstat", turns),
+        Made::new("smaps_rollup", resident),
+        Made::new("stat", stat),
+        Made::new("statm", memory),
+        Made::new("status", status),
+    ],
+    constants: concat!(
+        "cgroup\x010::/\n\0",
+        "children\x01\0",
+        "cpuset\x01/\n\0",
+        "gid_map\x01         0          0 4294967295\n\0",
+        "loginuid\x014294967295\0",
+        "oom_adj\x010\n\0",
+        "oom_score\x010\n\0",
+        "sessionid\x014294967295\0",
+        "setgroups\x01allow\n\0",
+        "syscall\x01running\n\0",
+        "uid_map\x01         0          0 4294967295\n\0",
+        "wchan\x010\0",
     ),
-    Made::new("limits", limits),
-    Made::new("maps", maps),
-    Made::new("mountinfo", mount_details),
-    Made::new("mounts", mounts),
-    Made::new("oom_score", constant!("0\n")),
-    Made { path: "oom_score_adj", make: constant!("0\n"), set: Some(ignore) },
-    Made::new("stat", stat),
-    Made::new("statm", memory),
-    Made::new("status", status),
-    Made::new("wchan", constant!("0")),
-];
+};
+
+fn nothing(_: &Process, _: u32, _: &mut String) -> Result<(), Errno> {
+    Ok(())
+}
+
+fn zero(_: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
+    text.push_str("0\n");
+    Ok(())
+}
+
+fn zeros(_: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
+    text.push_str("00000000\n");
+    Ok(())
+}
+
+fn transfers(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
+    for (name, count) in ["rchar", "wchar", "syscr", "syscw"].iter().zip(&process.facts.moved) {
+        put!(text, "{name}: {}\n", count.get());
+    }
+    // There is no disk.
+    text.push_str("read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
+    Ok(())
+}
+
+fn execution_domain(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
+    put!(text, "{:08x}\n", process.facts.personality.get());
+    Ok(())
+}
+
+/// CPU time, time in the queue, which is not known, and turns.
+fn turns(process: &Process, id: u32, text: &mut String) -> Result<(), Errno> {
+    let thread = process.thread(id).ok_or(Errno::ESRCH)?;
+    put!(text, "{} 0 {}\n", thread.cpu.get(), thread.switches[0].get());
+    Ok(())
+}
+
+/// What is known of all areas together.
+fn resident(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
+    let space = process.space.borrow();
+    let (Some(first), Some(last)) = (space.areas().first(), space.areas().last()) else { return Ok(()) };
+    put!(text, "{:08x}-{:08x} ---p 00000000 00:00 0 ", first.pages.start, last.pages.end);
+    text.push_str("                         [rollup]\n");
+    let held = program::resident() / 1024;
+    let lines = [
+        ("Rss", held),
+        ("Pss", held),
+        ("Shared_Clean", 0),
+        ("Shared_Dirty", 0),
+        ("Private_Clean", 0),
+        ("Private_Dirty", held),
+        ("Referenced", held),
+        ("Anonymous", held),
+        ("Swap", 0),
+        ("SwapPss", 0),
+        ("Locked", 0),
+    ];
+    lines.iter().for_each(|(name, size)| put!(text, "{:16}{size:8} kB\n", alloc::format!("{name}:")));
+    Ok(())
+}
+
+/// What a thread does just now, as proc(5) has it.
+fn state(process: &Process, id: u32) -> &'static str {
+    match process.thread(id) {
+        _ if process.signals.stopped.get() => "T (stopped)",
+        Some(thread) if thread.waits.get() && !thread.cpu.runs() => "S (sleeping)",
+        _ => "R (running)",
+    }
+}
 
 /// What makes no difference here is taken.
 fn ignore(_: &Process, _: u32, _: &[u8]) -> Result<(), Errno> {
@@ -149,73 +234,127 @@ fn memory(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
 fn stat(process: &Process, id: u32, text: &mut String) -> Result<(), Errno> {
     let (size, ..) = sizes(process);
     let thread = process.thread(id);
-    let used = match &thread {
-        Some(thread) if id != process.id => thread.cpu.get(),
-        _ => process.cpu.get(),
+    let time = match &thread {
+        Some(thread) if id != process.id => thread.cpu.split(),
+        _ => process.cpu.split(),
     };
+    let [user, system] = time.map(|time| time / TICK);
     let facts = &process.facts;
     put!(text, "{id} (");
     lossy(text, &thread_name(process, id));
     // The fields from the third on, as proc(5) numbers them.
-    put!(text, ") R 0 {} {} 0 -1 4194304 0 0 0 0", facts.group.get(), facts.session.get());
+    let (state, faults) = (&state(process, id)[..1], peak(process) / PAGE);
+    put!(text, ") {state} 0 {} {} 0 -1 4194304 {faults}", facts.group.get(), facts.session.get());
     let nice = i32::from(facts.nice.get());
     let threads = process.threads.borrow().len();
-    put!(text, " {} 0 0 0 {} {nice} {threads} 0 0", used / TICK, 20 + nice);
-    put!(text, " {size} {} {}", program::resident() / PAGE, u64::MAX);
-    put!(text, " 1 1 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
+    put!(text, " 0 0 0 {user} {system} 0 0 {} {nice} {threads} 0 0", 20 + nice);
+    put!(text, " {size} {} {} 1 1", program::resident() / PAGE, u64::MAX);
+    // From the stack's beginning on; then pending, blocked, ignored and caught signals.
+    put!(text, " {} 0 0", process.stack.get());
+    let [pending, _, blocked, ignored, caught] = signals(process, thread.as_deref());
+    let low = |set: u64| set & 0x7fff_ffff;
+    put!(text, " {} {} {} {}", low(pending), low(blocked), low(ignored), low(caught));
+    text.push_str(" 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
     Ok(())
+}
+
+/// Signals that are pending for a thread and for the process, blocked, ignored, and caught.
+fn signals(process: &Process, thread: Option<&Thread>) -> [u64; 5] {
+    let [mut ignored, mut caught] = [0; 2];
+    for number in 1..=64 {
+        match process.signals.action(number).handler {
+            0 => {}
+            1 => ignored |= 1 << (number - 1),
+            _ => caught |= 1 << (number - 1),
+        }
+    }
+    let own = thread.map_or([0; 2], |thread| [thread.signals.pending.set(), thread.signals.mask.get()]);
+    [own[0], process.signals.pending.set(), own[1], ignored, caught]
 }
 
 fn status(process: &Process, id: u32, text: &mut String) -> Result<(), Errno> {
     let (size, stack, code) = sizes(process);
-    let kib = |bytes: usize| bytes / 1024;
-    let resident = kib(program::resident());
+    let (now, most) = (program::resident(), peak(process));
+    let thread = process.thread(id);
     let who = process.credentials.borrow();
     put!(text, "Name:\t");
     lossy(text, &thread_name(process, id));
-    put!(text, "\nUmask:\t{:04o}\nState:\tR (running)\n", process.files.umask.get());
+    put!(text, "\nUmask:\t{:04o}\nState:\t{}\n", process.files.umask.get(), state(process, id));
     put!(text, "Tgid:\t{}\nNgid:\t0\nPid:\t{id}\nPPid:\t0\nTracerPid:\t0\n", process.id);
-    let [real, effective, saved] = who.users;
-    put!(text, "Uid:\t{real}\t{effective}\t{saved}\t{effective}\n");
-    let [real, effective, saved] = who.groups;
-    put!(text, "Gid:\t{real}\t{effective}\t{saved}\t{effective}\n");
+    for (name, [real, effective, saved], here) in
+        [("Uid", who.users, who.filesystem[0]), ("Gid", who.groups, who.filesystem[1])]
+    {
+        put!(text, "{name}:\t{real}\t{effective}\t{saved}\t{here}\n");
+    }
     let descriptors = process.files.table.borrow().open().last().map_or(0, |(last, _)| last + 1);
     put!(text, "FDSize:\t{}\nGroups:\t", descriptors.max(64).unsigned_abs().next_power_of_two());
     who.others.iter().for_each(|group| put!(text, "{group} "));
-    put!(text, "\nVmPeak:\t{:8} kB\nVmSize:\t{:8} kB\nVmLck:\t       0 kB\n", kib(size), kib(size));
-    put!(text, "VmHWM:\t{resident:8} kB\nVmRSS:\t{resident:8} kB\nRssAnon:\t{resident:8} kB\n");
-    put!(text, "VmStk:\t{:8} kB\nVmExe:\t{:8} kB\nVmSwap:\t       0 kB\n", kib(stack), kib(code));
+    put!(text, "\nNStgid:\t{}\nNSpid:\t{id}\nNSpgid:\t{}\n", process.id, process.facts.group.get());
+    let sizes = [
+        ("VmPeak", size),
+        ("VmSize", size),
+        ("VmLck", 0),
+        ("VmPin", 0),
+        ("VmHWM", most),
+        ("VmRSS", now),
+        ("RssAnon", now),
+        ("RssFile", 0),
+        ("RssShmem", 0),
+        ("VmStk", stack),
+        ("VmExe", code),
+        ("VmSwap", 0),
+    ];
+    sizes.iter().for_each(|(name, bytes)| put!(text, "{name}:\t{:8} kB\n", bytes / 1024));
+    let queued = process.signals.pending.queued();
     put!(text, "Threads:\t{}\n", process.threads.borrow().len());
+    put!(text, "SigQ:\t{queued}/{}\n", process.limits.get(Limit::Signals));
+    let capabilities = who.capabilities;
+    let names =
+        ["SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+    let capabilities =
+        [capabilities.inheritable, capabilities.permitted, capabilities.effective, capabilities.bounding, 0];
+    let sets = signals(process, thread.as_deref()).into_iter().chain(capabilities);
+    names.iter().zip(sets).for_each(|(name, set)| put!(text, "{name}:\t{set:016x}\n"));
+    let Some(thread) = thread else { return Ok(()) };
+    put!(text, "NoNewPrivs:\t{}\nSeccomp:\t0\n", u8::from(thread.facts.no_new_privileges.get()));
     put!(text, "Cpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
-    if let Some(thread) = process.thread(id) {
-        let [voluntary, other] = &thread.switches;
-        put!(text, "voluntary_ctxt_switches:\t{}\n", voluntary.get());
-        put!(text, "nonvoluntary_ctxt_switches:\t{}\n", other.get());
-    }
+    let [voluntary, other] = &thread.switches;
+    put!(text, "voluntary_ctxt_switches:\t{}\n", voluntary.get());
+    put!(text, "nonvoluntary_ctxt_switches:\t{}\n", other.get());
     Ok(())
 }
 
+/// The kinds of limits by number, with their units.
+const LIMITS: [(&str, &str); 16] = [
+    ("cpu time", "seconds"),
+    ("file size", "bytes"),
+    ("data size", "bytes"),
+    ("stack size", "bytes"),
+    ("core file size", "bytes"),
+    ("resident set", "bytes"),
+    ("processes", "processes"),
+    ("open files", "files"),
+    ("locked memory", "bytes"),
+    ("address space", "bytes"),
+    ("file locks", "locks"),
+    ("pending signals", "signals"),
+    ("msgqueue size", "bytes"),
+    ("nice priority", ""),
+    ("realtime priority", ""),
+    ("realtime timeout", "us"),
+];
+
 fn limits(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
-    put!(text, "{:25} {:20} {:20} {:10}\n", "Limit", "Soft Limit", "Hard Limit", "Units");
-    let kinds = [
-        ("Max file size", Limit::FileSize, "bytes"),
-        ("Max stack size", Limit::Stack, "bytes"),
-        ("Max core file size", Limit::Core, "bytes"),
-        ("Max processes", Limit::Threads, "processes"),
-        ("Max open files", Limit::Files, "files"),
-        ("Max locked memory", Limit::Locked, "bytes"),
-        ("Max pending signals", Limit::Signals, "signals"),
-        ("Max msgqueue size", Limit::Queues, "bytes"),
-        ("Max nice priority", Limit::Nice, ""),
-        ("Max realtime priority", Limit::Priority, ""),
-    ];
-    for (name, kind, unit) in kinds {
-        let shown = |limit: u64| match limit {
-            u64::MAX => String::from("unlimited"),
-            limit => alloc::format!("{limit}"),
-        };
-        let [soft, hard] = process.limits.both(kind);
-        put!(text, "{name:25} {:20} {:20} {unit:10}\n", shown(soft), shown(hard));
+    put!(text, "{:26}{:21}{:21}{:10}\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+    for ((name, unit), limits) in LIMITS.iter().zip(process.limits.all()) {
+        put!(text, "Max {name:22}");
+        for limit in limits {
+            match limit {
+                u64::MAX => put!(text, "{:21}", "unlimited"),
+                limit => put!(text, "{limit:<21}"),
+            }
+        }
+        put!(text, "{unit:10}\n");
     }
     Ok(())
 }
@@ -268,8 +407,10 @@ fn escaped(text: &mut String, path: &[u8]) {
 
 /// /proc/PID/fdinfo/FD.
 pub(super) fn descriptor(process: &Process, descriptor: u32, text: &mut String) -> Result<(), Errno> {
-    let open = process.files.get(descriptor as i32).map_err(|_| Errno::ENOENT)?;
-    put!(text, "pos:\t{}\nflags:\t0{:o}\nmnt_id:\t1\n", open.offset.get(), open.flags.get());
+    let slot = process.files.table.borrow().get(descriptor as i32).cloned().map_err(|_| Errno::ENOENT)?;
+    let open = slot.description;
+    let flags = open.flags.get() | if slot.close_on_exec { CLOSE_ON_EXEC } else { 0 };
+    put!(text, "pos:\t{}\nflags:\t0{flags:o}\nmnt_id:\t1\n", open.offset.get());
     match &open.kind {
         Kind::Regular(file) => put!(text, "ino:\t{}\n", file.node().number),
         Kind::PidFd(pidfd) => {

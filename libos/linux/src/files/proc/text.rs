@@ -26,7 +26,7 @@ impl Text {
     /// # Errors
     /// ENOENT when what it is about is gone.
     pub fn open(thread: &Rc<Thread>, of: &Generated) -> Result<Self, Errno> {
-        let bytes = super::make(&thread.process, of)?.into_bytes();
+        let bytes = super::make(&thread.process, of)?;
         Ok(Self { process: Rc::downgrade(&thread.process), of: of.clone(), bytes: RefCell::new(bytes) })
     }
 
@@ -45,7 +45,7 @@ impl Text {
     /// EFAULT; ENOENT when what it is about is gone.
     pub fn read(&self, offset: u64, to: &mut Buffers) -> Result<usize, Errno> {
         if offset == 0 {
-            let bytes = super::make(&*self.process()?, &self.of)?.into_bytes();
+            let bytes = super::make(&*self.process()?, &self.of)?;
             *self.bytes.borrow_mut() = bytes;
         }
         let bytes = self.bytes.borrow();

@@ -53,11 +53,7 @@ fn value(socket: &Socket, level: i32, option: i32, bytes: &mut [u8; MOST]) -> Re
         (SOCKET, TYPE) => common.kind as i32,
         (SOCKET, ERROR) => socket.take_error().map_or(0, |error| error.0),
         (SOCKET, SEND_LOW) => 1,
-        (SOCKET, LISTENS) => i32::from(match &socket.speech {
-            Speech::Tcp(tcp) => tcp.listens(),
-            Speech::Unix(unix) => unix.listens(),
-            _ => false,
-        }),
+        (SOCKET, LISTENS) => socket.listens().into(),
         (SOCKET, PROTOCOL) => common.protocol as i32,
         (SOCKET, FAMILY) => common.family.into(),
         (SOCKET, SEND_BUFFER | RECEIVE_BUFFER) => {
