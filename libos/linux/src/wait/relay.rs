@@ -78,9 +78,9 @@ impl Relay {
         Self { number, watchers, wakers }
     }
 
-    /// Its number, which no other has.
+    /// Its number, which no other has at the same time.
     pub fn number(&self) -> u64 {
-        self.number
+        self.number as u64
     }
 
     /// The watchers.
