@@ -23,6 +23,10 @@ const CALLS: u32 = 512;
 /// busy host one takes several times as long.
 const SOON: u64 = 10 * program::TURN;
 
+/// A turn lasts so long at least, nanoseconds: were it ended at once, nobody would come to anything while others sleep shortly. It
+/// is the timer slack of Linux, within which who sleeps is late there, too.
+const LEAST: u64 = 50_000;
+
 /// The most threads of a process.
 pub const MOST: u64 = 32_768;
 /// Numbers end here (PID_MAX_LIMIT) and begin again.
@@ -154,7 +158,7 @@ pub fn spawn(thread: Rc<Thread>, context: Box<Context>) {
             thread.process.cpu.start(start);
             // Who sleeps is woken in time, however long the thread would run.
             let next = kernlet_exec::next_deadline().map(|at| at.nanoseconds());
-            program::turn(next.filter(|&at| at < start + SOON));
+            program::turn(next.filter(|&at| at < start + SOON).map(|at| at.max(start + LEAST)));
             let outcome = future.as_mut().poll(waiter);
             let stop = clock::monotonic();
             thread.cpu.stop(stop);
@@ -175,6 +179,7 @@ pub fn spawn(thread: Rc<Thread>, context: Box<Context>) {
 
 async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
     let mut calls = 0;
+    let mut enforced = 0;
     while !thread.ending.get() {
         if signal::is_due(&thread) && signal::deliver(&thread, &mut context, None).await == Next::End {
             break;
@@ -196,7 +201,12 @@ async fn run(thread: Rc<Thread>, mut context: Box<Context>) {
             }
             Exit::Trap(trap) => signal::trap(&thread, &mut context, trap),
             Exit::Preempted => {
-                crate::memory::limit::enforce(&thread);
+                // Turns may be short, and asking the host takes its time.
+                let now = clock::monotonic();
+                if now >= enforced + program::TURN / 2 {
+                    enforced = now;
+                    crate::memory::limit::enforce(&thread);
+                }
                 calls = 0;
                 thread.switches[1].update(|n| n + 1);
                 // The executor polls many tasks before it looks, each of which may use a turn.

@@ -129,7 +129,12 @@ impl Tcp {
             }
         };
         match binding.listen(backlog) {
-            Ok(listener) => *state = State::Listening(listener, None),
+            Ok(listener) => {
+                *state = State::Listening(listener, None);
+                drop(state);
+                // Who waited for it before looks again, and is told of connections from now on.
+                common.relay.watchers().notify(Events::IN);
+            }
             Err((binding, error)) => {
                 *state = State::Bound(binding);
                 return Err(error);

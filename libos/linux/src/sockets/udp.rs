@@ -6,7 +6,7 @@ use super::socket::Common;
 use crate::Errno;
 use crate::thread::Thread;
 use crate::user::Buffers;
-use crate::wait::Deadline;
+use crate::wait::{Deadline, Events};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -53,6 +53,8 @@ impl Udp {
         common.options.each(|level, name, value| socket.set_option(level, name, value));
         *self.socket.borrow_mut() = Some(Rc::new(socket));
         self.chosen.set(address.port() == 0);
+        // Who waited for it before looks again, and is told of what comes from now on.
+        common.relay.watchers().notify(Events::IN);
         Ok(())
     }
 

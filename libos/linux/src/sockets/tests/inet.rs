@@ -333,6 +333,35 @@ fn options_are_told_as_they_were_set_and_unknown_ones_refused() {
 }
 
 #[test]
+fn who_waits_for_a_socket_before_it_is_bound_is_told_of_what_comes() {
+    run(|thread| async move {
+        let server = socket(&thread, INET, DATAGRAM).await;
+        bind(&thread, server, &ip("127.0.0.1:0")).await.unwrap();
+        let address = bytes(&name(&thread, number::GETSOCKNAME, server).await.unwrap());
+        let client = socket(&thread, INET, DATAGRAM).await;
+        let listening = socket(&thread, INET, STREAM).await;
+        let set = call(&thread, number::EPOLL_CREATE1, &[0]).await.unwrap();
+        let mut events = [0u8; 36];
+        for fd in [client, listening] {
+            let event = [&1u32.to_le_bytes()[..], &fd.to_le_bytes()].concat();
+            call(&thread, number::EPOLL_CTL, &[set, 1, fd, at(&event[..])]).await.unwrap();
+        }
+        // A stream that is not connected has hung up.
+        assert_eq!(call(&thread, number::EPOLL_WAIT, &[set, to(&mut events), 3, 0]).await, Ok(1));
+        connect(&thread, client, &address).await.unwrap();
+        send(&thread, client, b"question", 0).await.unwrap();
+        let local = bytes(&name(&thread, number::GETSOCKNAME, client).await.unwrap());
+        connect(&thread, server, &local).await.unwrap();
+        send(&thread, server, b"answer", 0).await.unwrap();
+        call(&thread, number::LISTEN, &[listening, 1]).await.unwrap();
+        let port = bytes(&name(&thread, number::GETSOCKNAME, listening).await.unwrap());
+        let caller = socket(&thread, INET, STREAM).await;
+        connect(&thread, caller, &port).await.unwrap();
+        assert_eq!(call(&thread, number::EPOLL_WAIT, &[set, to(&mut events), 3, 1000]).await, Ok(2));
+    });
+}
+
+#[test]
 fn netlink_tells_of_the_interfaces_and_their_addresses() {
     run(|thread| async move {
         let fd = socket(&thread, 16, 3).await;
