@@ -13,9 +13,10 @@ const CRATE: &str = "libos/program";
 /// Its name and its program's.
 const NAME: &str = "kernlet-program";
 
-/// What native programs have (`native::cargo`), less a fifth: that takes 8 KB off this larger one, and calls take as long. With
-/// 30 it would be 12 KB less, but what goes through sockets and pipes takes some percent longer.
-const INLINE: &str = "-Cllvm-args=-inline-threshold=40";
+/// What native programs have not (`native::cargo`): half their threshold for inlining takes 20 KB off this larger one, and what
+/// several functions have in common as a function of its own another 20. What every call goes through says `#[inline]` itself.
+const SMALLER: [&str; 2] =
+    ["-Cllvm-args=-inline-threshold=25", "-Cllvm-args=-enable-machine-outliner=always"];
 
 /// The one that the outer of two builds has made (host/cli/build.rs).
 const GIVEN: &str = "KERNLET_GIVEN_PROGRAM";
@@ -102,7 +103,7 @@ fn wrapper(root: &Path, target: &Path) -> Result<PathBuf> {
 
 /// The same as for a native crate (`native::cargo`): no path of this machine stays in the program.
 fn rust_flags(root: &Path, target: &Path) -> OsString {
-    let mut flags: Vec<OsString> = RUST_FLAGS.iter().chain([&INLINE]).map(OsString::from).collect();
+    let mut flags: Vec<OsString> = RUST_FLAGS.iter().chain(&SMALLER).map(OsString::from).collect();
     if let Some(home) = cargo_home() {
         flags.push(remapped(&home.join("registry/src"), "/cargo"));
         flags.push(remapped(&home.join("registry/src").join(CRATES_IO), "/crates.io"));

@@ -9,6 +9,7 @@ use crate::task::{Futexes, ProcessFacts};
 use crate::thread::Thread;
 use crate::time::CpuTime;
 use alloc::rc::{Rc, Weak};
+use alloc::vec::Vec;
 use core::cell::Cell;
 use kernlet_platform::cell::RefCell;
 use kernlet_platform::program::{self, Known};
