@@ -5,7 +5,7 @@
 //! Linux can mount the image's root as it is.
 //!
 //! 1. The same tree gives the same bytes: names are sorted, all times are zero and the owner is what the caller
-//!    says, unless the tree keeps those of its files.
+//!    says, unless the tree keeps those of its files: then directories and links have the newest file's time.
 //! 2. A [`Tree`] holds names and modes only. Contents are streamed from the host's files when it is written.
 //! 3. The [`list`] that reads one back trusts nothing in it.
 

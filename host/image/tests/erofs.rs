@@ -145,6 +145,27 @@ fn equal_trees_give_equal_bytes_whatever_their_times_and_order() {
 }
 
 #[test]
+fn what_has_no_time_of_its_own_is_as_old_as_the_newest_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, seconds) in [("sub/old", 5), ("sub/new", 1_000_000_000), ("none", 0)] {
+        put(folder.path(), name, name.as_bytes(), 0o644);
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        File::open(folder.path().join(name)).unwrap().set_modified(time).unwrap();
+    }
+    symlink("sub", folder.path().join("link")).unwrap();
+    // The superblock's build_time, which all compact inodes have.
+    let built = |keep: bool| {
+        let mut tree = Tree::new();
+        if keep {
+            tree.keep_found();
+        }
+        tree.add_root(folder.path()).unwrap();
+        u64::from_le_bytes(*write(&tree)[1024 + 24..].first_chunk().unwrap())
+    };
+    assert_eq!((built(true), built(false)), (1_000_000_000, 0));
+}
+
+#[test]
 fn later_sources_win_and_parents_are_made() {
     let (low, high) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     put(low.path(), "etc/conf", b"old", 0o644);

@@ -40,6 +40,8 @@ pub(crate) struct Super {
     pub root_nid: u16,
     pub inodes: u64,
     pub blocks: u32,
+    /// The time of all compact inodes: seconds and nanoseconds since 1970.
+    pub built: (u64, u32),
 }
 
 impl Super {
@@ -53,6 +55,8 @@ impl Super {
         sb[12] = BLOCK.trailing_zeros() as u8;
         put(sb, 14, &self.root_nid.to_le_bytes());
         put(sb, 16, &self.inodes.to_le_bytes());
+        put(sb, 24, &self.built.0.to_le_bytes());
+        put(sb, 32, &self.built.1.to_le_bytes());
         put(sb, 36, &self.blocks.to_le_bytes());
         let checksum = crc32c(&first_block[SUPER_OFFSET..BLOCK as usize]);
         put(first_block, SUPER_OFFSET + 4, &checksum.to_le_bytes());
@@ -70,6 +74,7 @@ impl Super {
             root_nid: u16::from_le_bytes([sb[14], sb[15]]),
             inodes: sb.get(16..)?.first_chunk().map(|b| u64::from_le_bytes(*b))?,
             blocks: number(36)?,
+            built: (sb.get(24..)?.first_chunk().map(|b| u64::from_le_bytes(*b))?, number(32)?),
         })
     }
 }
@@ -88,15 +93,15 @@ pub(crate) struct Inode {
     pub serial: u32,
     pub uid: u32,
     pub gid: u32,
-    /// Last modification: seconds and nanoseconds since 1970. The compact form has that of the whole file system, 0.
-    pub modified: (i64, u32),
+    /// Last modification: seconds and nanoseconds since 1970; `None`: that of the whole file system, which the compact form has.
+    pub modified: Option<(i64, u32)>,
 }
 
 impl Inode {
     fn is_compact(&self) -> bool {
         u32::try_from(self.len).is_ok()
             && [self.links, self.uid, self.gid].iter().all(|&n| u16::try_from(n).is_ok())
-            && self.modified == (0, 0)
+            && self.modified.is_none()
     }
 
     /// How many bytes it takes on disk: 32 in the compact form, where all numbers fit, or 64.
@@ -125,8 +130,9 @@ impl Inode {
             put(out, 8, &self.len.to_le_bytes());
             put(out, 24, &self.uid.to_le_bytes());
             put(out, 28, &self.gid.to_le_bytes());
-            put(out, 32, &self.modified.0.to_le_bytes());
-            put(out, 40, &self.modified.1.to_le_bytes());
+            let (seconds, nanoseconds) = self.modified.unwrap_or_default();
+            put(out, 32, &seconds.to_le_bytes());
+            put(out, 40, &nanoseconds.to_le_bytes());
             put(out, 44, &self.links.to_le_bytes());
         }
     }
@@ -151,7 +157,7 @@ impl Inode {
                 serial,
                 uid: short(24).into(),
                 gid: short(26).into(),
-                modified: (0, 0),
+                modified: None,
             }
         } else {
             Self {
@@ -163,7 +169,7 @@ impl Inode {
                 serial,
                 uid: long(24),
                 gid: long(28),
-                modified: ((u64::from(long(32)) | u64::from(long(36)) << 32).cast_signed(), long(40)),
+                modified: Some(((u64::from(long(32)) | u64::from(long(36)) << 32).cast_signed(), long(40))),
             }
         };
         // A form that is larger than it had to be would have its data elsewhere.
@@ -203,17 +209,18 @@ mod tests {
             serial: 9,
             uid: 1,
             gid: 2,
-            modified: (0, 0),
+            modified: None,
         };
         let inline = Inode { inline: true, ..small };
         let all = [
             small,
-            Inode { modified: (-1, 999_999_999), ..inline },
-            Inode { modified: (1 << 33, 0), ..small },
-            Inode { len: 5 << 32, ..small },
-            Inode { uid: 100_000, ..small },
+            Inode { modified: Some((-1, 999_999_999)), ..inline },
+            Inode { modified: Some((1 << 33, 0)), ..small },
+            Inode { modified: Some((0, 0)), ..small },
+            Inode { len: 5 << 32, modified: Some((3, 0)), ..small },
+            Inode { uid: 100_000, modified: Some((3, 0)), ..small },
             inline,
-            Inode { uid: 100_000, ..inline },
+            Inode { uid: 100_000, modified: Some((3, 0)), ..inline },
         ];
         for inode in all {
             let mut bytes = [0; 64];

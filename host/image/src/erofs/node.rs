@@ -39,6 +39,16 @@ pub(crate) struct FileNode {
     pub source: Source,
 }
 
+impl FileNode {
+    /// When a file of the host was last modified; what was made up has no time of its own.
+    pub(crate) const fn found(&self) -> Option<(i64, u32)> {
+        match self.source {
+            Source::Host(_) => Some(self.modified),
+            Source::Bytes(_) => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     Host(PathBuf),

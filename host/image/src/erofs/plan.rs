@@ -16,6 +16,8 @@ use std::io::Write;
 pub struct Plan<'a> {
     inodes: Vec<Planned<'a>>,
     blocks: u32,
+    /// The time of what has none of its own.
+    built: (u64, u32),
 }
 
 #[derive(Debug)]
@@ -56,7 +58,7 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// [`TreeError::TooLarge`], or a small host file cannot be read.
     pub fn new(tree: &'a Tree) -> Result<Self, TreeError> {
-        let mut plan = Self { inodes: Vec::new(), blocks: 0 };
+        let mut plan = Self { inodes: Vec::new(), blocks: 0, built: (0, 0) };
         plan.walk(&tree.root, 0, tree);
         let mut at = (SUPER_OFFSET + SUPER_LEN) as u64;
         for planned in &mut plan.inodes {
@@ -143,11 +145,17 @@ impl<'a> Plan<'a> {
 
     fn push(&mut self, mode: u16, len: u64, owner: Owner, tree: &Tree, content: Content<'a>) -> usize {
         let index = self.inodes.len();
+        // Directories, links and what was made up are as old as the newest file.
+        if let (true, Content::File(file)) = (tree.as_found, &content)
+            && let Some((seconds, nanoseconds)) = file.found()
+        {
+            self.built = self.built.max((u64::try_from(seconds).unwrap_or(0), nanoseconds));
+        }
         let serial = u32::try_from(index + 1).unwrap_or(u32::MAX);
         let (modified, (uid, gid)) = match content {
-            Content::File(file) if tree.as_found => (file.modified, owner),
-            Content::Dir(_) if tree.as_found => ((0, 0), owner),
-            _ => ((0, 0), (tree.uid, tree.gid)),
+            Content::File(file) if tree.as_found => (file.found(), owner),
+            Content::Dir(_) if tree.as_found => (None, owner),
+            _ => (None, (tree.uid, tree.gid)),
         };
         let inode = Inode { mode, links: 1, len, block: 0, inline: false, serial, uid, gid, modified };
         self.inodes.push(Planned { inode, nid: 0, content });
@@ -177,7 +185,8 @@ impl<'a> Plan<'a> {
         block.resize(BLOCK as usize, 0);
         if start == 0 {
             let root_nid = self.inodes[0].nid as u16;
-            Super { root_nid, inodes: self.inodes.len() as u64, blocks: self.blocks }.write(block);
+            let (inodes, blocks, built) = (self.inodes.len() as u64, self.blocks, self.built);
+            Super { root_nid, inodes, blocks, built }.write(block);
         }
         out.write_all(block)?;
         block.clear();
