@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,6 +37,21 @@ static void small_things(void) {
     T(syscall(SYS_fadvise64, fd, 0l, -1l, 0));
     T(syscall(SYS_fadvise64, fd, 0l, 1l, 0));
     close(fd);
+    struct itimerval off = {{10, 20}, {0, 0}}, was;
+    for (int kind = 0; kind < 3; kind++) {
+        T(setitimer(kind, &off, NULL));
+        T(getitimer(kind, &was));
+        printf("%ld %ld\n", (long)was.it_interval.tv_sec, (long)was.it_value.tv_sec);
+        setitimer(kind, &(struct itimerval){0}, NULL);
+    }
+    struct timespec now = {1000000000, 0}, bad = {0, 1000000000};
+    for (int clock = 1; clock < 5; clock++) T(clock_settime(clock, &now));
+    T(clock_settime(CLOCK_REALTIME, &bad));
+    T(syscall(SYS_clock_settime, CLOCK_REALTIME, 16));
+    T(clock_settime(99, &now));
+    struct timex left = {.modes = 0xa001}, wrong = {.modes = 0x8000};
+    T(adjtimex(&left) >= 0);
+    T(adjtimex(&wrong));
     struct statfs root;
     T(statfs("/", &root));
     T(root.f_blocks > root.f_bfree);
@@ -264,11 +281,25 @@ static void seals(void) {
     T(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, reader, 0) == MAP_FAILED ? errno : 0);
 }
 
+/* A process's directory of /proc stands for it where signals are sent by a descriptor. */
+static void signal_by_directory(void) {
+    struct sigaction action = {.sa_sigaction = note, .sa_flags = SA_SIGINFO};
+    sigaction(SIGUSR2, &action, NULL);
+    int own = open("/proc/self", O_RDONLY | O_DIRECTORY), other = open("/proc", O_RDONLY | O_DIRECTORY);
+    int path = open("/proc/self", O_PATH);
+    T(syscall(SYS_pidfd_send_signal, own, SIGUSR2, NULL, 0));
+    T(told);
+    T(syscall(SYS_pidfd_send_signal, other, SIGUSR2, NULL, 0));
+    T(syscall(SYS_pidfd_send_signal, path, SIGUSR2, NULL, 0));
+    T(syscall(SYS_pidfd_send_signal, 0, SIGUSR2, NULL, 0));
+}
+
 int main(void) {
     setvbuf(stdout, NULL, _IONBF, 0);
     small_things();
     reset_behind_data();
     queues();
     seals();
+    signal_by_directory();
     return 0;
 }

@@ -171,6 +171,7 @@ pub const IMPLEMENTED: &[u16] = &[
     224, // timer_gettime
     225, // timer_getoverrun
     226, // timer_delete
+    227, // clock_settime
     228, // clock_gettime
     229, // clock_getres
     230, // clock_nanosleep

@@ -59,7 +59,8 @@ fn set(process: &Rc<Process>, kind: usize, value: u64, period: u64) {
     if let Some(task) = timer.task.borrow_mut().take() {
         task.cancel();
     }
-    timer.period.set(period);
+    // One of real time that is off has no period either (do_setitimer in kernel/time/itimer.c).
+    timer.period.set(if value == 0 && kind == REAL { 0 } else { period });
     if value == 0 {
         timer.deadline.set(0);
         return;

@@ -1,6 +1,7 @@
 //! Descriptors that refer to a process (pidfd_open(2)), and what of two processes is the same (kcmp(2)).
 
 use crate::call::{Call, Outcome, number};
+use crate::files::tree::{self, Location};
 use crate::files::{Description, Kind};
 use crate::process::Process;
 use crate::signal::{self, Information};
@@ -64,11 +65,23 @@ fn process(thread: &Thread, descriptor: i32) -> Result<Rc<Process>, Errno> {
     }
 }
 
+/// Whether a descriptor is of the process's own directory of /proc.
+fn of_directory(thread: &Thread, descriptor: i32) -> Result<bool, Errno> {
+    let file = thread.process.files.get(descriptor)?;
+    let found = file.place.as_ref().and_then(|place| place.found.as_ref()).filter(|_| !file.is_path());
+    Ok(matches!(found, Some(Location::Node(node)) if matches!(&node.kind, tree::Kind::Generated(generated)
+        if generated.of_process() == Some(thread.process.id))))
+}
+
 fn send_signal(thread: &Rc<Thread>, call: Call) -> Outcome {
     if call.word(3) != 0 {
         return Err(Errno::EINVAL);
     }
-    let to = process(thread, call.int(0))?;
+    let to = match process(thread, call.int(0)) {
+        // Its directory of /proc stands for a process as well.
+        Err(Errno::EBADF) if of_directory(thread, call.int(0))? => thread.process.clone(),
+        other => other?,
+    };
     let asked = signal::asked(call.int(1))?;
     let information = match call.size(2) {
         0 => signal::own(thread, asked.unwrap_or_default(), signal::code::USER),

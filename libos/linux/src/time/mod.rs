@@ -14,6 +14,9 @@ use kernlet_exec::sleep_until;
 use kernlet_time::Instant;
 
 const TIMER_ABSTIME: i32 = 1;
+/// ADJ_ADJTIME with ADJ_OFFSET_SINGLESHOT, without which it is wrong, and with ADJ_OFFSET_READONLY (include/linux/timex.h).
+const ADJUSTMENT: u32 = 0x8001;
+const ADJUSTMENT_LEFT: u32 = ADJUSTMENT | 0x2000;
 /// STA_UNSYNC of adjtimex(2), and TIME_ERROR, which goes with it.
 const UNSYNCHRONISED: i32 = 0x40;
 const TIME_ERROR: u64 = 5;
@@ -99,8 +102,12 @@ async fn clock_nanosleep(thread: &Rc<Thread>, call: Call) -> Outcome {
 }
 
 fn adjtimex(at: usize) -> Outcome {
-    if user::read_u32(at)? != 0 {
-        return Err(Errno::EPERM);
+    match user::read_u32(at)? {
+        // Nothing, or what is left of an adjustment, is only asked for.
+        0 => {}
+        modes if modes & ADJUSTMENT_LEFT == ADJUSTMENT_LEFT => {}
+        modes if modes & ADJUSTMENT == ADJUSTMENT & !1 => return Err(Errno::EINVAL),
+        _ => return Err(Errno::EPERM),
     }
     let mut timex = [0; 208];
     timex[40..44].copy_from_slice(&UNSYNCHRONISED.to_le_bytes());
@@ -110,6 +117,16 @@ fn adjtimex(at: usize) -> Outcome {
     timex[88..96].copy_from_slice(&10_000u64.to_le_bytes());
     user::write(at, &timex)?;
     Ok(TIME_ERROR)
+}
+
+/// clock_settime(2): what can be set, nobody may.
+fn set_clock(thread: &Rc<Thread>, id: i32, to: usize) -> Outcome {
+    match id {
+        0 => drop(read_timespec(to)?),
+        ..0 => drop(Clock::of(thread, id)?),
+        _ => return Err(Errno::EINVAL),
+    }
+    Err(Errno::EPERM)
 }
 
 /// Handles the calls of this subject that never wait.
@@ -144,7 +161,8 @@ pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
             Ok(now)
         }
         // The clock is the host's.
-        number::CLOCK_SETTIME | number::SETTIMEOFDAY => Err(Errno::EPERM),
+        number::CLOCK_SETTIME => set_clock(thread, call.int(0), call.size(1)),
+        number::SETTIMEOFDAY => Err(Errno::EPERM),
         number::ADJTIMEX => adjtimex(call.size(0)),
         number::CLOCK_ADJTIME if call.int(0) == 0 => adjtimex(call.size(1)),
         number::CLOCK_ADJTIME => Err(Errno::EOPNOTSUPP),

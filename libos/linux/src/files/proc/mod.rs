@@ -71,6 +71,13 @@ pub struct Generated {
     sys: bool,
 }
 
+impl Generated {
+    /// The process whose directory it is.
+    pub fn of_process(&self) -> Option<u32> {
+        if self.sys { None } else { number(&self.path) }
+    }
+}
+
 /// What a path within a mount is.
 #[derive(Clone, Copy)]
 enum Shape {
