@@ -18,6 +18,7 @@ pub mod inspect;
 mod layout;
 pub mod linux;
 pub mod native;
+mod pieces;
 pub mod rewrite;
 mod sdk;
 mod seal;

@@ -22,6 +22,7 @@ pub use error::BuildError;
 use crate::erofs::Tree;
 use crate::hash::{Hasher, digest};
 use crate::image::Image;
+use crate::pieces;
 use crate::sdk::{self, Sdk};
 use crate::seal::seal;
 use crate::store;
@@ -29,7 +30,7 @@ use crate::symbols;
 use kernlet_wire::manifest::{BuildId, Draft, Identity, Kind, Policy};
 use package::{Package, Settings};
 use sources::Sources;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// What a build reports while it goes on. The defaults say nothing.
@@ -101,8 +102,10 @@ impl Built {
     pub fn save(&self, path: &Path) -> Result<(), BuildError> {
         let failed = |source| BuildError::Save { path: path.into(), source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let scratch = tempfile::Builder::new().prefix(".kernlet-").tempfile_in(folder).map_err(failed)?;
-        fs::copy(&self.image, scratch.path()).map_err(failed)?;
+        let mut scratch = tempfile::Builder::new().prefix(".kernlet-").tempfile_in(folder).map_err(failed)?;
+        let copied =
+            File::open(&self.image).and_then(|mut image| pieces::copy(&mut image, scratch.as_file_mut()));
+        copied.map_err(failed)?;
         scratch.persist(path).map_err(|error| failed(error.error))?;
         Ok(())
     }

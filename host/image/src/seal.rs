@@ -8,6 +8,7 @@
 use crate::erofs::{Plan, Tree, TreeError};
 use crate::hash::{HashingWriter, digest, digest_of_pieces};
 use crate::layout::{Header, LINK_BASE, MEMORY_END, PAGE, ProgramHeader, pvh_entry};
+use crate::pieces::Pieces;
 use crate::sizes;
 use kernlet_wire::manifest::{
     BuildId, Digest, Draft, Manifest, ManifestError, PT_KERNLET, Root, SegmentDigest, set_build_id,
@@ -117,26 +118,6 @@ pub fn seal(
     out.seek(SeekFrom::Start(sealed_at))?;
     out.write_all(&manifest)?;
     Ok(build_id)
-}
-
-/// Writes in pieces of 16 KiB. The host's page cache keeps what was written at once as one folio, and maps all of a folio of
-/// which a page is touched: with pieces of megabytes a program that waits has half a megabyte more mapped than it uses.
-struct Pieces<W>(W);
-
-impl<W: Write> Write for Pieces<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(&bytes[..bytes.len().min(16 << 10)])
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-impl<W: Seek> Seek for Pieces<W> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.0.seek(to)
-    }
 }
 
 /// A linked file that was checked, and where its parts go in the image.

@@ -7,7 +7,7 @@ use kernlet_image::erofs::Tree;
 use kernlet_image::manifest::{Draft, Kind};
 use kernlet_image::{Access, Image, ImageError, LINK_BASE, SealError, seal};
 use linux_loader::loader::{Elf, KernelLoader, elf::PvhBootCapability};
-use std::io::Cursor;
+use std::io::{self, Cursor, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
@@ -17,6 +17,36 @@ fn the_same_input_gives_the_same_bytes() {
     assert_eq!(sealed(draft(), &tree()), sealed(draft(), &tree()));
     let other = Draft { args: vec![b"-q".to_vec()], ..draft() };
     assert_ne!(sealed(draft(), &tree()).1, sealed(other, &tree()).1);
+}
+
+/// A file that tells how much was written to it at once.
+struct Noting(Cursor<Vec<u8>>, usize);
+
+impl Write for Noting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.1 = self.1.max(bytes.len());
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Noting {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+#[test]
+fn small_pieces_are_written_so_that_the_page_cache_has_small_folios() {
+    let mut tree = tree();
+    tree.add_bytes("/large", 0o644, vec![7; 1 << 20]).unwrap();
+    let mut file = Noting(Cursor::new(Vec::new()), 0);
+    seal(linked(), draft(), &tree, &mut file).unwrap();
+    assert!(file.0.get_ref().len() > 1 << 20);
+    assert_eq!(file.1, 16 << 10);
 }
 
 #[test]

@@ -103,11 +103,11 @@ async fn start() -> Result<(), (Vec<u8>, Errno)> {
 }
 
 /// What was read of the image's files while the program started stays mapped here, though the host has it as well. So it is let
-/// go of, a few times at growing distances; after some minutes nothing wakes a program that waits.
+/// go of, a second long often, then at growing distances; after some minutes nothing wakes a program that waits.
 async fn rest() {
     const FIRST: Duration = Duration::from_millis(250);
-    for round in 0..10 {
-        kernlet_exec::sleep(FIRST * (1 << round)).await;
+    for round in 0..13u32 {
+        kernlet_exec::sleep(FIRST * (1 << round.saturating_sub(3))).await;
         sealed::rest();
     }
 }
