@@ -312,3 +312,85 @@ fn large_segments_are_left_to_the_device_over_ipv4() {
         got += net.until(|c| server.poll_read(c, &mut buffer)).unwrap();
     }
 }
+
+/// Lets what is on its way arrive, and looks at what `a` then sends to `b`.
+fn sent(net: &mut Net, act: impl FnOnce()) -> Vec<Vec<u8>> {
+    net.pass(Duration::from_secs(1));
+    act();
+    net.a.poll(net.now);
+    net.to[1].borrow().iter().map(|(frame, _)| frame.clone()).collect()
+}
+
+#[test]
+fn a_program_sets_how_many_hops_its_packets_take() {
+    for (to, level, name, at) in [("10.0.0.2:80", 0, 2, 22), ("[2001:db8:0:1::2]:80", 41, 16, 21)] {
+        let mut net = Net::new(true);
+        let listener = Listener::new(&net.b.clone(), crate::stack::tests::at("[::]:80"));
+        let (client, _server) = net.connect(&listener, to);
+        client.set_option(level, name, 7);
+        let frames = sent(&mut net, || {
+            let _ = client.poll_write(&Context::from_waker(Waker::noop()), b"x");
+        });
+        assert_eq!(frames.iter().map(|frame| frame[at]).collect::<Vec<_>>(), [7]);
+        // The system's own again; the other family's option is without effect.
+        client.set_option(level, name, u32::MAX);
+        client.set_option(41 - level, 18 - name, 9);
+        let frames = sent(&mut net, || {
+            let _ = client.poll_write(&Context::from_waker(Waker::noop()), b"y");
+        });
+        assert_eq!(frames.iter().map(|frame| frame[at]).collect::<Vec<_>>(), [64]);
+    }
+}
+
+#[test]
+fn an_idle_connection_is_kept_alive_and_given_up_when_nobody_answers() {
+    let mut net = Net::new(true);
+    let listener = Listener::new(&net.b.clone(), at("0.0.0.0:80"));
+    let (client, server) = net.connect(&listener, "10.0.0.2:80");
+    client.keep_alive(Some([10, 40]));
+    net.pass(Duration::from_secs(300));
+    assert!(!client.is_closed(), "the other end answers");
+    net.faults.borrow_mut().lost = 1000;
+    net.pass(Duration::from_secs(30));
+    assert!(!client.is_closed());
+    net.pass(Duration::from_secs(20));
+    assert!(client.is_closed());
+    assert_eq!(net.until(|c| client.poll_read(c, &mut [0; 8])), Err(Errno::ETIMEDOUT));
+    // Who asks nothing waits for ever.
+    net.pass(Duration::from_secs(300));
+    assert!(!server.is_closed());
+}
+
+#[test]
+fn what_is_not_acknowledged_in_the_programs_time_breaks_the_connection() {
+    let mut net = Net::new(true);
+    let listener = Listener::new(&net.b.clone(), at("0.0.0.0:80"));
+    let (client, _server) = net.connect(&listener, "10.0.0.2:80");
+    client.set_option(6, 18, 5000);
+    net.pass(Duration::from_secs(60));
+    assert!(!client.is_closed(), "it owes nothing");
+    net.faults.borrow_mut().lost = 1000;
+    assert_eq!(net.until(|c| client.poll_write(c, b"x")), Ok(1));
+    net.pass(Duration::from_secs(4));
+    assert!(!client.is_closed());
+    net.pass(Duration::from_secs(4));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_connection_that_is_broken_off_is_reset_at_the_other_end() {
+    let mut net = Net::new(true);
+    let listener = Listener::new(&net.b.clone(), at("0.0.0.0:80"));
+    let (client, server) = net.connect(&listener, "10.0.0.2:80");
+    assert_eq!(net.until(|c| client.poll_write(c, b"lost")), Ok(4));
+    client.break_off();
+    drop(client);
+    net.pass(Duration::from_secs(1));
+    assert!(server.is_closed());
+    let mut buffer = [0; 8];
+    // What had come before is not there any more: smoltcp forgets it.
+    assert!(net.until(|c| server.poll_read(c, &mut buffer)).is_err());
+    drop(server);
+    net.pass(Duration::from_secs(1));
+    assert!(net.a.tcp.is_idle() && net.b.tcp.is_idle());
+}
