@@ -12,7 +12,11 @@ use kernlet_platform::program;
 const MADV_DONTNEED: i32 = 4;
 const MADV_FREE: i32 = 8;
 const MADV_REMOVE: i32 = 9;
+const MADV_POPULATE_READ: i32 = 22;
+const MADV_POPULATE_WRITE: i32 = 23;
 const MADV_DONTNEED_LOCKED: i32 = 24;
+const MADV_HWPOISON: i32 = 100;
+const MADV_SOFT_OFFLINE: i32 = 101;
 const MS_ASYNC: u32 = 1;
 const MS_INVALIDATE: u32 = 2;
 const MS_SYNC: u32 = 4;
@@ -62,7 +66,29 @@ pub fn madvise(thread: &Rc<Thread>, call: Call) -> Outcome {
                 }
             }
         }
-        MADV_REMOVE => return Err(Errno::EINVAL),
+        MADV_REMOVE => {
+            for area in space.meeting_areas(&pages) {
+                match area.object {
+                    Object::File(_) if area.shared && area.protection.write => {
+                        let part = area.part(&pages).pages;
+                        program::zero(part.start, part.len())?;
+                    }
+                    Object::File(_) => return Err(Errno::EACCES),
+                    _ => return Err(Errno::EINVAL),
+                }
+            }
+        }
+        MADV_POPULATE_READ | MADV_POPULATE_WRITE => {
+            let allows = |area: &Area| match advice {
+                MADV_POPULATE_READ => area.protection.read,
+                _ => area.protection.write,
+            };
+            if !space.meeting_areas(&pages).iter().all(allows) {
+                return Err(Errno::EINVAL);
+            }
+        }
+        // Only who administers the machine spoils its memory.
+        MADV_HWPOISON | MADV_SOFT_OFFLINE => return Err(Errno::EPERM),
         _ => {}
     }
     if space.is_mapped(&pages) { Ok(0) } else { Err(Errno::ENOMEM) }

@@ -59,7 +59,10 @@ pub async fn mmap(thread: &Rc<Thread>, call: Call) -> Outcome {
     let reserve = mapped.as_ref().filter(|_| !fixed).map_or(0, |m| rewrite::reserve(m.device, m.inode));
     let space = &thread.process.space;
     let start = if fixed {
-        let pages = pages(hint as usize, length)?;
+        let pages = pages(hint as usize, length).map_err(|error| {
+            let beyond = hint.is_multiple_of(PAGE as u64);
+            if beyond { Errno::ENOMEM } else { error }
+        })?;
         if pages.start < program::range().start {
             return Err(Errno::EPERM);
         }

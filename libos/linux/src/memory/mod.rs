@@ -42,6 +42,10 @@ pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
             if call.arguments[1] == 0 {
                 return Ok(0);
             }
+            // PROT_READ, WRITE, EXEC, SEM; GROWSDOWN and GROWSUP have no use here, and not both at once anywhere.
+            if call.arguments[2] & !0x300_000f != 0 || call.arguments[2] & 0x300_0000 == 0x300_0000 {
+                return Err(Errno::EINVAL);
+            }
             let pages = pages(call.size(0), call.size(1)).map_err(|_| Errno::ENOMEM)?;
             space.borrow_mut().protect(pages, Protection::from_bits(call.arguments[2])).map(|()| 0)
         }

@@ -12,6 +12,7 @@ pub use names::{RELEASE, VERSION, hostname};
 pub use usage::{memory, peak};
 
 use crate::call::{Call, Outcome, number, unknown};
+use crate::process::Process;
 use crate::thread::Thread;
 use crate::{Errno, user};
 use alloc::rc::Rc;
@@ -60,8 +61,15 @@ fn about_self(thread: &Rc<Thread>, which: i32, who: u32) -> Result<(), Errno> {
 
 fn setpriority(thread: &Rc<Thread>, call: Call) -> Outcome {
     about_self(thread, call.int(0), call.word(1))?;
-    let nice = call.int(2).clamp(-20, 19) as i8;
-    let process = &thread.process;
+    set_nice(&thread.process, call.int(2)).map(|()| 0)
+}
+
+/// Sets the nice value.
+///
+/// # Errors
+/// EACCES when it may not be lowered so far.
+pub fn set_nice(process: &Process, nice: i32) -> Result<(), Errno> {
+    let nice = nice.clamp(-20, 19) as i8;
     let least = 20 - process.limits.get(Limit::Nice).min(40) as i8;
     if nice < process.facts.nice.get()
         && nice < least
@@ -70,7 +78,7 @@ fn setpriority(thread: &Rc<Thread>, call: Call) -> Outcome {
         return Err(Errno::EACCES);
     }
     process.facts.nice.set(nice);
-    Ok(0)
+    Ok(())
 }
 
 fn ioprio(thread: &Rc<Thread>, call: Call) -> Outcome {
@@ -84,6 +92,8 @@ fn ioprio(thread: &Rc<Thread>, call: Call) -> Outcome {
     }
     match call.word(2) >> IOPRIO_CLASS_SHIFT {
         1 if !thread.process.credentials.borrow().can(credentials::SYS_NICE) => return Err(Errno::EPERM),
+        // Of no class there are no levels.
+        0 if call.word(2) != 0 => return Err(Errno::EINVAL),
         0..=3 => place.set(call.word(2) as u16),
         _ => return Err(Errno::EINVAL),
     }

@@ -27,6 +27,11 @@ mod option {
     pub const CAPBSET_DROP: i32 = 24;
     pub const GET_TSC: i32 = 25;
     pub const GET_SECUREBITS: i32 = 27;
+    pub const SET_TIMING: i32 = 14;
+    pub const SET_TSC: i32 = 26;
+    pub const SET_SECUREBITS: i32 = 28;
+    pub const PERF_DISABLE: i32 = 31;
+    pub const PERF_ENABLE: i32 = 32;
     pub const SET_TIMERSLACK: i32 = 29;
     pub const GET_TIMERSLACK: i32 = 30;
     pub const SET_CHILD_SUBREAPER: i32 = 36;
@@ -41,8 +46,12 @@ mod option {
     pub const SET_PTRACER: i32 = 0x5961_6d61;
 }
 
-/// PR_CAP_AMBIENT_IS_SET and PR_CAP_AMBIENT_CLEAR_ALL.
+/// SECURE_ALL_BITS and SECURE_ALL_LOCKS.
+const SECURE_BITS: u64 = 0xff;
+/// PR_CAP_AMBIENT_IS_SET, RAISE, LOWER and CLEAR_ALL.
 const AMBIENT_IS_SET: u64 = 1;
+const AMBIENT_RAISE: u64 = 2;
+const AMBIENT_LOWER: u64 = 3;
 const AMBIENT_CLEAR_ALL: u64 = 4;
 const SIGNALS: u64 = 64;
 
@@ -63,6 +72,18 @@ pub fn prctl(thread: &Rc<Thread>, call: Call) -> Outcome {
         option::GET_KEEPCAPS => return Ok(process.credentials.borrow().keep.into()),
         option::SET_KEEPCAPS => process.credentials.borrow_mut().keep = flag(value)?,
         option::GET_TIMING | option::GET_SECCOMP => {}
+        // PR_TIMING_STATISTICAL, PR_TSC_ENABLE: as it is.
+        option::SET_TIMING if value == 0 => {}
+        option::SET_TSC if value == 1 => {}
+        // There is nothing that could be counted.
+        option::PERF_DISABLE | option::PERF_ENABLE => {}
+        option::SET_SECUREBITS => {
+            process.credentials.borrow().need(SETPCAP)?;
+            if value & !SECURE_BITS != 0 {
+                return Err(Errno::EPERM);
+            }
+            facts.secure_bits.set(value as u32);
+        }
         option::SET_NAME => {
             let mut name = [0; 16];
             match kernlet_platform::program::string(call.size(1), &mut name[..15]) {
@@ -100,10 +121,12 @@ pub fn prctl(thread: &Rc<Thread>, call: Call) -> Outcome {
         option::GET_THP_DISABLE if value == 0 => return Ok(process.facts.small_pages.get().into()),
         // There are no ambient capabilities.
         option::CAP_AMBIENT => match value {
+            _ if fourth | fifth != 0 => return Err(Errno::EINVAL),
             AMBIENT_IS_SET if third <= LAST.into() => {}
             AMBIENT_CLEAR_ALL if third == 0 => {}
-            AMBIENT_IS_SET | AMBIENT_CLEAR_ALL => return Err(Errno::EINVAL),
-            _ => return Err(Errno::EPERM),
+            AMBIENT_RAISE if third <= LAST.into() => return Err(Errno::EPERM),
+            AMBIENT_LOWER if third <= LAST.into() => {}
+            _ => return Err(Errno::EINVAL),
         },
         // PR_SET_VMA_ANON_NAME: names of anonymous memory, which nobody is shown.
         option::SET_VMA if value == 0 => {}

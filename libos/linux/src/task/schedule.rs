@@ -3,7 +3,7 @@
 use crate::call::{Call, Outcome, number, unknown};
 use crate::thread::Thread;
 use crate::time::write_timespec;
-use crate::{Errno, user};
+use crate::{Errno, PAGE, user};
 use alloc::rc::Rc;
 
 const SCHED_OTHER: u32 = 0;
@@ -21,6 +21,10 @@ const SET: u64 = 1;
 const TURN: u64 = 10_000_000;
 /// Bytes of the first struct sched_attr.
 const ATTRIBUTES: u32 = 48;
+/// With the clamps of utilisation.
+const ATTRIBUTES_NEWER: u32 = 56;
+/// SCHED_FLAG_ALL.
+const FLAGS: u64 = 0x7f;
 
 /// The thread that a call is about; 0 is the caller.
 fn of(thread: &Rc<Thread>, id: i32) -> Result<Rc<Thread>, Errno> {
@@ -71,7 +75,7 @@ fn given(at: usize) -> Result<usize, Errno> {
 }
 
 fn get_attributes(thread: &Rc<Thread>, call: Call) -> Outcome {
-    if call.word(2) < ATTRIBUTES || call.word(3) != 0 {
+    if !(ATTRIBUTES..=PAGE as u32).contains(&call.word(2)) || call.word(3) != 0 {
         return Err(Errno::EINVAL);
     }
     given(call.size(1))?;
@@ -87,15 +91,24 @@ fn set_attributes(thread: &Rc<Thread>, call: Call) -> Outcome {
     if call.word(2) != 0 {
         return Err(Errno::EINVAL);
     }
-    let of = of(thread, call.int(0))?;
-    let size = user::read_u32(call.size(1))?;
-    if size != 0 && size < ATTRIBUTES {
-        user::write(call.size(1), &ATTRIBUTES.to_le_bytes())?;
+    let at = given(call.size(1))?;
+    let size = user::read_u32(at)?;
+    // What is newer than both known sizes is not looked for, though it could be 0 throughout.
+    if !matches!(size, 0 | ATTRIBUTES | ATTRIBUTES_NEWER) {
+        user::write(at, &ATTRIBUTES_NEWER.to_le_bytes())?;
         return Err(Errno::E2BIG);
     }
-    let policy = user::read_u32(call.size(1).wrapping_add(4))?;
-    let priority = user::read_u32(call.size(1).wrapping_add(20))?;
-    set(&of, policy, priority)
+    let flags = user::read_u64(at.wrapping_add(8))?;
+    if flags & !FLAGS != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let of = of(thread, call.int(0))?;
+    let [policy, nice, priority] = [4, 16, 20].map(|place| user::read_u32(at.wrapping_add(place)));
+    set(&of, policy?, priority?)?;
+    if matches!(policy?, SCHED_OTHER | SCHED_BATCH) {
+        crate::system::set_nice(&of.process, nice? as i32)?;
+    }
+    Ok(0)
 }
 
 fn range(policy: i32) -> Result<[u64; 2], Errno> {

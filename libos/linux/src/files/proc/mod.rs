@@ -43,17 +43,20 @@ struct Made {
 struct Table {
     made: &'static [Made],
     /// Those that always say the same: each a path, a 1 and the text, and a 0. Together they take no more room than that.
-    constants: &'static str,
+    constants: &'static [u8],
 }
 
 impl Table {
-    fn constants(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.constants.split('\0').filter_map(|entry| entry.split_once('\x01'))
+    fn constants(&self) -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
+        self.constants.split(|&b| b == 0).filter_map(|entry| {
+            let end = entry.iter().position(|&b| b == 1)?;
+            Some((&entry[..end], &entry[end + 1..]))
+        })
     }
 
     fn paths(&self) -> impl Iterator<Item = &'static [u8]> {
         let made = self.made.iter().map(|made| made.path.as_bytes());
-        made.chain(self.constants().map(|(path, _)| path.as_bytes()))
+        made.chain(self.constants().map(|(path, _)| path))
     }
 }
 
@@ -84,7 +87,7 @@ enum Shape {
     Directory,
     Link,
     File(Made, u32),
-    Constant(&'static str),
+    Constant(&'static [u8]),
 }
 
 /// The top of a mount.
@@ -118,7 +121,7 @@ fn of_table(table: &Table, path: &[u8], about: u32) -> Option<Shape> {
     if let Some(made) = table.made.iter().find(|made| made.path.as_bytes() == path) {
         return Some(Shape::File(*made, about));
     }
-    table.constants().find(|(name, _)| name.as_bytes() == path).map(|(_, text)| Shape::Constant(text))
+    table.constants().find(|(name, _)| *name == path).map(|(_, text)| Shape::Constant(text))
 }
 
 /// What a path of a table is: a file, or a directory on the way to one.
@@ -337,6 +340,23 @@ macro_rules! put {
     ($text:expr, $($what:tt)*) => {{ let _ = core::write!($text, $($what)*); }};
 }
 use put;
+
+/// A line with a size in KiB, as /proc/meminfo has it.
+#[inline(never)]
+fn kibibytes(text: &mut String, name: &str, bytes: u64) {
+    let before = text.len();
+    put!(text, "{name}:");
+    while text.len() - before < 16 {
+        text.push(' ');
+    }
+    put!(text, "{:8} kB\n", bytes / 1024);
+}
+
+/// A line with a number in hexadecimal.
+#[inline(never)]
+fn bits(text: &mut String, name: &str, set: u64) {
+    put!(text, "{name}:\t{set:016x}\n");
+}
 
 /// Bytes that may not be text, as text.
 fn lossy(text: &mut String, bytes: &[u8]) {

@@ -20,7 +20,7 @@ pub(super) static FILES: Table = Table {
         Made::new("udp6", |process, _, text| sockets(process, text, "udp", true)),
         Made::new("unix", unix),
     ],
-    constants: "arp\x01IP address       HW type     Flags       HW address            Mask     Device\n\0raw\x01\0packet\x01\0",
+    constants: b"arp\x01IP address       HW type     Flags       HW address            Mask     Device\n\0raw\x01\0packet\x01\0",
 };
 
 /// Nothing is counted.

@@ -3,7 +3,7 @@
 use super::super::description::Kind;
 use super::super::flags::CLOSE_ON_EXEC;
 use super::super::tree::Sort;
-use super::{Made, Table, lossy, put};
+use super::{Made, Table, bits, kibibytes, lossy, put};
 use crate::memory::Object;
 use crate::process::Process;
 use crate::system::{Limit, peak};
@@ -55,7 +55,8 @@ pub(super) static FILES: Table = Table {
         "syscall\x01running\n\0",
         "uid_map\x01         0          0 4294967295\n\0",
         "wchan\x010\0",
-    ),
+    )
+    .as_bytes(),
 };
 
 fn nothing(_: &Process, _: u32, _: &mut String) -> Result<(), Errno> {
@@ -99,7 +100,7 @@ fn resident(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
     let (Some(first), Some(last)) = (space.areas().first(), space.areas().last()) else { return Ok(()) };
     put!(text, "{:08x}-{:08x} ---p 00000000 00:00 0 ", first.pages.start, last.pages.end);
     text.push_str("                         [rollup]\n");
-    let held = program::resident() / 1024;
+    let held = program::resident() as u64;
     let lines = [
         ("Rss", held),
         ("Pss", held),
@@ -113,7 +114,7 @@ fn resident(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
         ("SwapPss", 0),
         ("Locked", 0),
     ];
-    lines.iter().for_each(|(name, size)| put!(text, "{:16}{size:8} kB\n", alloc::format!("{name}:")));
+    lines.into_iter().for_each(|(name, size)| kibibytes(text, name, size));
     Ok(())
 }
 
@@ -243,7 +244,7 @@ fn stat(process: &Process, id: u32, text: &mut String) -> Result<(), Errno> {
     put!(text, "{id} (");
     lossy(text, &thread_name(process, id));
     // The fields from the third on, as proc(5) numbers them.
-    let (state, faults) = (&state(process, id)[..1], peak(process) / PAGE);
+    let (state, faults) = (char::from(state(process, id).as_bytes()[0]), peak(process) / PAGE);
     put!(text, ") {state} 0 {} {} 0 -1 4194304 {faults}", facts.group.get(), facts.session.get());
     let nice = i32::from(facts.nice.get());
     let threads = process.threads.borrow().len();
@@ -304,7 +305,7 @@ fn status(process: &Process, id: u32, text: &mut String) -> Result<(), Errno> {
         ("VmExe", code),
         ("VmSwap", 0),
     ];
-    sizes.iter().for_each(|(name, bytes)| put!(text, "{name}:\t{:8} kB\n", bytes / 1024));
+    sizes.into_iter().for_each(|(name, bytes)| kibibytes(text, name, bytes as u64));
     let queued = process.signals.pending.queued();
     put!(text, "Threads:\t{}\n", process.threads.borrow().len());
     put!(text, "SigQ:\t{queued}/{}\n", process.limits.get(Limit::Signals));
@@ -314,7 +315,7 @@ fn status(process: &Process, id: u32, text: &mut String) -> Result<(), Errno> {
     let capabilities =
         [capabilities.inheritable, capabilities.permitted, capabilities.effective, capabilities.bounding, 0];
     let sets = signals(process, thread.as_deref()).into_iter().chain(capabilities);
-    names.iter().zip(sets).for_each(|(name, set)| put!(text, "{name}:\t{set:016x}\n"));
+    names.iter().zip(sets).for_each(|(name, set)| bits(text, name, set));
     let Some(thread) = thread else { return Ok(()) };
     put!(text, "NoNewPrivs:\t{}\nSeccomp:\t0\n", u8::from(thread.facts.no_new_privileges.get()));
     put!(text, "Cpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n");

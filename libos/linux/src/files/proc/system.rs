@@ -1,6 +1,6 @@
 //! What is told of the system: /proc without processes, and /sys.
 
-use super::{Made, Table, cpu, lossy, put};
+use super::{Made, Table, cpu, kibibytes, lossy, put};
 use crate::process::Process;
 use crate::system::{RELEASE, VERSION, hostname, memory};
 use crate::{Errno, PAGE};
@@ -100,7 +100,8 @@ pub(super) static PROC: Table = Table {
         "sys/vm/swappiness\x0160\n\0",
         "sys/vm/unprivileged_userfaultfd\x010\n\0",
         "sys/vm/zone_reclaim_mode\x010\n\0",
-    ),
+    )
+    .as_bytes(),
 };
 
 pub(super) static SYS: Table = Table {
@@ -144,7 +145,8 @@ pub(super) static SYS: Table = Table {
         "kernel/mm/transparent_hugepage/hpage_pmd_size\x012097152\n\0",
         "kernel/mm/transparent_hugepage/shmem_enabled\x01always within_size advise [never] deny force\n\0",
         "kernel/mm/transparent_hugepage/use_zero_page\x010\n\0",
-    ),
+    )
+    .as_bytes(),
 };
 
 fn load(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
@@ -177,7 +179,7 @@ fn free(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
         ("AnonHugePages", 0),
     ];
     for (name, bytes) in lines {
-        put!(text, "{:16}{:8} kB\n", alloc::format!("{name}:"), bytes / 1024);
+        kibibytes(text, name, bytes);
     }
     put!(text, "HugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n");
     Ok(())
