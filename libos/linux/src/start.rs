@@ -31,6 +31,11 @@ impl Write for Line {
     }
 }
 
+/// A name that is filled up with 0.
+fn named(bytes: &[u8]) -> &[u8] {
+    bytes.iter().position(|&b| b == 0).and_then(|end| bytes.get(..end)).unwrap_or(bytes)
+}
+
 /// Writes a line to standard error; see [`crate::report!`].
 pub fn report(text: Arguments<'_>) {
     let mut line = Line(Vec::new());
@@ -67,9 +72,8 @@ async fn start() -> Result<(), (Vec<u8>, Errno)> {
     if let Some((level, file)) = manifest.as_ref().and_then(Manifest::cpu)
         && let Some(feature) = program::lacks(level)
     {
-        let model = program::model();
-        let (file, model) = (String::from_utf8_lossy(file), String::from_utf8_lossy(&model));
-        let model = model.trim_matches(['\0', ' ']);
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let (file, model, feature) = (text(file), text(named(&program::model())), text(named(&feature)));
         report(format_args!(
             "{file} needs a CPU with x86-64-v{level}, and this one ({model}) has no {feature}"
         ));

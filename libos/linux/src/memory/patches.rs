@@ -22,6 +22,8 @@ const CHUNK: usize = 32 << 10;
 const BEHIND: usize = 16;
 /// Stubs begin on multiples of this, filled up with `int3`.
 const ALIGN: usize = 8;
+/// The longest: what moves, what enters the library OS, and filling up.
+const STUB_MOST: usize = NEAR + 24;
 const INT3: u8 = 0xcc;
 
 /// A call that was replaced.
@@ -35,20 +37,12 @@ pub struct Replaced {
     original: [u8; JUMP],
     /// It is there again.
     undone: bool,
-    /// The first page of the stubs.
-    stubs: usize,
+    /// Where the jump leads.
+    stub: usize,
 }
 
 /// All of a process, by address.
 pub type Patches = Vec<Replaced>;
-
-/// A call that will be.
-struct Found {
-    /// Where the jump goes.
-    start: usize,
-    /// What moves, up to the call.
-    moved: Vec<u8>,
-}
 
 /// Replaces calls in `area`, which can be executed from now on, if it is private and shows a file that is none of the image's.
 pub fn replace(space: &mut Space, area: &Area) {
@@ -60,68 +54,38 @@ pub fn replace(space: &mut Space, area: &Area) {
     if area.length() > CODE_MOST || room == 0 {
         return;
     }
-    let found = find(&area.pages, room);
+    let Ok(stubs) = space.place(0, room * STUB_MOST) else { return };
+    let (mut bytes, found) = find(&area.pages, stubs, room);
     if found.is_empty() {
         return;
     }
-    // What a stub has beside what moves, and the most that filling up takes.
-    let most = found.len() * (NEAR + 24);
-    let Ok(stubs) = space.place(0, most.next_multiple_of(PAGE)) else { return };
-    let (mut bytes, mut jumps) = (Vec::new(), Vec::new());
-    for Found { start, moved } in &found {
-        bytes.resize(bytes.len().next_multiple_of(ALIGN), INT3);
-        let (stub, length, end) = (stubs + bytes.len(), bytes.len(), start + moved.len());
-        let made = sites::stub(&mut bytes, stub, moved, end + SYSCALL.len());
-        match made.and_then(|()| sites::jump(*start, stub)).zip(moved.first_chunk()) {
-            Some((jump, &original)) => {
-                jumps.push((jump, Replaced { start: *start, end, original, undone: false, stubs }));
-            }
-            None => bytes.truncate(length),
-        }
-    }
-    if jumps.is_empty() || !place(space, stubs, &bytes) {
+    bytes.resize(bytes.len().next_multiple_of(PAGE), INT3);
+    let pages = stubs..stubs + bytes.len();
+    let object = Object::Stubs(Object::WRITTEN);
+    let protection = Protection::READ_WRITE;
+    let mapped = Area { pages: pages.clone(), protection, shared: false, object, offset: 0 };
+    if space.map(mapped, Backing::Anonymous).is_err() {
         return;
     }
-    if program::protect(area.pages.clone(), Protection::READ_WRITE).is_err() {
-        let _ = space.unmap(stubs..stubs + bytes.len().next_multiple_of(PAGE));
+    let written = program::write(stubs, &bytes);
+    if written.and_then(|()| space.protect(pages, Protection::READ_EXECUTE)).is_err() {
         return;
     }
-    for (jump, replaced) in jumps {
-        if program::write(replaced.start, &jump).is_ok() {
-            let patches = &mut space.patches;
-            let index = patches.partition_point(|patch| patch.start < replaced.start);
-            patches.insert(index, replaced);
+    for patch in found {
+        if let Some(jump) = sites::jump(patch.start, patch.stub) {
+            change(space, patch.start, &jump);
         }
+        let index = space.patches.partition_point(|other| other.start < patch.start);
+        space.patches.insert(index, patch);
     }
-    // The pages are mapped, so this fails for want of memory only; then the program ends with the next instruction.
-    let _ = program::protect(area.pages.clone(), area.protection);
 }
 
-/// Maps stubs; whether that is done.
-fn place(space: &mut Space, at: usize, bytes: &[u8]) -> bool {
-    let pages = at..at + bytes.len().next_multiple_of(PAGE);
-    let area = Area {
-        pages: pages.clone(),
-        protection: Protection::READ_WRITE,
-        shared: false,
-        object: Object::Stubs(Object::WRITTEN),
-        offset: 0,
-    };
-    if space.map(area, Backing::Anonymous).is_err() {
-        return false;
-    }
-    let done =
-        program::write(at, bytes).and_then(|()| space.protect(pages.clone(), Protection::READ_EXECUTE));
-    if done.is_err() {
-        let _ = space.unmap(pages);
-    }
-    done.is_ok()
-}
-
-/// Looks for calls to replace, at most so many.
-fn find(pages: &Range<usize>, most: usize) -> Vec<Found> {
-    let (mut found, mut buffer) = (Vec::new(), alloc::vec![0; sites::BEFORE + CHUNK + BEHIND]);
-    for chunk in pages.clone().step_by(CHUNK) {
+/// Looks for calls to replace, at most so many, and writes their stubs, which go to `stubs`.
+fn find(pages: &Range<usize>, stubs: usize, most: usize) -> (Vec<u8>, Patches) {
+    let (mut bytes, mut found) = (Vec::new(), Vec::new());
+    let mut buffer = alloc::vec![0; sites::BEFORE + CHUNK + BEHIND];
+    let mut chunk = pages.start;
+    while chunk < pages.end {
         let at = chunk.saturating_sub(sites::BEFORE).max(pages.start);
         let end = (chunk + CHUNK + BEHIND).min(pages.end);
         let Some(code) = buffer.get_mut(..end - at) else { break };
@@ -130,64 +94,73 @@ fn find(pages: &Range<usize>, most: usize) -> Vec<Found> {
             break;
         }
         let mut from = chunk - at;
-        while let Some(call) = sites::next(code, from).filter(|&call| at + call < chunk + CHUNK) {
+        chunk += CHUNK;
+        while let Some(call) = sites::next(code, from).filter(|&call| at + call < chunk) {
             from = call + 1;
-            let Some(window) = sites::window(code, call) else { continue };
-            if found.len() == most {
-                return found;
+            let Some((window, moved)) =
+                sites::window(code, call).and_then(|window| Some((window, code.get(window..call)?)))
+            else {
+                continue;
+            };
+            let stub = stubs + bytes.len();
+            if found.len() < most
+                && let Some(&original) = moved.first_chunk()
+                && sites::jump(at + window, stub).is_some()
+                && sites::stub(&mut bytes, stub, moved, at + call + SYSCALL.len()).is_some()
+            {
+                found.push(Replaced { start: at + window, end: at + call, original, undone: false, stub });
+                bytes.resize(bytes.len().next_multiple_of(ALIGN), INT3);
             }
-            let moved = code.get(window..call).unwrap_or_default().to_vec();
-            found.push(Found { start: at + window, moved });
         }
     }
-    found
+    (bytes, found)
 }
 
 /// Puts back what was replaced in `pages`, which the program is about to change; `gone`: which are about to go, with what they
 /// hold.
 pub fn restore(space: &mut Space, pages: &Range<usize>, gone: bool) {
-    if space.patches.is_empty() {
-        return;
-    }
+    // What begins before the pages may reach into them.
     let lowest = pages.start.saturating_sub(NEAR + JUMP);
-    let first = space.patches.partition_point(|patch| patch.start < lowest);
-    let last = space.patches.partition_point(|patch| patch.start < pages.end);
-    let mut idle = Vec::new();
-    for index in (first..last).rev() {
-        let Some(mut patch) = space.patches.get(index).copied() else { continue };
+    let mut index = space.patches.partition_point(|patch| patch.start < lowest);
+    while let Some(patch) = space.patches.get(index).copied().filter(|patch| patch.start < pages.end) {
         if patch.end <= pages.start {
+            index += 1;
             continue;
         }
         let within = pages.start <= patch.start && patch.end <= pages.end;
         if !(patch.undone || gone && within) {
-            patch.undone = true;
-            put_back(space, &patch);
+            change(space, patch.start, &patch.original);
         }
-        if gone {
-            space.patches.drain(index..=index);
-            idle.push(patch.stubs);
-        } else if let Some(there) = space.patches.get_mut(index) {
-            *there = patch;
+        if !gone {
+            space.patches[index].undone = true;
+            index += 1;
+            continue;
         }
-    }
-    idle.dedup();
-    for stubs in idle {
-        let used = space.patches.iter().any(|patch| patch.stubs == stubs);
-        if let Some(area) = space.find(stubs).filter(|area| !used && area.object.is_written_stubs()) {
-            let pages = area.pages.clone();
-            let _ = space.unmap(pages);
+        space.patches.remove(index);
+        // The last one takes the stubs with it.
+        let Some(stubs) = space.find(patch.stub).filter(|area| area.object.is_written_stubs()) else {
+            continue;
+        };
+        let stubs = stubs.pages.clone();
+        if !space.patches.iter().any(|other| stubs.contains(&other.stub)) {
+            let _ = space.unmap(stubs);
         }
     }
 }
 
-fn put_back(space: &Space, patch: &Replaced) {
-    // The page may be another from one byte to the next.
-    for (at, byte) in (patch.start..).zip(patch.original) {
-        let Some(area) = space.find(at) else { continue };
-        let page = at & !(PAGE - 1)..(at & !(PAGE - 1)) + PAGE;
-        // What fails here is memory that the program has none of any more.
-        let _ = program::protect(page.clone(), Protection::READ_WRITE)
-            .and_then(|()| program::write(at, &[byte]))
-            .and_then(|()| program::protect(page, area.protection));
+/// Changes bytes of code, which the program is not to write to.
+fn change(space: &Space, at: usize, bytes: &[u8; JUMP]) {
+    let mut from = at;
+    let end = at + JUMP;
+    while from < end {
+        let start = from & !(PAGE - 1);
+        let to = end.min(start + PAGE);
+        if let (Some(area), Some(bytes)) = (space.find(from), bytes.get(from - at..to - at)) {
+            // What fails here is memory that the program has none of any more.
+            let _ = program::protect(start..start + PAGE, Protection::READ_WRITE)
+                .and_then(|()| program::write(from, bytes))
+                .and_then(|()| program::protect(start..start + PAGE, area.protection));
+        }
+        from = to;
     }
 }

@@ -25,48 +25,58 @@ pub fn capabilities() -> [u64; 2] {
     [features.into(), u64::from(more & 1) << 1]
 }
 
-/// What each level of the psABI (3.1.1, "x86-64-v2" and so on) needs beyond the one before: level, word, bit; in the order of
-/// [`NAMES`]. Words: leaf 1's ecx, leaf 7's ebx, leaf 80000001h's ecx, XCR0.
-const NEEDS: [[u8; 3]; 22] = [
-    [2, 0, 0],
-    [2, 0, 9],
-    [2, 0, 13],
-    [2, 0, 19],
-    [2, 0, 20],
-    [2, 0, 23],
-    [2, 2, 0],
-    [3, 0, 28],
-    [3, 3, 2],
-    [3, 0, 12],
-    [3, 0, 22],
-    [3, 0, 29],
-    [3, 1, 3],
-    [3, 1, 5],
-    [3, 1, 8],
-    [3, 2, 5],
-    [4, 1, 16],
-    [4, 3, 7],
-    [4, 1, 17],
-    [4, 1, 28],
-    [4, 1, 30],
-    [4, 1, 31],
+/// What each level of the psABI (3.1.1, "x86-64-v2" and so on) needs beyond the one before: level, word, bit; and its name. Words:
+/// leaf 1's ecx, leaf 7's ebx, leaf 80000001h's ecx, XCR0.
+const NEEDS: [([u8; 3], [u8; 10]); 22] = [
+    need(2, 0, 0, "SSE3"),
+    need(2, 0, 9, "SSSE3"),
+    need(2, 0, 13, "CMPXCHG16B"),
+    need(2, 0, 19, "SSE4.1"),
+    need(2, 0, 20, "SSE4.2"),
+    need(2, 0, 23, "POPCNT"),
+    need(2, 2, 0, "LAHF"),
+    need(3, 0, 28, "AVX"),
+    need(3, 3, 2, "AVX"),
+    need(3, 0, 12, "FMA"),
+    need(3, 0, 22, "MOVBE"),
+    need(3, 0, 29, "F16C"),
+    need(3, 1, 3, "BMI1"),
+    need(3, 1, 5, "AVX2"),
+    need(3, 1, 8, "BMI2"),
+    need(3, 2, 5, "LZCNT"),
+    need(4, 1, 16, "AVX512F"),
+    need(4, 3, 7, "AVX512F"),
+    need(4, 1, 17, "AVX512DQ"),
+    need(4, 1, 28, "AVX512CD"),
+    need(4, 1, 30, "AVX512BW"),
+    need(4, 1, 31, "AVX512VL"),
 ];
-const NAMES: &str = "SSE3 SSSE3 CMPXCHG16B SSE4.1 SSE4.2 POPCNT LAHF AVX AVX FMA MOVBE F16C BMI1 AVX2 BMI2 LZCNT AVX512F AVX512F AVX512DQ AVX512CD AVX512BW AVX512VL";
 
-/// The first feature that a level (2 to 4) needs and that is not in these words.
-fn missing(level: u8, words: [u32; 4]) -> Option<&'static str> {
-    let lacks = |[of, word, bit]: [u8; 3]| of <= level && words[usize::from(word & 3)] >> bit & 1 == 0;
-    NEEDS.into_iter().zip(NAMES.split(' ')).find(|&(need, _)| lacks(need)).map(|(_, name)| name)
+/// Names lie in the table, so that it has no pointers.
+const fn need(level: u8, word: u8, bit: u8, name: &str) -> ([u8; 3], [u8; 10]) {
+    let (mut padded, mut at) = ([0; 10], 0);
+    while at < name.len() {
+        padded[at] = name.as_bytes()[at];
+        at += 1;
+    }
+    ([level, word, bit], padded)
 }
 
-/// A feature that this CPU, or whoever shows it, has not, of those that programs for a level of x86-64 (2 to 4) use.
-pub fn lacks(level: u8) -> Option<&'static str> {
+/// The first feature that a level (2 to 4) needs and that is not in these words; its name is filled up with 0.
+fn missing(level: u8, words: [u32; 4]) -> Option<[u8; 10]> {
+    let lacks = |[of, word, bit]: [u8; 3]| of <= level && words[usize::from(word & 3)] >> (bit & 31) & 1 == 0;
+    NEEDS.iter().find(|(need, _)| lacks(*need)).map(|(_, name)| *name)
+}
+
+/// A feature that this CPU, or whoever shows it, has not, of those that programs for a level of x86-64 (2 to 4) use; its name is
+/// filled up with 0.
+pub fn lacks(level: u8) -> Option<[u8; 10]> {
     let [_, first, seventh] = known();
     let seventh = if __cpuid(0).eax >= 7 { seventh } else { 0 };
     missing(level, [first, seventh, __cpuid(0x8000_0001).ecx, super::extended_features() as u32])
 }
 
-/// What the CPU, or whoever shows it, calls it (CPUID 80000002h to 80000004h).
+/// What the CPU, or whoever shows it, calls it (CPUID 80000002h to 80000004h), filled up with 0.
 pub fn model() -> [u8; 48] {
     let mut name = [0; 48];
     for (to, leaf) in name.as_chunks_mut::<16>().0.iter_mut().zip(0x8000_0002u32..) {
@@ -83,19 +93,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_need_has_a_name_and_is_missed() {
-        assert_eq!(NAMES.split(' ').count(), NEEDS.len());
+    fn each_need_is_missed_at_its_level_and_above() {
         let all = [u32::MAX; 4];
         for level in 1..=4 {
             assert_eq!(missing(level, all), None);
         }
-        for ([level, word, bit], name) in NEEDS.into_iter().zip(NAMES.split(' ')) {
+        for ([level, word, bit], name) in NEEDS {
             let mut words = all;
             words[usize::from(word)] &= !(1 << bit);
             for of in 1..=4 {
-                assert_eq!(missing(of, words), (of >= level).then_some(name), "{name}");
+                assert_eq!(missing(of, words), (of >= level).then_some(name));
             }
         }
+        assert_eq!(NEEDS[2].1, *b"CMPXCHG16B");
     }
 
     #[test]
