@@ -71,16 +71,25 @@ fn sqlite3_works_on_a_volume_and_natively_on_the_same_file() {
 
 #[test]
 fn openssl_computes_signs_and_serves_a_native_client() {
-    let image = seal("openssl", &[], "openssl");
+    openssl_in("process");
+}
+
+#[test]
+fn openssl_computes_signs_and_serves_a_native_client_from_a_vm() {
+    openssl_in("qemu");
+}
+
+fn openssl_in(door: &str) {
+    let image = seal("openssl", &[], &format!("openssl-{door}"));
     let user = User::ordinary();
     let folder = folder_with(&user, "work", &[("text", b"what is signed\n")]);
     let volume = format!("{}:/work", folder.display());
     let openssl =
-        |arguments: &[&str]| run_as(&user, "process", &["-v", &volume, "-w", "/work"], &image, arguments);
+        |arguments: &[&str]| run_as(&user, door, &["-v", &volume, "-w", "/work"], &image, arguments);
     for digest in ["-sha256", "-sha3-512", "-blake2b512", "-md5"] {
         let expected =
             finish_within(Command::new("openssl").args(["dgst", digest, "text"]).current_dir(&folder), LONG);
-        same(digest, &expected, &openssl(&["dgst", digest, "text"]));
+        same(&format!("{digest} in door {door}"), &expected, &openssl(&["dgst", digest, "text"]));
     }
     let signed = openssl(&["dgst", "-sha256", "-sign", "key.pem", "-out", "signature", "text"]);
     assert_eq!(signed.status, 0, "{signed:?}");
@@ -102,7 +111,7 @@ fn openssl_computes_signs_and_serves_a_native_client() {
     let served = User::ordinary();
     let folder = folder_with(&served, "work", &[]);
     let volume = format!("{}:/work:ro", folder.display());
-    let server = Server::start(served, "process", &[4433], &["-v", &volume], &image, &arguments);
+    let server = Server::start(served, door, &[4433], &["-v", &volume], &image, &arguments);
     let at = format!("127.0.0.1:{}", server.ports[0]);
     let certificate = certificate();
     let cert = certificate[0].to_str().expect("UTF-8");

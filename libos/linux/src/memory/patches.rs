@@ -54,7 +54,7 @@ pub fn replace(space: &mut Space, area: &Area) {
     if area.length() > CODE_MOST || room == 0 {
         return;
     }
-    let Ok(stubs) = space.place(0, room * STUB_MOST) else { return };
+    let Ok(stubs) = space.place(0, (room * STUB_MOST).next_multiple_of(PAGE)) else { return };
     let (mut bytes, found) = find(&area.pages, stubs, room);
     if found.is_empty() {
         return;
