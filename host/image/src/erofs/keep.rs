@@ -1,8 +1,8 @@
 //! Leaving out of a tree what nobody uses.
 
 use super::node::{Dir, Name, Node};
-use super::tree::{MAX_LINKS, Tree, split};
-use std::collections::{HashSet, VecDeque};
+use super::tree::{Tree, split};
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -17,32 +17,18 @@ impl Tree {
 
     /// Follows a path as the kernel does, and marks what it ends at and every link.
     fn mark(&self, path: &Path, kept: &mut HashSet<Vec<Name>>) {
-        let mut todo: VecDeque<Name> = split(path.as_os_str().as_bytes()).collect();
-        let mut done: Vec<Name> = Vec::new();
-        let mut links = 0;
-        while let Some(name) = todo.pop_front() {
-            if name == b".." {
-                done.pop();
-                continue;
+        let end = self.follow(split(path.as_os_str().as_bytes()).collect(), |place, node, last| match node {
+            Some(Node::Dir(_)) => true,
+            Some(Node::File(_)) => last,
+            Some(Node::Symlink(_)) => {
+                kept.insert(place.to_vec());
+                true
             }
-            done.push(name);
-            match self.node(&done) {
-                Some(Node::Dir(_)) => {}
-                Some(Node::File(_)) if todo.is_empty() => {}
-                Some(Node::Symlink(target)) if links < MAX_LINKS => {
-                    links += 1;
-                    kept.insert(done.clone());
-                    done.pop();
-                    if target.starts_with(b"/") {
-                        done.clear();
-                    }
-                    let target: Vec<Name> = split(target).collect();
-                    target.into_iter().rev().for_each(|part| todo.push_front(part));
-                }
-                _ => return,
-            }
+            None => false,
+        });
+        if let Ok(Some(end)) = end {
+            kept.insert(end);
         }
-        kept.insert(done);
     }
 }
 

@@ -278,7 +278,24 @@ impl Tree {
     }
 
     /// Follows the symbolic links of the tree in a path to a directory. What does not exist stays as it is.
-    fn resolve(&self, mut todo: VecDeque<Name>) -> Result<Vec<Name>, TreeError> {
+    fn resolve(&self, path: VecDeque<Name>) -> Result<Vec<Name>, TreeError> {
+        let end = self.follow(path, |_, _, _| true).map_err(|circle| {
+            let path = String::from_utf8_lossy(&circle.join(&b'/')).into_owned();
+            TreeError::BadPath(path, "its symbolic links lead in a circle")
+        })?;
+        Ok(end.unwrap_or_default())
+    }
+
+    /// Follows the symbolic links of the tree in a path as the kernel does, and tells where that ends. `seen` is told of each
+    /// name that is come to, with what is there and whether it is the path's last; `false` ends the walk without a place.
+    ///
+    /// # Errors
+    /// The place at which there were too many links.
+    pub(super) fn follow(
+        &self,
+        mut todo: VecDeque<Name>,
+        mut seen: impl FnMut(&[Name], Option<&Node>, bool) -> bool,
+    ) -> Result<Option<Vec<Name>>, Vec<Name>> {
         let mut done: Vec<Name> = Vec::new();
         let mut links = 0;
         while let Some(name) = todo.pop_front() {
@@ -287,11 +304,14 @@ impl Tree {
                 continue;
             }
             done.push(name);
-            if let Some(Node::Symlink(target)) = self.node(&done) {
+            let node = self.node(&done);
+            if !seen(&done, node, todo.is_empty()) {
+                return Ok(None);
+            }
+            if let Some(Node::Symlink(target)) = node {
                 links += 1;
                 if links > MAX_LINKS || done.len() + todo.len() > MAX_DEPTH {
-                    let path = String::from_utf8_lossy(&done.join(&b'/')).into_owned();
-                    return Err(TreeError::BadPath(path, "its symbolic links lead in a circle"));
+                    return Err(done);
                 }
                 done.pop();
                 if target.starts_with(b"/") {
@@ -302,7 +322,7 @@ impl Tree {
                 }
             }
         }
-        Ok(done)
+        Ok(Some(done))
     }
 
     pub(super) fn node(&self, path: &[Name]) -> Option<&Node> {

@@ -1,27 +1,26 @@
 //! Opening: open(2), openat2(2), creat(2).
 
-use super::about::About;
+mod volume;
+
 use super::description::{Description, Kind};
 use super::directory::Listing;
 use super::flags::{
-    ACCESS, ALL, APPEND, CLOSE_ON_EXEC, CREATE, CWD, DIRECTORY, EXCLUSIVE, LARGE, NO_CONTROL, NO_FOLLOW,
-    PATH, READ_WRITE, TRUNCATE, UNNAMED, WRITE_ONLY,
+    ACCESS, ALL, CLOSE_ON_EXEC, CREATE, CWD, DIRECTORY, EXCLUSIVE, LARGE, NO_CONTROL, NO_FOLLOW, PATH,
+    READ_WRITE, TRUNCATE, UNNAMED, WRITE_ONLY,
 };
 use super::notify::{self, Mask};
 use super::path::{self, At};
 use super::proc::{self, Text};
 use super::regular::Regular;
 use super::tree::mounts::new_file;
-use super::tree::node::{S_IFDIR, S_IFLNK, S_IFREG, S_IFSOCK};
+use super::tree::node::{S_IFDIR, S_IFLNK, S_IFREG};
 use super::tree::{self, Access, Location, Node, Place, Resolve, Walk, Who, directory};
-use super::volume::Opened;
-use super::{device, pipe, special};
+use super::{device, pipe};
 use crate::call::Outcome;
 use crate::thread::Thread;
 use crate::{Errno, user};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
-use kernlet_fs::OpenOptions;
 
 /// How to open.
 #[derive(Clone, Copy, Debug)]
@@ -165,7 +164,7 @@ async fn opened(thread: &Rc<Thread>, mut place: Place, how: How) -> Result<Rc<De
             Ok(Description::with(Kind::Regular(Regular::open(node)?), how.kept(), Some(place)))
         }
         None => Err(Errno::ENOENT),
-        Some(Location::Volume(top, path)) => in_volume(thread, top, &path, place, how).await,
+        Some(Location::Volume(top, path)) => volume::open(thread, top, &path, place, how).await,
         Some(_) if exclusive => Err(Errno::EEXIST),
         Some(Location::Open(open)) => again(&open, how),
         Some(Location::Node(node)) => {
@@ -282,105 +281,6 @@ fn again(open: &Rc<Description>, how: How) -> Result<Rc<Description>, Errno> {
         _ => return Err(Errno::ENXIO),
     };
     Ok(Description::new(kind, how.kept()))
-}
-
-/// Opens something in a volume, which may or may not be there.
-async fn in_volume(
-    thread: &Rc<Thread>,
-    top: Rc<Node>,
-    path: &[u8],
-    place: Place,
-    how: How,
-) -> Result<Rc<Description>, Errno> {
-    let volume = top.system.volume().ok_or(Errno::EIO)?;
-    if how.has(UNNAMED) {
-        return Err(Errno::EOPNOTSUPP);
-    }
-    let look = how.has(PATH) || how.has(DIRECTORY) || how.has(NO_FOLLOW) || place.slash;
-    let about = if look && !how.has(CREATE | EXCLUSIVE) {
-        match About::at(&thread.process, place.existing()?, place.follow).await {
-            Err(Errno::ENOENT) if how.creates() => None,
-            other => Some(other?),
-        }
-    } else {
-        None
-    };
-    if let Some(about) = about {
-        if (how.has(DIRECTORY) || place.slash) && about.sort() != S_IFDIR {
-            return Err(Errno::ENOTDIR);
-        }
-        if how.has(PATH) {
-            return Ok(Description::with(Kind::Path, how.kept(), Some(place)));
-        }
-        match about.sort() {
-            S_IFLNK => return Err(Errno::ELOOP),
-            S_IFDIR if how.writes() || how.creates() => return Err(Errno::EISDIR),
-            S_IFDIR => {
-                let listing = Listing::new(place.existing()?.clone());
-                return Ok(Description::with(Kind::Directory(listing), how.kept(), Some(place)));
-            }
-            _ => {}
-        }
-    }
-    if path.is_empty() && !volume.is_file() && (how.writes() || how.creates()) {
-        return Err(if how.has(CREATE | EXCLUSIVE) { Errno::EEXIST } else { Errno::EISDIR });
-    }
-    let exclusive = how.has(CREATE | EXCLUSIVE);
-    let mut options = OpenOptions::new();
-    options
-        .read(how.flags & ACCESS != WRITE_ONLY)
-        .write(how.writes())
-        .append(how.writes() && how.has(APPEND))
-        .truncate(how.has(TRUNCATE))
-        .create(how.creates() && !exclusive)
-        .create_new(exclusive)
-        .mode(how.mode & !thread.process.files.umask.get());
-    // Who watches wants to know what becomes of it, which nobody else would ask.
-    let before = match notify::volumes::is_watched(&top, path) && (how.creates() || how.has(TRUNCATE)) {
-        true => Some(volume.names().stat(path, place.follow).await.map(|about| about.size)),
-        false => None,
-    };
-    let file = match volume.open(path, &options).await {
-        // As for what the host does not open; some of that is opened here.
-        Err(Errno::EACCES) => return special(thread, &top, path, place, how).await,
-        other => other?,
-    };
-    if file.is_directory().await? {
-        if how.creates() {
-            return Err(Errno::EISDIR);
-        }
-        let listing = Listing::new(place.existing()?.clone());
-        return Ok(Description::with(Kind::Directory(listing), how.kept(), Some(place)));
-    }
-    let file = Opened::new(top.clone(), path, file);
-    if how.creates() && how.writes() && file.host().is_none() {
-        // A temporary file loses its name, by which it could not be asked for later. What cannot be had now may be then.
-        let _ = file.handle(true).await;
-    }
-    match before {
-        Some(Err(Errno::ENOENT)) => notify::volumes::named(&top, path, Mask::CREATE, false),
-        Some(Ok(1..)) if how.has(TRUNCATE) => notify::at(&place, Mask::MODIFY),
-        _ => {}
-    }
-    notify::at(&place, Mask::OPEN);
-    Ok(Description::with(Kind::Volume(Rc::new(file)), how.kept(), Some(place)))
-}
-
-/// Opens a pipe of a volume.
-async fn special(
-    thread: &Rc<Thread>,
-    top: &Rc<Node>,
-    path: &[u8],
-    place: Place,
-    how: How,
-) -> Result<Rc<Description>, Errno> {
-    let node = special::find(thread, top, path, place.follow).await?;
-    if node.sort() == S_IFSOCK {
-        return Err(Errno::ENXIO);
-    }
-    let kind = Kind::Pipe(Box::pin(pipe::open(thread, &node, how.flags)).await?);
-    notify::at(&place, Mask::OPEN);
-    Ok(Description::with(kind, how.kept(), Some(place)))
 }
 
 /// A file in memory that no name leads to: what memfd_create(2) makes. The name is for /proc/self/fd alone.

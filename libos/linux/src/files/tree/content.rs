@@ -3,6 +3,11 @@
 //! A file of the image that is written becomes pages where it was written, and stays the image's everywhere else: a change
 //! takes the memory of the change. A hole takes nothing.
 
+mod memory;
+mod room;
+
+pub use room::Seek;
+
 use super::system::Usage;
 use crate::files::seal::SEAL;
 use crate::user::Buffers;
@@ -13,6 +18,7 @@ use alloc::vec::Vec;
 use kernlet_platform::cpu::CpuLocal;
 use kernlet_platform::program::{SHARED_MOST, Shared};
 use kernlet_sync::SmallMap;
+use memory::{Page, Pool, put_shared};
 
 /// Pages are kept in groups of so many with successive numbers.
 const GROUP: u64 = 64;
@@ -23,28 +29,6 @@ static ZEROS: CpuLocal<Vec<u8>> = CpuLocal::new(|| alloc::vec![0; PAGE]);
 /// A page of zeros, the same each time: made when the first asks, since the image would hold it otherwise.
 pub fn zeros() -> &'static [u8] {
     ZEROS.get()
-}
-
-/// A page's bytes, counted as long as it exists.
-struct Page(Box<[u8]>, Rc<Usage>);
-
-impl Page {
-    fn new(usage: &Rc<Usage>, from: &[u8]) -> Result<Self, Errno> {
-        let mut bytes = Vec::new();
-        if bytes.try_reserve_exact(PAGE).is_err() {
-            return Err(Errno::ENOSPC);
-        }
-        usage.take_page()?;
-        bytes.extend_from_slice(&from[..from.len().min(PAGE)]);
-        bytes.resize(PAGE, 0);
-        Ok(Self(bytes.into_boxed_slice(), usage.clone()))
-    }
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        self.1.give_page();
-    }
 }
 
 type Group = Box<[Option<Page>; GROUP as usize]>;
@@ -60,44 +44,6 @@ pub struct Content {
     shared: Option<Pool>,
     /// Its seals: at first that there can be none ([`crate::files::seal`]).
     pub seals: u32,
-}
-
-/// What holds a file that is mapped shared, counted by the pages that its length takes.
-struct Pool {
-    memory: Rc<Shared>,
-    pages: u64,
-    usage: Rc<Usage>,
-}
-
-impl Pool {
-    /// Counts for a file of `length` bytes.
-    fn count(&mut self, length: u64) -> Result<(), Errno> {
-        let pages = length.div_ceil(PAGE as u64);
-        while self.pages < pages {
-            self.usage.take_page()?;
-            self.pages += 1;
-        }
-        while self.pages > pages {
-            self.usage.give_page();
-            self.pages -= 1;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        (0..self.pages).for_each(|_| self.usage.give_page());
-    }
-}
-
-/// A kind of place in a file: SEEK_DATA and SEEK_HOLE of lseek(2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seek {
-    /// Something that takes room.
-    Data,
-    /// A hole, or the end.
-    Hole,
 }
 
 impl Content {
@@ -132,7 +78,7 @@ impl Content {
             return Err(Errno::EFBIG);
         }
         let memory = Rc::new(Shared::new()?);
-        let mut pool = Pool { memory: memory.clone(), pages: 0, usage: self.usage.clone() };
+        let mut pool = Pool::new(memory.clone(), self.usage.clone());
         let mut at = 0;
         while at < self.length {
             let piece = self.piece(at);
@@ -316,155 +262,6 @@ impl Content {
             Ok(first.len())
         })
     }
-
-    /// Makes zeros of `start..end`, and gives back what whole pages took; the length stays.
-    ///
-    /// # Errors
-    /// ENOSPC when a part of a page of the image would have to become a page.
-    pub fn zero(&mut self, start: u64, end: u64) -> Result<(), Errno> {
-        if let Some(pool) = &self.shared {
-            let mut at = start;
-            while at < end.min(self.length) {
-                let length = (end.min(self.length) - at).min(PAGE as u64);
-                pool.memory.write(at, &zeros()[..length as usize])?;
-                at += length;
-            }
-            return Ok(());
-        }
-        let end = end.min(self.length.next_multiple_of(PAGE as u64));
-        // Where the image shows through, zeros need pages, unless nothing of the image comes behind.
-        if end >= self.base.len() as u64 && start < self.base.len() as u64 {
-            self.base = &self.base[..start as usize];
-        }
-        let mut at = start;
-        while at < end {
-            let (number, within) = (at / PAGE as u64, (at % PAGE as u64) as usize);
-            let most = (end - at).min((PAGE - within) as u64) as usize;
-            let whole = most == PAGE && self.base(at, at + PAGE as u64).is_empty();
-            if whole {
-                match self.groups.at_or_after_mut(&(number / GROUP)) {
-                    None => break,
-                    Some((&group, _)) if group > number / GROUP => {
-                        // Nothing is there up to this group.
-                        at = (group * GROUP * PAGE as u64).max(at + 1).min(end);
-                        continue;
-                    }
-                    Some((_, pages)) => pages[(number % GROUP) as usize] = None,
-                }
-            } else if self.page(number).is_some() || !self.base(at, at + most as u64).is_empty() {
-                self.make(number)?[within..within + most].fill(0);
-            }
-            at += most as u64;
-        }
-        Ok(())
-    }
-
-    /// Cuts the file, or lengthens it by a hole.
-    ///
-    /// # Errors
-    /// EFBIG.
-    pub fn set_len(&mut self, length: u64) -> Result<(), Errno> {
-        if length > MOST_BYTES {
-            return Err(Errno::EFBIG);
-        }
-        if let Some(pool) = &mut self.shared {
-            if length > SHARED_MOST {
-                return Err(Errno::EFBIG);
-            }
-            pool.count(length)?;
-            let old = self.length;
-            self.zero(length, old)?;
-            self.length = length;
-            return Ok(());
-        }
-        if length < self.length {
-            self.base = &self.base[..self.base.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
-            let end = length.div_ceil(PAGE as u64);
-            self.groups.retain(|&group, pages| {
-                let first = group * GROUP;
-                for (page, number) in pages.iter_mut().zip(first..) {
-                    if number >= end {
-                        *page = None;
-                    }
-                }
-                first < end
-            });
-            let within = (length % PAGE as u64) as usize;
-            if within > 0 && self.page(length / PAGE as u64).is_some() {
-                self.make(length / PAGE as u64)?[within..].fill(0);
-            }
-        }
-        self.length = length;
-        Ok(())
-    }
-
-    /// Makes pages for all of `start..end`, so that writing there finds room; the length stays.
-    ///
-    /// # Errors
-    /// ENOSPC; what was made until then stays.
-    pub fn reserve(&mut self, start: u64, end: u64) -> Result<(), Errno> {
-        if let Some(pool) = &mut self.shared {
-            return pool.count(end.max(self.length));
-        }
-        let missing = (end.saturating_sub(start)).div_ceil(PAGE as u64);
-        if missing > self.usage.free_pages() {
-            return Err(Errno::ENOSPC);
-        }
-        for number in start / PAGE as u64..end.div_ceil(PAGE as u64) {
-            if self.base(number * PAGE as u64, (number + 1) * PAGE as u64).len() < PAGE {
-                self.make(number)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The first place of this kind from `from` on (lseek(2)).
-    ///
-    /// # Errors
-    /// ENXIO behind the end, and when no data come any more.
-    pub fn seek(&self, from: u64, what: Seek) -> Result<u64, Errno> {
-        if from >= self.length {
-            return Err(Errno::ENXIO);
-        }
-        if self.shared.is_some() {
-            return Ok(if what == Seek::Data { from } else { self.length });
-        }
-        let mut at = from;
-        while at < self.length {
-            let number = at / PAGE as u64;
-            let data = at < self.base.len() as u64 || self.page(number).is_some();
-            if data == (what == Seek::Data) {
-                return Ok(at);
-            }
-            at = match (what, self.groups.at_or_after(&(number / GROUP))) {
-                // A long hole is passed by groups.
-                (Seek::Data, None) => break,
-                (Seek::Data, Some((&group, _))) if group > number / GROUP => group * GROUP * PAGE as u64,
-                _ if at < self.base.len() as u64 && self.groups.is_empty() => self.base.len() as u64,
-                _ => (number + 1) * PAGE as u64,
-            };
-        }
-        if what == Seek::Hole { Ok(self.length) } else { Err(Errno::ENXIO) }
-    }
-}
-
-/// Writes what `next` gives for `most` bytes at `at`, which lie in a page.
-fn put_shared(
-    pool: &mut Pool,
-    at: u64,
-    most: usize,
-    length: u64,
-    next: &mut impl FnMut(&mut [u8]) -> Result<usize, Errno>,
-) -> Result<usize, Errno> {
-    let end = at + most as u64;
-    if end > SHARED_MOST {
-        return Err(Errno::EFBIG);
-    }
-    pool.count(length.max(end))?;
-    let mut page = [0; PAGE];
-    let moved = next(&mut page[..most])?;
-    pool.memory.write(at, &page[..moved])?;
-    Ok(moved)
 }
 
 #[cfg(test)]
