@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io::{Error, Result};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The crate, in the repository.
 const CRATE: &str = "libos/program";
@@ -17,6 +18,10 @@ const NAME: &str = "kernlet-program";
 /// several functions have in common as a function of its own another 20. What every call goes through says `#[inline]` itself.
 const SMALLER: [&str; 2] =
     ["-Cllvm-args=-inline-threshold=25", "-Cllvm-args=-enable-machine-outliner=always"];
+/// Panics name no place of their own: the backtrace, which the monitor turns into functions and lines, names it as well, and a
+/// thousand places are 38 KB. Stable compilers have the flag, but want to be told that they may.
+const PLACELESS: &str = "-Zlocation-detail=none";
+const ALLOWED: (&str, &str) = ("RUSTC_BOOTSTRAP", "1");
 
 /// The one that the outer of two builds has made (host/cli/build.rs).
 const GIVEN: &str = "KERNLET_GIVEN_PROGRAM";
@@ -58,6 +63,9 @@ pub fn build(root: &Path, out: &Path) -> Result<PathBuf> {
         .env("RUSTC_WRAPPER", wrapper)
         .env("KERNLET_RUSTC_WRAPPER", std::env::var_os("RUSTC_WRAPPER").unwrap_or_default())
         .env("KERNLET_CARGO_HOME", cargo_home().unwrap_or_else(|| "/nonexistent".into()));
+    if placeless() {
+        command.env(ALLOWED.0, ALLOWED.1);
+    }
     for setting in PROFILE {
         command.args(["--config", setting]);
     }
@@ -101,6 +109,13 @@ fn wrapper(root: &Path, target: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Whether the compiler has [`PLACELESS`]. One that has not makes a library OS that is larger and does the same.
+fn placeless() -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let asked = Command::new(rustc).env(ALLOWED.0, ALLOWED.1).args([PLACELESS, "--print=cfg"]).output();
+    asked.is_ok_and(|answer| answer.status.success())
+}
+
 /// The same as for a native crate (`native::cargo`): no path of this machine stays in the program.
 fn rust_flags(root: &Path, target: &Path) -> OsString {
     let mut flags: Vec<OsString> = RUST_FLAGS.iter().chain(&SMALLER).map(OsString::from).collect();
@@ -108,6 +123,7 @@ fn rust_flags(root: &Path, target: &Path) -> OsString {
         flags.push(remapped(&home.join("registry/src"), "/cargo"));
         flags.push(remapped(&home.join("registry/src").join(CRATES_IO), "/crates.io"));
     }
+    flags.extend(placeless().then(|| PLACELESS.into()));
     // Of prefixes that fit the last counts.
     flags.push(remapped(root, "/kernlet"));
     flags.push(remapped(target, "/target"));

@@ -77,10 +77,11 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
         let mut report = Report::new();
         let what = if out_of_memory { "out of memory" } else { "panic" };
         let _ = match info.location() {
-            Some(at) => {
+            // Where places are left out to save room the line is 0.
+            Some(at) if at.line() > 0 => {
                 writeln!(report, "kernlet: {what} at {}:{}: {}", at.file(), at.line(), info.message())
             }
-            None => writeln!(report, "kernlet: {what}: {}", info.message()),
+            _ => writeln!(report, "kernlet: {what}: {}", info.message()),
         };
         let _ = write!(report, "{}", backtrace::capture());
     }
