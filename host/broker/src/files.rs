@@ -31,7 +31,7 @@ pub fn open(
         Ok(seen) => {
             let stat = fs::fstat(&seen)?;
             grantable(&stat)?;
-            let flags = flags - OFlags::CREATE - OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let flags = (flags - OFlags::CREATE - OFlags::NOFOLLOW) | OFlags::CLOEXEC;
             let file = fs::open(by_descriptor(seen.as_fd()), flags, Mode::empty())?;
             // It is the same file, which only cutting it has changed.
             let stat = if flags.contains(OFlags::TRUNC) { fs::fstat(&file)? } else { stat };

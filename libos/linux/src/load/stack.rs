@@ -143,7 +143,7 @@ mod tests {
     use alloc::rc::Rc;
 
     fn process(user: u32, group: u32) -> Rc<Process> {
-        Process::new(b"/bin/x".to_vec(), Space::new(0x1000_0000), Credentials::of(user, group), false)
+        Process::new(Space::new(0x1000_0000), Credentials::of(user, group), false)
     }
 
     fn word(at: usize) -> u64 {

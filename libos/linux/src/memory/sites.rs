@@ -203,7 +203,7 @@ mod tests {
         // A table of words, in which there is a number, a mov and a call.
         let mut data = vec![];
         for word in 0u32..40 {
-            data.extend((word * 0x0101_3b07 ^ 0x9e37_79b9).to_le_bytes());
+            data.extend(((word * 0x0101_3b07) ^ 0x9e37_79b9).to_le_bytes());
         }
         data.extend([0xb8, 1, 0, 0, 0, 0x0f, 5]);
         let call = data.len() - 2;
