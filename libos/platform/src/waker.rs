@@ -46,7 +46,8 @@ mod tests {
         }
         let waker = numbered::<Sum>(3);
         waker.wake_by_ref();
-        waker.clone().wake();
+        let other = waker.clone();
+        other.wake();
         assert!(waker.will_wake(&waker.clone()) && !waker.will_wake(&numbered::<Sum>(4)));
         drop(waker);
         assert_eq!(WOKEN.load(Ordering::Relaxed), 6);
