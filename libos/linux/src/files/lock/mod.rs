@@ -1,7 +1,7 @@
 //! Locks on files: flock(2), record locks and open file description locks of fcntl(2).
 //!
-//! They are had in two places: in a table of the instance ([`table`]), and for files of volumes also at the host
-//! ([`held`]), where they meet those of other instances and of the host's programs.
+//! They are had in two places: in a table of the instance (`table`), and for files of volumes also at the host
+//! (`held`), where they meet those of other instances and of the host's programs.
 
 mod held;
 mod table;
