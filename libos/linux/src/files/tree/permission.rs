@@ -41,21 +41,21 @@ pub struct Who {
 }
 
 impl Who {
-    /// Who a process is when it uses files: the effective user.
+    /// Who a process is when it uses files: the effective user, unless setfsuid(2) has changed that.
     pub fn of(credentials: &RefCell<Credentials>) -> Self {
-        Self::with(credentials, 1)
+        let credentials = credentials.borrow();
+        Self::with(&credentials, credentials.filesystem)
     }
 
     /// Who a process really is: access(2).
     pub fn really(credentials: &RefCell<Credentials>) -> Self {
-        Self::with(credentials, 0)
+        let credentials = credentials.borrow();
+        Self::with(&credentials, [credentials.users[0], credentials.groups[0]])
     }
 
-    fn with(credentials: &RefCell<Credentials>, which: usize) -> Self {
-        let credentials = credentials.borrow();
-        let user = credentials.users[which];
+    fn with(credentials: &Credentials, [user, group]: [u32; 2]) -> Self {
         let others = if user == 0 { Vec::new() } else { credentials.others.clone() };
-        Self { user, group: credentials.groups[which], others }
+        Self { user, group, others }
     }
 
     /// Whether it is the super-user.
@@ -118,6 +118,15 @@ mod tests {
     fn who(user: u32, group: u32, others: &[u32]) -> Who {
         let credentials = Credentials { others: others.to_vec(), ..Credentials::of(user, group) };
         Who::of(&RefCell::new(credentials))
+    }
+
+    #[test]
+    fn files_are_used_as_who_setfsuid_says() {
+        let credentials = RefCell::new(Credentials::of(0, 0));
+        credentials.borrow_mut().set_filesystem(0, 9);
+        let asked = |who: Who| who.may_with(S_IFREG | 0o640, (5, 6), Access::READ);
+        assert_eq!(asked(Who::of(&credentials)), Err(Errno::EACCES));
+        assert_eq!(asked(Who::really(&credentials)), Ok(()));
     }
 
     #[test]
