@@ -124,9 +124,10 @@ impl Header {
         Ok(Self { at, name, name_length, vector, vectors, control, control_length })
     }
 
-    /// Whether it has neither an address nor anything that goes along.
-    pub fn is_bare(&self) -> bool {
-        (self.name == 0 || self.name_length == 0) && self.control_length == 0
+    /// Where its pieces stand and how many there are, if it has neither an address nor anything that goes along.
+    pub fn bare(&self) -> Option<(usize, usize)> {
+        let bare = (self.name == 0 || self.name_length == 0) && self.control_length == 0;
+        bare.then_some((self.vector, self.vectors))
     }
 
     /// Its pieces.

@@ -9,8 +9,10 @@ use crate::Errno;
 use crate::call::{Call, Outcome, WAITS, number};
 use crate::files::Kind;
 use crate::thread::Thread;
-use crate::user::Buffers;
+use crate::user::MOVED_MOST;
 use core::task::Poll;
+use kernlet_net::PIECES;
+use kernlet_platform::program;
 
 /// Reads from or writes to a TCP connection, without waiting.
 ///
@@ -46,14 +48,14 @@ fn receive(thread: &Thread, call: Call) -> Outcome {
         waits = call.word(3) == 0;
     }
     of(thread, call.int(0), |socket, tcp, blocking| {
-        let mut to = Buffers::one(call.size(1), call.size(2));
-        if to.remaining() == 0 || (blocking && socket.common.options.least() > 1) {
+        let pieces = [[call.size(1), call.size(2).min(MOVED_MOST)]];
+        if pieces[0][1] == 0 || (blocking && socket.common.options.least() > 1) {
             return Err(WAITS);
         }
-        match tcp.poll_receive(&socket.common, &mut to, false) {
-            Poll::Ready(received) => received.map(|length| length as u64),
-            Poll::Pending if blocking && waits => Err(WAITS),
-            Poll::Pending => Err(Errno::EAGAIN),
+        match tcp.receive_at(&socket.common, &pieces) {
+            Some(Poll::Ready(received)) => received.map(|length| length as u64),
+            Some(Poll::Pending) if !(blocking && waits) => Err(Errno::EAGAIN),
+            _ => Err(WAITS),
         }
     })
 }
@@ -73,26 +75,52 @@ fn send(thread: &Thread, call: Call) -> Outcome {
         if blocking && flags & DONT_WAIT == 0 {
             return Err(WAITS);
         }
-        let mut from = match call.number {
-            number::WRITEV => Buffers::vector(call.size(1), call.size(2))?,
+        let mut pieces = [[0; 2]; PIECES];
+        let count = match call.number {
+            number::WRITEV => vector(call.size(1), call.size(2), &mut pieces)?,
             number::SENDMSG => {
                 let header = Header::read(call.size(1))?;
-                if !header.is_bare() {
-                    return Err(WAITS);
-                }
-                header.buffers()?
+                let (at, count) = header.bare().ok_or(WAITS)?;
+                vector(at, count, &mut pieces)?
             }
-            _ => Buffers::one(call.size(1), call.size(2)),
+            _ => {
+                pieces[0] = [call.size(1), call.size(2).min(MOVED_MOST)];
+                1
+            }
         };
-        match tcp.poll_send(&socket.common, &mut from) {
-            Poll::Ready(Err(Errno::EPIPE)) => {
-                if flags & NO_SIGNAL == 0 {
-                    broken_pipe(thread);
+        match tcp.send_at(&socket.common, &pieces[..count]) {
+            None => Err(WAITS),
+            Some(polled) => match polled {
+                Poll::Ready(Err(Errno::EPIPE)) => {
+                    if flags & NO_SIGNAL == 0 {
+                        broken_pipe(thread);
+                    }
+                    Err(Errno::EPIPE)
                 }
-                Err(Errno::EPIPE)
-            }
-            Poll::Ready(sent) => sent.map(|length| length as u64),
-            Poll::Pending => Err(Errno::EAGAIN),
+                Poll::Ready(sent) => sent.map(|length| length as u64),
+                Poll::Pending => Err(Errno::EAGAIN),
+            },
         }
     })
+}
+
+/// Reads an array of `struct iovec` into `pieces`; what is unusual about it is for [`Buffers::vector`] to look at.
+///
+/// [`Buffers::vector`]: crate::user::Buffers::vector
+fn vector(at: usize, count: usize, pieces: &mut [[usize; 2]; PIECES]) -> Result<usize, Errno> {
+    let mut words = [[0u64; 2]; PIECES];
+    let words = words.get_mut(..count).ok_or(WAITS)?;
+    program::read_words(at, words.as_flattened_mut()).map_err(|_| WAITS)?;
+    let (mut used, mut total) = (0, 0);
+    for [base, length] in words.iter().map(|piece| piece.map(|word| word as usize)) {
+        total += length.min(MOVED_MOST);
+        if length > MOVED_MOST || total > MOVED_MOST {
+            return Err(WAITS);
+        }
+        if length > 0 {
+            pieces[used] = [base, length];
+            used += 1;
+        }
+    }
+    if used == 0 { Err(WAITS) } else { Ok(used) }
 }

@@ -274,6 +274,28 @@ impl Tcp {
         if received.is_pending() && self.shut.get()[0] { Poll::Ready(Ok(0)) } else { received }
     }
 
+    /// Receives into pieces (address and length), when there is nothing to it but asking the host.
+    pub fn receive_at(&self, common: &Common, pieces: &[[usize; 2]]) -> Option<Poll<Result<usize, Errno>>> {
+        match &*self.state.borrow() {
+            State::Connected(stream) if !self.broken.get() && !self.shut.get()[0] => {
+                let context = &mut Context::from_waker(common.relay.readable());
+                stream.poll_receive_at(context, pieces).map(|polled| polled.map(|result| self.note(result)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Sends from pieces, when there is nothing to it but asking the host.
+    pub fn send_at(&self, common: &Common, pieces: &[[usize; 2]]) -> Option<Poll<Result<usize, Errno>>> {
+        match &*self.state.borrow() {
+            State::Connected(stream) if !self.broken.get() && !self.shut.get()[1] => {
+                let context = &mut Context::from_waker(common.relay.writable());
+                stream.poll_send_at(context, pieces).map(|polled| polled.map(|result| self.note(result)))
+            }
+            _ => None,
+        }
+    }
+
     /// See [`Socket::poll_send`].
     pub fn poll_send(&self, common: &Common, from: &mut dyn Memory) -> Poll<Result<usize, Errno>> {
         let state = self.state.borrow();

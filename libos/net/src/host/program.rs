@@ -39,17 +39,27 @@ impl Stream {
     ) -> Poll<Result<usize, Errno>> {
         let mut pieces = [[0; 2]; PIECES];
         let count = to.pieces(&mut pieces);
-        let pieces = &pieces[..count];
-        let room: usize = pieces.iter().map(|[_, length]| length).sum();
-        let result = self.watched.poll_read(context, |stream| stream.receive(pieces, peek));
+        let result = self.poll_receive_at(context, &pieces[..count], peek);
         if let Poll::Ready(Ok(length)) = result {
             to.advance(length);
-            if !peek {
-                self.unsure.set(length == room);
-                // A stream that gave less than there was room for is empty (epoll(7)).
-                if length > 0 && length < room && self.watched.watched.get() {
-                    self.watched.source().clear_drained();
-                }
+        }
+        result
+    }
+
+    /// The same into pieces (address and length).
+    pub fn poll_receive_at(
+        &self,
+        context: &mut Context<'_>,
+        pieces: &[[usize; 2]],
+        peek: bool,
+    ) -> Poll<Result<usize, Errno>> {
+        let room: usize = pieces.iter().map(|[_, length]| length).sum();
+        let result = self.watched.poll_read(context, |stream| stream.receive(pieces, peek));
+        if let (Poll::Ready(Ok(length)), false) = (result, peek) {
+            self.unsure.set(length == room);
+            // A stream that gave less than there was room for is empty (epoll(7)).
+            if length > 0 && length < room && self.watched.watched.get() {
+                self.watched.source().clear_drained();
             }
         }
         result
@@ -59,11 +69,22 @@ impl Stream {
     pub fn poll_send(&self, context: &mut Context<'_>, from: &mut dyn Memory) -> Poll<Result<usize, Errno>> {
         let mut pieces = [[0; 2]; PIECES];
         let count = from.pieces(&mut pieces);
-        let pieces = &pieces[..count];
+        let result = self.poll_send_at(context, &pieces[..count]);
+        if let Poll::Ready(Ok(length)) = result {
+            from.advance(length);
+        }
+        result
+    }
+
+    /// The same from pieces (address and length).
+    pub fn poll_send_at(
+        &self,
+        context: &mut Context<'_>,
+        pieces: &[[usize; 2]],
+    ) -> Poll<Result<usize, Errno>> {
         let room: usize = pieces.iter().map(|[_, length]| length).sum();
         let result = self.watched.poll_write(context, |stream| stream.send(pieces));
         if let Poll::Ready(Ok(length)) = result {
-            from.advance(length);
             // One that took less than it was given is full.
             if length < room && self.watched.watched.get() {
                 self.watched.source().clear_writable();

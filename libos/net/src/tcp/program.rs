@@ -46,6 +46,31 @@ impl TcpStream {
         carried!(self, poll_send(context, from))
     }
 
+    /// As [`Self::poll_receive`], into at most [`crate::PIECES`] pieces of a program's memory (address and length), if the host
+    /// carries the connection.
+    pub fn poll_receive_at(
+        &self,
+        context: &mut Context<'_>,
+        pieces: &[[usize; 2]],
+    ) -> Option<Poll<Result<usize, Errno>>> {
+        match &self.provider {
+            Provider::Host(stream) => Some(stream.poll_receive_at(context, pieces, false)),
+            Provider::Inside(_) | Provider::Stack(_) => None,
+        }
+    }
+
+    /// As [`Self::poll_send`], from such pieces, if the host carries the connection.
+    pub fn poll_send_at(
+        &self,
+        context: &mut Context<'_>,
+        pieces: &[[usize; 2]],
+    ) -> Option<Poll<Result<usize, Errno>>> {
+        match &self.provider {
+            Provider::Host(stream) => Some(stream.poll_send_at(context, pieces)),
+            Provider::Inside(_) | Provider::Stack(_) => None,
+        }
+    }
+
     /// What it is ready for now ([`crate::ready`]); the wakers are told of the next change.
     pub fn readiness(&self, readable: &Waker, writable: &Waker) -> u32 {
         carried!(self, readiness(readable, writable))
