@@ -1,9 +1,9 @@
 //! The kernlet command: what its users type, turned into calls of `kernlet-image` and `kernlet-monitor`.
 //!
-//! 1. [`arguments`] is the command line as CLI.md fixes it. On the way to a `kernlet run IMAGE` with at most the usual
+//! 1. `arguments` is the command line as CLI.md fixes it. On the way to a `kernlet run IMAGE` with at most the usual
 //!    options nothing of it is built: that way is measured in microseconds.
 //! 2. `commands` has a file for each command.
-//! 3. [`report`] shows every error in one style: what is wrong, then the mend. Results go to stdout, all else to
+//! 3. `report` shows every error in one style: what is wrong, then the mend. Results go to stdout, all else to
 //!    stderr.
 //! 4. It begins at C's main ([`begin`]). The standard library's own beginning reads /proc/self/maps to know where the
 //!    stack ends, and sets up a second stack for the message that it overflowed: a tenth of the time that a start may take.
