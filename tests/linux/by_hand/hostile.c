@@ -43,10 +43,11 @@ static long host(long number, long a, long b, long c, long d, long e, long f) {
 static unsigned long find(void) {
     unsigned long entry;
     __asm__ volatile("mov %%gs:0, %0" : "=r"(entry));
-    for (int direction = 1; direction >= -1; direction -= 2) {
+    /* Downwards first: behind the text come data, with the like of it that cannot be executed. */
+    for (int direction = -1; direction <= 1; direction += 2) {
         for (long i = 0; i < 1500000; i++) {
             const unsigned char *p = (void *)(entry + direction * i);
-            if (direction < 0 && !((unsigned long)p & 0xfff) && (unsigned long)p < (entry & ~0xfffff)) break;
+            if (direction < 0 && (unsigned long)p < (entry & ~0xfffffUL)) break;
             if (p[0] != 0x0f || p[1] != 0x05) continue;
             const unsigned char *q = p + 2;
             if (q[0] == 0x48 && q[1] == 0x83 && q[2] == 0xc4) q += 4;
