@@ -162,12 +162,16 @@ pub async fn accept(thread: &Rc<Thread>, call: Call, flags: u32) -> Outcome {
         Poll::Pending if file.non_blocking() => return Err(Errno::EAGAIN),
         Poll::Pending => {
             let limit = socket.common.options.receive_timeout();
-            let ready = socket.watchers().until(|| match attempt() {
-                Poll::Ready(accepted) => Some(accepted),
-                Poll::Pending => None,
-            });
-            let accepted = limit.limit(thread, ready).await.map_err(interrupted(limit))?;
-            accepted.unwrap_or(Err(Errno::EAGAIN))?
+            let mut accepted = Poll::Pending;
+            let mut ready = || {
+                accepted = attempt();
+                accepted.is_ready()
+            };
+            limit.ready(thread, socket.watchers(), &mut ready).await.map_err(interrupted(limit))?;
+            match accepted {
+                Poll::Ready(accepted) => accepted?,
+                Poll::Pending => return Err(Errno::EAGAIN),
+            }
         }
     };
     let old = &socket.common;

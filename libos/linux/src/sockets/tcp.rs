@@ -165,11 +165,11 @@ impl Tcp {
             Begun::Before if !waits => return Err(Errno::EALREADY),
             Begun::Now | Begun::Before => {}
         }
-        let done = || (!matches!(*self.state.borrow(), State::Connecting { .. })).then_some(());
+        let mut done = || !matches!(*self.state.borrow(), State::Connecting { .. });
         let limit = common.options.send_timeout();
-        match limit.limit(thread, common.relay.watchers().until(done)).await {
-            Ok(Some(())) => {}
-            Ok(None) => return Err(Errno::EINPROGRESS),
+        match limit.ready(thread, common.relay.watchers(), &mut done).await {
+            Ok(true) => {}
+            Ok(false) => return Err(Errno::EINPROGRESS),
             Err(restart::SYS) if limit != Deadline::Never => return Err(Errno::EINTR),
             Err(error) => return Err(error),
         }
@@ -434,7 +434,7 @@ impl Tcp {
     /// See [`Socket::take_error`].
     pub fn take_error(&self) -> Option<Errno> {
         match &*self.state.borrow() {
-            State::Connected(stream) if !self.broken.get() && !stream.is_closed() => {
+            State::Connected(stream) if !self.broken.get() => {
                 let error = stream.take_error();
                 self.broken.set(error.is_some());
                 error

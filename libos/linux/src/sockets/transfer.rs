@@ -92,11 +92,16 @@ impl Socket {
             return Err(Errno::EAGAIN);
         }
         let limit = self.common.options.receive_timeout();
-        let ready = self.watchers().until(|| match self.poll_receive(to, peek, ancillary) {
-            Poll::Ready(received) => Some(received),
-            Poll::Pending => None,
-        });
-        limit.limit(thread, ready).await.map_err(interrupted(limit))?.unwrap_or(Err(Errno::EAGAIN))
+        let mut received = Poll::Pending;
+        let mut ready = || {
+            received = self.poll_receive(to, peek, ancillary);
+            received.is_ready()
+        };
+        limit.ready(thread, self.watchers(), &mut ready).await.map_err(interrupted(limit))?;
+        match received {
+            Poll::Ready(received) => received,
+            Poll::Pending => Err(Errno::EAGAIN),
+        }
     }
 
     /// Sends all; waits for room unless told not to.
@@ -135,14 +140,16 @@ impl Socket {
                 Poll::Ready(sent) => sent,
                 Poll::Pending if !waits => Err(Errno::EAGAIN),
                 Poll::Pending => {
-                    let ready =
-                        self.watchers().until(|| match self.poll_send(there, from, address, ancillary) {
-                            Poll::Ready(sent) => Some(sent),
-                            Poll::Pending => None,
-                        });
-                    match limit.limit(thread, ready).await.map_err(interrupted(limit)) {
-                        Ok(sent) => sent.unwrap_or(Err(Errno::EAGAIN)),
-                        Err(error) => Err(error),
+                    let mut sent = Poll::Pending;
+                    let mut ready = || {
+                        sent = self.poll_send(there, from, address, ancillary);
+                        sent.is_ready()
+                    };
+                    let waited = limit.ready(thread, self.watchers(), &mut ready).await;
+                    match (waited.map_err(interrupted(limit)), sent) {
+                        (Ok(_), Poll::Ready(sent)) => sent,
+                        (Ok(_), Poll::Pending) => Err(Errno::EAGAIN),
+                        (Err(error), _) => Err(error),
                     }
                 }
             };

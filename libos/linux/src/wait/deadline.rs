@@ -111,7 +111,7 @@ impl Deadline {
         self,
         thread: &Thread,
         watchers: &Watchers,
-        ready: &dyn Fn() -> bool,
+        ready: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Errno> {
         let came = self.limit(thread, watchers.until(|| ready().then_some(()))).await?;
         Ok(came.is_some())
@@ -131,7 +131,7 @@ pub async fn until_ready(
     match ready() {
         true => Ok(()),
         false if non_blocking => Err(Errno::EAGAIN),
-        false => Deadline::Never.ready(thread, watchers, ready).await.map(|_| ()),
+        false => Deadline::Never.ready(thread, watchers, &mut || ready()).await.map(|_| ()),
     }
 }
 

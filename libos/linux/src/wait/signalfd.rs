@@ -1,7 +1,7 @@
 //! signalfd(2): signals that are read.
 
-use super::registered;
 use super::watchers::{Events, Watchers};
+use super::{Deadline, registered};
 use crate::call::Outcome;
 use crate::files::Kind;
 use crate::process::Process;
@@ -79,11 +79,15 @@ impl SignalFd {
             return Err(Errno::EINVAL);
         }
         let next = || signal::take(thread, self.set.get());
-        let mut information = match next() {
-            Some(information) => information,
-            None if non_blocking => return Err(Errno::EAGAIN),
-            None => thread.interruptible(self.watchers().until(next)).await?,
-        };
+        let mut first = next();
+        if first.is_none() && !non_blocking {
+            let mut came = || {
+                first = next();
+                first.is_some()
+            };
+            Deadline::Never.ready(thread, self.watchers(), &mut came).await?;
+        }
+        let mut information = first.ok_or(Errno::EAGAIN)?;
         let mut done = 0;
         loop {
             match to.fill_whole(&told(&information)) {

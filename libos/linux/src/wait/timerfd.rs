@@ -1,7 +1,7 @@
 //! timerfd_create(2): timers that are read.
 
-use super::registered;
 use super::watchers::{Events, Watchers};
+use super::{Deadline, registered};
 use crate::call::{Call, Outcome};
 use crate::files::{Description, Kind};
 use crate::thread::Thread;
@@ -153,12 +153,15 @@ impl TimerFd {
         if to.remaining() < 8 {
             return Err(Errno::EINVAL);
         }
-        let times = match self.take() {
-            Some(times) => times,
-            None if non_blocking => return Err(Errno::EAGAIN),
-            None => thread.interruptible(self.watchers.until(|| self.take())).await?,
-        };
-        to.fill(&times.to_le_bytes())
+        let mut times = self.take();
+        if times.is_none() && !non_blocking {
+            let mut gone_off = || {
+                times = self.take();
+                times.is_some()
+            };
+            Deadline::Never.ready(thread, &self.watchers, &mut gone_off).await?;
+        }
+        to.fill(&times.ok_or(Errno::EAGAIN)?.to_le_bytes())
     }
 
     fn take(&self) -> Option<u64> {

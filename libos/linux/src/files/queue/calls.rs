@@ -144,7 +144,7 @@ async fn until(
     match ready() {
         true => Ok(()),
         false if file.non_blocking() => Err(Errno::EAGAIN),
-        false if deadline.ready(thread, &queue.watchers, ready).await? => Ok(()),
+        false if deadline.ready(thread, &queue.watchers, &mut || ready()).await? => Ok(()),
         false => Err(Errno::ETIMEDOUT),
     }
 }

@@ -235,8 +235,9 @@ impl Terminal {
             } else {
                 Deadline::Never
             };
-            let more = || if lines { self.is_ready() } else { self.filled() != filled || self.ended.get() };
-            if !limit.ready(thread, &self.watchers, &more).await? {
+            let mut more =
+                || if lines { self.is_ready() } else { self.filled() != filled || self.ended.get() };
+            if !limit.ready(thread, &self.watchers, &mut more).await? {
                 break;
             }
         }

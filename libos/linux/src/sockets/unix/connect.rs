@@ -32,12 +32,14 @@ pub async fn connect(thread: &Thread, unix: &Unix, name: &Name, limit: Deadline)
         Role::Connected(_) => return Err(Errno::EISCONN),
         Role::Listening { .. } => return Err(Errno::EINVAL),
     }
-    let attempt = || queue(end, &there);
-    let done = match attempt() {
-        Some(done) => Some(done),
-        None if limit == Deadline::Now => None,
-        None => limit.limit(thread, there.room.until(attempt)).await?,
-    };
+    let mut done = queue(end, &there);
+    if done.is_none() && limit != Deadline::Now {
+        let mut attempt = || {
+            done = queue(end, &there);
+            done.is_some()
+        };
+        limit.ready(thread, &there.room, &mut attempt).await?;
+    }
     done.unwrap_or(Err(Errno::EAGAIN))
 }
 
