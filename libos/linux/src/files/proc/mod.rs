@@ -341,21 +341,48 @@ macro_rules! put {
 }
 use put;
 
-/// A line with a size in KiB, as /proc/meminfo has it.
-#[inline(never)]
-fn kibibytes(text: &mut String, name: &str, bytes: u64) {
-    let before = text.len();
-    put!(text, "{name}:");
-    while text.len() - before < 16 {
-        text.push(' ');
-    }
-    put!(text, "{:8} kB\n", bytes / 1024);
+/// How the values of lines are told.
+#[derive(Clone, Copy)]
+enum Told {
+    /// In KiB, as /proc/meminfo has it.
+    Kibibytes,
+    /// As a set of bits.
+    Bits,
+    /// In decimal.
+    Number,
 }
 
-/// A line with a number in hexadecimal.
+/// Lines of a name and a value each; the names are separated by spaces.
 #[inline(never)]
-fn bits(text: &mut String, name: &str, set: u64) {
-    put!(text, "{name}:\t{set:016x}\n");
+fn lines(text: &mut String, names: &str, values: &[u64], told: Told) {
+    for (name, &value) in names.as_bytes().split(|&b| b == b' ').zip(values) {
+        let before = text.len();
+        text.extend(name.iter().map(|&b| char::from(b)));
+        text.push(':');
+        match told {
+            Told::Kibibytes => {
+                while text.len() - before < 16 {
+                    text.push(' ');
+                }
+                put!(text, "{:8} kB", value / 1024);
+            }
+            Told::Bits => {
+                text.push('\t');
+                put!(text, "{value:016x}");
+            }
+            Told::Number => put!(text, "\t{value}"),
+        }
+        text.push('\n');
+    }
+}
+
+/// So many digits of a number.
+#[inline(never)]
+fn hexadecimal(text: &mut String, value: u64, digits: u32) {
+    for digit in (0..digits).rev() {
+        let digit = (value >> (4 * digit) & 0xf) as u32;
+        text.push(char::from_digit(digit, 16).unwrap_or('0').to_ascii_uppercase());
+    }
 }
 
 /// Bytes that may not be text, as text.

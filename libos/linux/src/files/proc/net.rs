@@ -1,7 +1,7 @@
 //! What is told of the network: /proc/net, as netstat(8) and its like read it.
 
 use super::super::description::Kind;
-use super::{Made, Table, put};
+use super::{Made, Table, hexadecimal, put};
 use crate::Errno;
 use crate::process::Process;
 use crate::sockets::Speech;
@@ -55,8 +55,14 @@ fn routes(_: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
     text.push_str("Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n");
     for one in interfaces().iter().filter(|one| one.name != "lo") {
         let mut line = |to: u32, by: u32, flags: u32, mask: u32| {
-            let [to, by, mask] = [to, by, mask].map(u32::swap_bytes);
-            put!(text, "{}\t{to:08X}\t{by:08X}\t{flags:04X}\t0\t0\t0\t{mask:08X}\t0\t0\t0\n", one.name);
+            text.push_str(one.name);
+            for (value, digits) in [(to.swap_bytes(), 8), (by.swap_bytes(), 8), (flags, 4)] {
+                text.push('\t');
+                hexadecimal(text, value.into(), digits);
+            }
+            text.push_str("\t0\t0\t0\t");
+            hexadecimal(text, mask.swap_bytes().into(), 8);
+            text.push_str("\t0\t0\t0\n");
         };
         // RTF_UP, RTF_GATEWAY.
         for router in &one.routers {
@@ -77,15 +83,16 @@ fn routes(_: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
 /// An address: in words of the machine, and the port.
 fn address(text: &mut String, address: SocketAddr) {
     match address.ip() {
-        IpAddr::V4(ip) => put!(text, " {:08X}", ip.to_bits().swap_bytes()),
+        IpAddr::V4(ip) => hexadecimal(text, ip.to_bits().swap_bytes().into(), 8),
         IpAddr::V6(ip) => {
-            text.push(' ');
             let octets = ip.octets();
             let (words, _) = octets.as_chunks::<4>();
-            words.iter().for_each(|word| put!(text, "{:08X}", u32::from_le_bytes(*word)));
+            words.iter().for_each(|word| hexadecimal(text, u32::from_le_bytes(*word).into(), 8));
         }
     }
-    put!(text, ":{:04X}", address.port());
+    text.push(':');
+    hexadecimal(text, address.port().into(), 4);
+    text.push(' ');
 }
 
 fn sockets(process: &Process, text: &mut String, kind: &str, six: bool) -> Result<(), Errno> {
@@ -104,12 +111,15 @@ fn sockets(process: &Process, text: &mut String, kind: &str, six: bool) -> Resul
         if is != kind || local.is_ipv6() != six {
             continue;
         }
-        put!(text, "{descriptor:4}:");
+        put!(text, "{descriptor:4}: ");
         address(text, local);
         address(text, peer);
-        let waiting = socket.available().unwrap_or(0);
-        put!(text, " {state:02X} {:08X}:{waiting:08X} 00:00000000 00000000 {user:5} 0 ", socket.unsent());
-        put!(text, "{} 1 0\n", socket.number());
+        hexadecimal(text, state.into(), 2);
+        text.push(' ');
+        hexadecimal(text, socket.unsent() as u64, 8);
+        text.push(':');
+        hexadecimal(text, socket.available().unwrap_or(0) as u64, 8);
+        put!(text, " 00:00000000 00000000 {user:5} 0 {} 1 0\n", socket.number());
     }
     Ok(())
 }
@@ -120,9 +130,11 @@ fn unix(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
         let Kind::Socket(socket) = &slot.description.kind else { continue };
         let Speech::Unix(_) = &socket.speech else { continue };
         let connected = socket.peer().is_ok();
-        let (flags, state) = if socket.listens() { (0x10000, 1) } else { (0, if connected { 3 } else { 1 }) };
-        put!(text, "0000000000000000: 00000002 00000000 {flags:08X} {:04X} {state:02X} ", socket.common.kind);
-        put!(text, "{}", socket.number());
+        text.push_str("0000000000000000: 00000002 00000000 ");
+        hexadecimal(text, if socket.listens() { 0x10000 } else { 0 }, 8);
+        text.push(' ');
+        hexadecimal(text, socket.common.kind.into(), 4);
+        put!(text, " 0{} {}", if connected { 3 } else { 1 }, socket.number());
         if let Some(path) = socket.path() {
             text.push(' ');
             super::lossy(text, &path);

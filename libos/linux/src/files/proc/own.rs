@@ -3,7 +3,7 @@
 use super::super::description::Kind;
 use super::super::flags::CLOSE_ON_EXEC;
 use super::super::tree::Sort;
-use super::{Made, Table, bits, kibibytes, lossy, put};
+use super::{Made, Table, Told, lines, lossy, put};
 use crate::memory::Object;
 use crate::process::Process;
 use crate::system::{Limit, peak};
@@ -101,20 +101,8 @@ fn resident(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
     put!(text, "{:08x}-{:08x} ---p 00000000 00:00 0 ", first.pages.start, last.pages.end);
     text.push_str("                         [rollup]\n");
     let held = program::resident() as u64;
-    let lines = [
-        ("Rss", held),
-        ("Pss", held),
-        ("Shared_Clean", 0),
-        ("Shared_Dirty", 0),
-        ("Private_Clean", 0),
-        ("Private_Dirty", held),
-        ("Referenced", held),
-        ("Anonymous", held),
-        ("Swap", 0),
-        ("SwapPss", 0),
-        ("Locked", 0),
-    ];
-    lines.into_iter().for_each(|(name, size)| kibibytes(text, name, size));
+    let names = "Rss Pss Shared_Clean Shared_Dirty Private_Clean Private_Dirty Referenced Anonymous Swap SwapPss Locked";
+    lines(text, names, &[held, held, 0, 0, 0, held, held, held, 0, 0, 0], Told::Kibibytes);
     Ok(())
 }
 
@@ -281,7 +269,8 @@ fn status(process: &Process, id: u32, text: &mut String) -> Result<(), Errno> {
     put!(text, "Name:\t");
     lossy(text, &thread_name(process, id));
     put!(text, "\nUmask:\t{:04o}\nState:\t{}\n", process.files.umask.get(), state(process, id));
-    put!(text, "Tgid:\t{}\nNgid:\t0\nPid:\t{id}\nPPid:\t0\nTracerPid:\t0\n", process.id);
+    let [process_id, thread_id] = [process.id, id].map(u64::from);
+    lines(text, "Tgid Ngid Pid PPid TracerPid", &[process_id, 0, thread_id, 0, 0], Told::Number);
     for (name, [real, effective, saved], here) in
         [("Uid", who.users, who.filesystem[0]), ("Gid", who.groups, who.filesystem[1])]
     {
@@ -290,38 +279,25 @@ fn status(process: &Process, id: u32, text: &mut String) -> Result<(), Errno> {
     let descriptors = process.files.table.borrow().open().last().map_or(0, |(last, _)| last + 1);
     put!(text, "FDSize:\t{}\nGroups:\t", descriptors.max(64).unsigned_abs().next_power_of_two());
     who.others.iter().for_each(|group| put!(text, "{group} "));
-    put!(text, "\nNStgid:\t{}\nNSpid:\t{id}\nNSpgid:\t{}\n", process.id, process.facts.group.get());
-    let sizes = [
-        ("VmPeak", size),
-        ("VmSize", size),
-        ("VmLck", 0),
-        ("VmPin", 0),
-        ("VmHWM", most),
-        ("VmRSS", now),
-        ("RssAnon", now),
-        ("RssFile", 0),
-        ("RssShmem", 0),
-        ("VmStk", stack),
-        ("VmExe", code),
-        ("VmSwap", 0),
-    ];
-    sizes.into_iter().for_each(|(name, bytes)| kibibytes(text, name, bytes as u64));
+    text.push('\n');
+    let group = process.facts.group.get().into();
+    lines(text, "NStgid NSpid NSpgid", &[process_id, thread_id, group], Told::Number);
+    let [size, most, now, stack, code] = [size, most, now, stack, code].map(|bytes| bytes as u64);
+    let names = "VmPeak VmSize VmLck VmPin VmHWM VmRSS RssAnon RssFile RssShmem VmStk VmExe VmSwap";
+    lines(text, names, &[size, size, 0, 0, most, now, now, 0, 0, stack, code, 0], Told::Kibibytes);
     let queued = process.signals.pending.queued();
-    put!(text, "Threads:\t{}\n", process.threads.borrow().len());
+    lines(text, "Threads", &[process.threads.borrow().len() as u64], Told::Number);
     put!(text, "SigQ:\t{queued}/{}\n", process.limits.get(Limit::Signals));
-    let capabilities = who.capabilities;
-    let names =
-        ["SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
-    let capabilities =
-        [capabilities.inheritable, capabilities.permitted, capabilities.effective, capabilities.bounding, 0];
-    let sets = signals(process, thread.as_deref()).into_iter().chain(capabilities);
-    names.iter().zip(sets).for_each(|(name, set)| bits(text, name, set));
+    let own = who.capabilities;
+    let capabilities = [own.inheritable, own.permitted, own.effective, own.bounding, 0];
+    lines(text, "SigPnd ShdPnd SigBlk SigIgn SigCgt", &signals(process, thread.as_deref()), Told::Bits);
+    lines(text, "CapInh CapPrm CapEff CapBnd CapAmb", &capabilities, Told::Bits);
     let Some(thread) = thread else { return Ok(()) };
-    put!(text, "NoNewPrivs:\t{}\nSeccomp:\t0\n", u8::from(thread.facts.no_new_privileges.get()));
-    put!(text, "Cpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
-    let [voluntary, other] = &thread.switches;
-    put!(text, "voluntary_ctxt_switches:\t{}\n", voluntary.get());
-    put!(text, "nonvoluntary_ctxt_switches:\t{}\n", other.get());
+    let [voluntary, other] = thread.switches.each_ref().map(core::cell::Cell::get);
+    lines(text, "NoNewPrivs Seccomp", &[thread.facts.no_new_privileges.get().into(), 0], Told::Number);
+    text.push_str("Cpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
+    let names = "voluntary_ctxt_switches nonvoluntary_ctxt_switches";
+    lines(text, names, &[voluntary, other], Told::Number);
     Ok(())
 }
 

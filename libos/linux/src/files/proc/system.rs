@@ -1,6 +1,6 @@
 //! What is told of the system: /proc without processes, and /sys.
 
-use super::{Made, Table, cpu, kibibytes, lossy, put};
+use super::{Made, Table, Told, cpu, lines, lossy, put};
 use crate::process::Process;
 use crate::system::{RELEASE, VERSION, hostname, memory};
 use crate::{Errno, PAGE};
@@ -157,30 +157,11 @@ fn load(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
 fn free(process: &Process, _: u32, text: &mut String) -> Result<(), Errno> {
     let (total, free) = memory();
     let files = process.files.tree.usage.pages() * PAGE as u64;
-    let lines = [
-        ("MemTotal", total),
-        ("MemFree", free),
-        ("MemAvailable", free),
-        ("Buffers", 0),
-        ("Cached", files),
-        ("SwapCached", 0),
-        ("Active", total - free),
-        ("Inactive", 0),
-        ("SwapTotal", 0),
-        ("SwapFree", 0),
-        ("Dirty", 0),
-        ("Writeback", 0),
-        ("AnonPages", total - free),
-        ("Shmem", files),
-        ("Slab", 0),
-        ("SReclaimable", 0),
-        ("CommitLimit", total),
-        ("Committed_AS", total - free),
-        ("AnonHugePages", 0),
-    ];
-    for (name, bytes) in lines {
-        kibibytes(text, name, bytes);
-    }
+    let names = "MemTotal MemFree MemAvailable Buffers Cached SwapCached Active Inactive SwapTotal SwapFree Dirty Writeback \
+                 AnonPages Shmem Slab SReclaimable CommitLimit Committed_AS AnonHugePages";
+    let used = total - free;
+    let values = [total, free, free, 0, files, 0, used, 0, 0, 0, 0, 0, used, files, 0, 0, total, used, 0];
+    lines(text, names, &values, Told::Kibibytes);
     put!(text, "HugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n");
     Ok(())
 }
