@@ -74,12 +74,3 @@ pub fn destination(to: SocketAddr) -> SocketAddr {
     }
     to
 }
-
-/// One of those that share a port, always the same for one port of a sender's.
-pub fn choose<T>(all: impl Iterator<Item = T> + Clone, from: u16) -> Option<T> {
-    let count = all.clone().count();
-    // The upper bits of a product by an odd number depend on all of the port's (Knuth's multiplicative hash).
-    let mixed = usize::from(from.wrapping_mul(40_503) >> 8);
-    let mut all = all;
-    all.nth(mixed.checked_rem(count)?)
-}

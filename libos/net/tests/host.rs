@@ -1,5 +1,6 @@
 //! Published ports: real sockets of the host, std clients in other threads.
 
+use core::future::poll_fn;
 use kernlet_exec::{block_on, spawn, timeout, yield_now};
 use kernlet_net::{
     Batch, Errno, Share, Shutdown, SocketAddr, TcpBinding, TcpListener, TcpStream, UdpSocket, publish,
@@ -85,7 +86,10 @@ fn of_two_sockets_at_a_published_port_each_gets_connections_while_the_other_is_b
             let binding = TcpBinding::new(at("0.0.0.0:80"), Share::PORT).unwrap();
             let Ok(listener) = binding.listen(8) else { panic!("it is shared") };
             // One connection each, and no look at others.
-            spawn("accepts", async move { listener.accept().await.map(drop) })
+            spawn(
+                "accepts",
+                async move { poll_fn(|context| listener.poll_connection(context)).await.map(drop) },
+            )
         };
         let both = [accepts(), accepts()];
         yield_now().await;

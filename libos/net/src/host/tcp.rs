@@ -6,7 +6,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::net::SocketAddr;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 use kernlet_platform::Errno;
 use kernlet_platform::cell::RefCell;
 use kernlet_platform::socket::{self, HostListener, HostStream};
@@ -29,8 +29,6 @@ pub struct Published {
     pub(super) listeners: Vec<Watched<HostListener>>,
     /// Which one is asked first, so that a busy one does not shut the others out.
     first: Cell<usize>,
-    /// Those of several sockets at this port that found no connection (SO_REUSEPORT): the host wakes only the last.
-    waiting: RefCell<Vec<Waker>>,
 }
 
 type Ports = RefCell<SmallMap<u16, Option<Rc<Published>>>>;
@@ -45,11 +43,7 @@ pub fn published(port: u16) -> Option<Rc<Published>> {
 impl Published {
     pub(super) fn new(listeners: impl Iterator<Item = HostListener>) -> Option<Self> {
         let listeners: Vec<_> = listeners.map(Watched::new).collect();
-        (!listeners.is_empty()).then_some(Self {
-            listeners,
-            first: Cell::new(0),
-            waiting: RefCell::default(),
-        })
+        (!listeners.is_empty()).then_some(Self { listeners, first: Cell::new(0) })
     }
 
     /// Accepts a connection, or leaves a waker. A connection that ended before it was accepted is passed over.
@@ -67,21 +61,10 @@ impl Published {
                 }
             });
             if accepted.is_ready() {
-                self.pass_on(context.waker());
                 return accepted.map_ok(|(stream, peer)| Stream::new(stream, addr::canonical(peer)));
             }
         }
-        let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|known| known.will_wake(context.waker())) {
-            waiting.push(context.waker().clone());
-        }
         Poll::Pending
-    }
-
-    /// Somebody has a connection, and may be busy with it while there are more: the others look, too.
-    fn pass_on(&self, to: &Waker) {
-        let waiting = self.waiting.take();
-        waiting.into_iter().filter(|other| !other.will_wake(to)).for_each(Waker::wake);
     }
 }
 

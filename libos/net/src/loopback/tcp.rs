@@ -91,10 +91,16 @@ impl Drop for Listener {
     }
 }
 
-/// The listener for a connection from the port `from`: of several that share the address (SO_REUSEPORT) the port chooses.
-fn find(to: SocketAddr, from: u16) -> Option<Rc<Shared>> {
+fn find(to: SocketAddr) -> Option<Rc<Shared>> {
     let all = LISTENERS.get().borrow();
-    addr::choose(all.get(&to.port())?.iter().filter(|l| l.bound.takes(to.ip())), from).cloned()
+    all.get(&to.port())?.iter().find(|l| l.bound.takes(to.ip())).cloned()
+}
+
+/// Of several listeners that share an address (SO_REUSEPORT) one is found next, by the port `from` that connects.
+pub fn choose(to: SocketAddr, from: u16) {
+    if let Some(all) = LISTENERS.get().borrow_mut().get_mut(&to.port()) {
+        super::choose(all, from, |l| if l.bound.takes(to.ip()) { Rc::as_ptr(l).addr() } else { 0 });
+    }
 }
 
 /// Connects to a listener of this instance. `bound` is the port spoken from, held as long as the stream lives.
@@ -103,7 +109,7 @@ fn find(to: SocketAddr, from: u16) -> Option<Rc<Shared>> {
 /// ECONNREFUSED when nobody listens there.
 pub async fn connect(bound: Bound, to: SocketAddr) -> Result<Stream, Errno> {
     let from = SocketAddr::new(addr::source_inside(bound.address().ip(), to.ip()), bound.address().port());
-    let listener = find(to, from.port()).ok_or(Errno::ECONNREFUSED)?;
+    let listener = find(to).ok_or(Errno::ECONNREFUSED)?;
     let ready =
         || (listener.closed.get() || listener.pending.borrow().len() < listener.backlog.get()).then_some(());
     listener.room.until(ready).await;

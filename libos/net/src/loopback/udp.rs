@@ -75,9 +75,8 @@ impl Endpoint {
             SocketAddr::new(addr::source_inside(self.bound.address.ip(), to.ip()), self.bound.address.port());
         let receiver = {
             let all = ENDPOINTS.get().borrow();
-            let at_port = all.get(&to.port()).map_or(&[][..], Vec::as_slice);
-            let takes = |e: &Rc<Self>| e.bound.takes(to.ip());
-            addr::choose(at_port.iter().filter_map(Weak::upgrade).filter(takes), from.port())
+            let mut at_port = all.get(&to.port()).into_iter().flatten().filter_map(Weak::upgrade);
+            at_port.find(|e| e.bound.takes(to.ip()))
         };
         let Some(receiver) = receiver else { return Ok(()) };
         let mut queue = receiver.queue.borrow_mut();
@@ -89,6 +88,14 @@ impl Endpoint {
             receiver.waiter.wake();
         }
         Ok(())
+    }
+}
+
+/// Of several that share an address (SO_REUSEPORT) one is found next, by the port `from` that sends.
+pub fn choose(to: SocketAddr, from: u16) {
+    if let Some(all) = ENDPOINTS.get().borrow_mut().get_mut(&to.port()) {
+        let takes = |one: &Weak<Endpoint>| one.upgrade().is_some_and(|e| e.bound.takes(to.ip()));
+        super::choose(all, from, |one| if takes(one) { one.as_ptr().addr() } else { 0 });
     }
 }
 

@@ -48,7 +48,9 @@ impl TcpBinding {
     /// # Errors
     /// As there.
     pub async fn connect(self, to: SocketAddr) -> Result<TcpStream, Errno> {
-        TcpStream::open(addr::destination(to), || Ok(self.0)).await
+        let to = addr::destination(to);
+        loopback::tcp::choose(to, self.0.address().port());
+        TcpStream::open(to, || Ok(self.0)).await
     }
 }
 

@@ -3,8 +3,14 @@
 use super::stream::Provider;
 use super::{TcpListener, TcpStream};
 use crate::memory::Memory;
+use alloc::vec::Vec;
 use core::task::{Context, Poll, Waker};
 use kernlet_platform::Errno;
+use kernlet_platform::cell::RefCell;
+use kernlet_sync::CpuLocal;
+
+/// Who waits for connections to published ports.
+static WAITING: CpuLocal<RefCell<Vec<(u16, Waker)>>> = CpuLocal::new(RefCell::default);
 
 /// Calls the function of the same name of whoever carries the connection.
 macro_rules! carried {
@@ -169,6 +175,32 @@ impl TcpListener {
     /// # Errors
     /// As for [`Self::accept`].
     pub fn poll_connection(&self, context: &mut Context<'_>) -> Poll<Result<TcpStream, Errno>> {
-        self.poll_accept(context).map_ok(TcpStream::new)
+        let accepted = self.poll_accept(context);
+        if self.host.is_some() {
+            self.share(context.waker(), accepted.is_ready());
+        }
+        accepted.map_ok(TcpStream::new)
+    }
+
+    /// Of several sockets at a published port the host wakes only the last that waited: when one has a connection, and may be busy
+    /// with it while there are more, the others look, too.
+    fn share(&self, own: &Waker, accepted: bool) {
+        let port = self.bound.address().port();
+        let mut waiting = WAITING.get().borrow_mut();
+        if !accepted {
+            if !waiting.iter().any(|(at, known)| *at == port && known.will_wake(own)) {
+                waiting.push((port, own.clone()));
+            }
+            return;
+        }
+        let mut others = Vec::new();
+        waiting.retain(|(at, known)| {
+            if *at == port && !known.will_wake(own) {
+                others.push(known.clone());
+            }
+            *at != port
+        });
+        drop(waiting);
+        others.into_iter().for_each(Waker::wake);
     }
 }

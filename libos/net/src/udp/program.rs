@@ -2,9 +2,9 @@
 //! so that what is told is so by whichever provider it came.
 
 use super::{UdpSocket, Way};
-use crate::addr;
 use crate::ports::{self, Share};
 use crate::stack;
+use crate::{addr, loopback};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::task::{Context, Poll};
@@ -119,7 +119,10 @@ impl UdpSocket {
     ) -> Poll<Result<usize, Errno>> {
         let to = addr::destination(to);
         match self.way_to(to)? {
-            Way::Inside => Poll::Ready(self.inside.send(bytes, to).map(|()| bytes.len())),
+            Way::Inside => {
+                loopback::udp::choose(to, self.bound.address().port());
+                Poll::Ready(self.inside.send(bytes, to).map(|()| bytes.len()))
+            }
             Way::Host(number) => match (&self.host, self.outgoing.known(to)) {
                 (Some(host), _) => host.poll_send(context, bytes, to, number),
                 (None, Some(socket)) => socket.poll_write(context, |s| s.send(bytes)),
