@@ -26,7 +26,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use linux::{Conflict, LEAVE, LinuxRequest, Lock, Object, Part};
+pub use linux::{Conflict, Entry, LEAVE, LinuxRequest, Lock, Object, Part};
 pub use reply::{Addresses, FileSystem, Reply, Stat};
 pub use request::{At, OpenFlags, Request};
 

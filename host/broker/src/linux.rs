@@ -6,13 +6,14 @@ use crate::files;
 use crate::handles::OpenFile;
 use crate::locks::Ranges;
 use crate::volume::{Volume, by_descriptor};
-use kernlet_wire::broker::{Conflict, LEAVE, LinuxRequest, Lock, Object, Part, Reply};
+use kernlet_wire::broker::{Conflict, Entry, LEAVE, LinuxRequest, Lock, MAX_DATA, Object, Part, Reply};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{F_RDLCK, F_UNLCK, F_WRLCK, flock};
 use rustix::fs::{
     self, AtFlags, FallocateFlags, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid,
 };
 use rustix::io::Errno;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub(crate) fn perform(
     let bytes;
     let reply = match *request {
         LinuxRequest::Seek { offset, hole, .. } => file(open).and_then(|file| seek(file, offset, hole)),
+        LinuxRequest::Entries { .. } => file(open).and_then(entries),
         LinuxRequest::TestLock { lock, part, .. } => file(open).and_then(|file| test(file, lock, part)),
         _ => return Answer::new(id, without_data(broker, request, open), None),
     };
@@ -85,7 +87,9 @@ fn without_data(
             };
             fs::flock(file(open)?, operation)
         }
-        LinuxRequest::Seek { .. } | LinuxRequest::TestLock { .. } => Err(Errno::NOSYS),
+        LinuxRequest::Seek { .. } | LinuxRequest::TestLock { .. } | LinuxRequest::Entries { .. } => {
+            Err(Errno::NOSYS)
+        }
     };
     done.map(|()| Reply::Done)
 }
@@ -151,6 +155,29 @@ fn seek(file: &OwnedFd, offset: u64, hole: bool) -> Result<Vec<u8>, Errno> {
     // Who reads and writes the file says where, so that its own place is nobody's.
     let to = if hole { fs::SeekFrom::Hole(offset) } else { fs::SeekFrom::Data(offset) };
     Ok(fs::seek(file, to)?.to_le_bytes().to_vec())
+}
+
+/// What one getdents64(2) tells, whose records are longer than ours.
+fn entries(folder: &OwnedFd) -> Result<Vec<u8>, Errno> {
+    let mut room = [MaybeUninit::uninit(); MAX_DATA];
+    let mut records = fs::RawDir::new(folder, &mut room);
+    let mut bytes = Vec::new();
+    while let Some(record) = records.next() {
+        let record = record?;
+        let kind = match record.file_type() {
+            FileType::RegularFile => 8,
+            FileType::Directory => 4,
+            FileType::Symlink => 10,
+            FileType::Fifo => 1,
+            FileType::Socket => 12,
+            _ => 0,
+        };
+        Entry { inode: record.ino(), kind, name: record.file_name().to_bytes() }.put(&mut bytes);
+        if records.is_buffer_empty() {
+            break;
+        }
+    }
+    Ok(bytes)
 }
 
 /// As fcntl(2) has it.

@@ -4,8 +4,8 @@ mod host;
 mod linux;
 mod remote;
 
-pub use host::Handle;
-pub use linux::{Change, Conflict, Kept, LEAVE, Lock, Names, Part};
+pub use host::{Handle, HostFile};
+pub use linux::{Change, Conflict, Kept, LEAVE, LinuxVolume, Lock, Names, Part};
 
 use crate::directory::DirEntry;
 use crate::metadata::{Metadata, Space};
@@ -21,7 +21,6 @@ use remote::RemoteVolume;
 /// begin with the volume's own, which may be empty.
 #[derive(Debug)]
 pub struct Volume {
-    id: u32,
     path: Vec<u8>,
     file: bool,
     read_only: bool,
@@ -78,7 +77,7 @@ impl Volume {
         };
         // 0 is the root, 1 are the memory files.
         let device = 2 + u64::from(mount.id);
-        Self { id: mount.id, path, file: mount.file, read_only: mount.read_only, device, link }
+        Self { path, file: mount.file, read_only: mount.read_only, device, link }
     }
 
     /// Whether the volume is a single file.

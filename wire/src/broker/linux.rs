@@ -100,6 +100,11 @@ pub enum LinuxRequest<'a> {
         /// Which.
         handle: u32,
     },
+    /// The next names of an open directory. Reply: [`super::Reply::Data`], an [`Entry`] after another; nothing at the end.
+    Entries {
+        /// Which.
+        handle: u32,
+    },
     /// fallocate(2). Reply: [`super::Reply::Done`].
     Allocate {
         /// Which.
@@ -143,6 +148,36 @@ pub enum LinuxRequest<'a> {
         /// Which lock.
         lock: Lock,
     },
+}
+
+/// A name in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The number of the file.
+    pub inode: u64,
+    /// What it is, by the numbers of `struct dirent`.
+    pub kind: u8,
+    /// The name.
+    pub name: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    /// Appends it to a reply.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.inode.to_le_bytes());
+        out.push(self.kind);
+        put_bytes(out, self.name);
+    }
+
+    /// Takes one from the front of a reply; gives what is left.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn take(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Malformed> {
+        let mut m = Cursor(bytes);
+        let entry = Self { inode: m.u64()?, kind: m.u8()?, name: m.path()? };
+        Ok((entry, m.0))
+    }
 }
 
 /// A lock that is in the way.
@@ -206,6 +241,7 @@ impl<'a> LinuxRequest<'a> {
             Self::Lock { handle, lock, part } => out.op(9).number(handle).lock(lock).part(part),
             Self::TestLock { handle, lock, part } => out.op(10).number(handle).lock(lock).part(part),
             Self::LockWhole { handle, lock } => out.op(11).number(handle).lock(lock),
+            Self::Entries { handle } => out.op(12).number(handle),
         };
         out.0
     }
@@ -270,6 +306,7 @@ impl<'a> LinuxRequest<'a> {
                 Self::TestLock { handle, lock, part: part(&mut m)? }
             }
             11 => Self::LockWhole { handle: m.u32()?, lock: lock(&mut m)? },
+            12 => Self::Entries { handle: m.u32()? },
             _ => return Err(Malformed),
         };
         m.end()?;
@@ -287,6 +324,7 @@ impl<'a> LinuxRequest<'a> {
                 }
             }
             Self::KeepAgain { handle }
+            | Self::Entries { handle }
             | Self::Allocate { handle, .. }
             | Self::Seek { handle, .. }
             | Self::Lock { handle, .. }

@@ -60,6 +60,7 @@ fn linux_requests() -> Vec<LinuxRequest<'static>> {
         LinuxRequest::Seek { handle: 9, offset: 1 << 40, hole: true },
         LinuxRequest::Lock { handle: 9, lock: Lock::Exclusive, part },
         LinuxRequest::TestLock { handle: 9, lock: Lock::Shared, part },
+        LinuxRequest::Entries { handle: 9 },
         LinuxRequest::LockWhole { handle: 9, lock: Lock::Unlock },
     ]
 }
@@ -77,6 +78,19 @@ fn what_linux_programs_ask_for_survives_the_round_trip_and_is_nothing_else() {
     }
     for request in requests() {
         assert_eq!(LinuxRequest::decode(&request.encode(1)), Err(Malformed));
+    }
+}
+
+#[test]
+fn names_of_a_directory_survive_the_round_trip_one_after_another() {
+    let entries =
+        [Entry { inode: 7, kind: 4, name: b"folder" }, Entry { inode: u64::MAX, kind: 8, name: b"f" }];
+    let mut bytes = Vec::new();
+    entries.iter().for_each(|entry| entry.put(&mut bytes));
+    let (first, rest) = Entry::take(&bytes).unwrap();
+    assert_eq!((first, Entry::take(rest)), (entries[0], Ok((entries[1], &[][..]))));
+    for length in 0..17 {
+        assert_eq!(Entry::take(&bytes[..length]), Err(Malformed));
     }
 }
 

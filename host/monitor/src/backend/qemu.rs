@@ -76,8 +76,10 @@ pub(super) fn start(plan: Start<'_>) -> Result<Guest, StartError> {
         theirs.push(backend);
         ours.push(end);
     }
+    let linux = plan.image.manifest().kind == kernlet_image::manifest::Kind::Linux;
     let directory = |volume: &OpenVolume| {
-        let copy = (!volume.file).then(|| volume.descriptor.try_clone());
+        // A Linux program has them by the broker.
+        let copy = (!volume.file && !linux).then(|| volume.descriptor.try_clone());
         copy.transpose().map_err(host("cannot duplicate a volume"))
     };
     let volumes: Vec<Option<i32>> = (plan.grants.volumes.iter())
@@ -165,8 +167,8 @@ fn check_memory(plan: &Start<'_>, root_on_disk: bool) -> Result<(), StartError> 
     Err(StartError::Unsupported(problem, "give it more than that by -m SIZE"))
 }
 
-/// Serves what goes over the trunk: connections, the volumes that are single files, which 9P has not, and for Linux programs
-/// what 9P has not of the others. `None` when there is nothing for a trunk to carry.
+/// Serves what goes over the trunk: connections, the volumes that are single files, which 9P has not, and all volumes of a
+/// Linux program. `None` when there is nothing for a trunk to carry.
 fn broker(plan: &Start<'_>) -> std::io::Result<Option<Broker>> {
     let linux = plan.image.manifest().kind == kernlet_image::manifest::Kind::Linux;
     let volumes: Vec<Volume> = (0..)

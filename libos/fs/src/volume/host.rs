@@ -189,18 +189,25 @@ pub struct HostFile {
 }
 
 impl HostFile {
+    /// The host's file, on the process door.
     pub fn host(&self) -> Option<&platform::HostFile> {
         self.file.as_ref().filter(|_| !self.is_directory)
     }
 
+    /// Whether it is a directory.
     pub fn is_directory(&self) -> bool {
         self.is_directory
     }
 
+    /// What the broker has open of it: nothing, of what is only read on the process door.
     pub fn handle(&self) -> Option<&Handle> {
         Some(&self.handle).filter(|handle| handle.0 != 0)
     }
 
+    /// Reads at an offset; 0 bytes at the end.
+    ///
+    /// # Errors
+    /// EISDIR; those of pread(2).
     pub async fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
         if self.is_directory {
             return Err(Errno::EISDIR);
@@ -215,6 +222,10 @@ impl HostFile {
         Ok(bytes.len())
     }
 
+    /// Writes at an offset; tells how much was written.
+    ///
+    /// # Errors
+    /// Those of pwrite(2).
     pub async fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<usize, Errno> {
         if let Some(file) = &self.file {
             return file.write_at(offset, bytes);
@@ -226,6 +237,10 @@ impl HostFile {
         }
     }
 
+    /// What is known of the file; [`Metadata::device`] is 0.
+    ///
+    /// # Errors
+    /// EIO.
     pub async fn metadata(&self) -> Result<Metadata, Errno> {
         if let Some(file) = &self.file {
             return Ok(file.stat()?.into());
@@ -236,6 +251,10 @@ impl HostFile {
         }
     }
 
+    /// Cuts the file, or lengthens it by zeros.
+    ///
+    /// # Errors
+    /// Those of ftruncate(2).
     pub async fn set_len(&self, length: u64) -> Result<(), Errno> {
         if let Some(file) = &self.file {
             return file.truncate(length);
@@ -243,6 +262,10 @@ impl HostFile {
         done(Request::TruncateOpen { handle: self.handle.0, length }).await
     }
 
+    /// Returns when what was written is on the disk.
+    ///
+    /// # Errors
+    /// Those of fsync(2).
     pub async fn sync(&self, data_only: bool) -> Result<(), Errno> {
         // What was opened for reading only has no handle, and nothing to synchronise.
         if self.handle.0 == 0 {

@@ -1,18 +1,20 @@
-//! What only Linux programs do with volumes. In either door the broker, which has all volumes of such a program, is asked for
-//! what is done by name, and for what is done to an open file but reading and writing it: so it is the same in both, and
-//! less code than two ways.
+//! Volumes of Linux programs. In either door the broker has all of them: it is asked for what is done by name, and for what is
+//! done to an open file but reading and writing it; in a VM for that, too. So it is the same in both, and less code than two
+//! ways: nothing of 9P is in their library OS.
 
-use super::host::Handle;
-use super::{Opened, Volume, VolumeFile};
+use super::host::{Handle, HostFile, HostVolume};
 use crate::broker::{At, OpenFlags, Reply, Request, ask_message};
-use crate::metadata::{Metadata, Space};
+use crate::directory::DirEntry;
+use crate::metadata::{FileType, Metadata, Space};
+use crate::open::OpenOptions;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
 use kernlet_platform::Errno;
-use kernlet_wire::broker::LinuxRequest;
+use kernlet_platform::boot::Mount;
 pub use kernlet_wire::broker::{Conflict, LEAVE, Lock, Object, Part};
+use kernlet_wire::broker::{Entry, LinuxRequest};
 
 /// What comes of a request: made here, so that it stands once in the program.
 type Answered<T> = Pin<Box<dyn Future<Output = Result<T, Errno>>>>;
@@ -70,7 +72,60 @@ impl Change {
     }
 }
 
-impl Volume {
+/// A volume of a Linux program. All of it is the broker's, in a VM its files' contents as well.
+#[derive(Debug)]
+pub struct LinuxVolume {
+    id: u32,
+    file: bool,
+    read_only: bool,
+}
+
+impl LinuxVolume {
+    /// The volume that an instance was told of.
+    pub fn new(mount: &Mount<'_>) -> Self {
+        Self { id: mount.id, file: mount.file, read_only: mount.read_only }
+    }
+
+    /// Whether the volume is a single file.
+    pub fn is_file(&self) -> bool {
+        self.file
+    }
+
+    /// Opens a file, which must be regular, or a directory to be listed.
+    ///
+    /// # Errors
+    /// Those of open(2); EROFS for a volume that is only to be read.
+    pub async fn open(&self, path: &[u8], options: &OpenOptions) -> Result<HostFile, Errno> {
+        if options.writes() && self.read_only {
+            return Err(Errno::EROFS);
+        }
+        HostVolume::new(self.id).open(path, options).await
+    }
+
+    /// The names in a directory, in any order, without `.` and `..`.
+    ///
+    /// # Errors
+    /// Those of opendir(3).
+    pub async fn read_directory(&self, path: &[u8]) -> Result<Vec<DirEntry>, Errno> {
+        let folder = self.names().keep(path, false).await?;
+        let mut entries = Vec::new();
+        loop {
+            let bytes = data(LinuxRequest::Entries { handle: folder.handle.0 }.encode(0)).await?;
+            let mut rest = &bytes[..];
+            if rest.is_empty() {
+                return Ok(entries);
+            }
+            while !rest.is_empty() {
+                let (entry, tail) = Entry::take(rest).map_err(|_| Errno::EIO)?;
+                if !matches!(entry.name, b"." | b"..") {
+                    let kind = FileType::of_dirent(entry.kind);
+                    entries.push(DirEntry::new(entry.name.to_vec(), kind, entry.inode));
+                }
+                rest = tail;
+            }
+        }
+    }
+
     /// What is done by name. Paths are relative to the volume, which is nobody's business to check but the broker's.
     pub fn names(&self) -> Names {
         Names(self.id)
@@ -160,27 +215,6 @@ impl Names {
     pub fn keep(&self, path: &[u8], write: bool) -> Answered<Kept> {
         let flags = OpenFlags::READ.with(OpenFlags::WRITE, write);
         kept(&LinuxRequest::Keep { at: self.at(path), flags })
-    }
-}
-
-impl VolumeFile {
-    /// Whether it is a directory.
-    ///
-    /// # Errors
-    /// EIO.
-    pub async fn is_directory(&self) -> Result<bool, Errno> {
-        match &self.object {
-            Opened::Host(file) => Ok(file.is_directory()),
-            Opened::Remote(file) => Ok(file.metadata().await?.is_dir()),
-        }
-    }
-
-    /// What the broker has open of it: `None` in a VM, and of what is only read.
-    pub fn handle(&self) -> Option<&Handle> {
-        match &self.object {
-            Opened::Host(file) => file.handle(),
-            Opened::Remote(_) => None,
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::cell::Cell;
 use kernlet_fs::OpenOptions;
-use kernlet_fs::volume::{Volume, VolumeFile};
+use kernlet_fs::volume::{HostFile, LinuxVolume};
 use kernlet_platform::boot;
 use kernlet_platform::cell::RefCell;
 use kernlet_sync::SmallMap;
@@ -14,7 +14,7 @@ const MOST: usize = 1 << 16;
 
 /// Where it is told, and what was.
 pub struct Trace {
-    file: VolumeFile,
+    file: HostFile,
     end: Cell<u64>,
     told: RefCell<SmallMap<Vec<u8>, ()>>,
 }
@@ -23,7 +23,7 @@ impl Trace {
     /// That of this instance, if it is traced. Only the process door does so.
     pub async fn begin() -> Option<Self> {
         let mount = boot::blob().mounts().find(|mount| mount.path == PATH)?;
-        let volume = Volume::new(&mount, Vec::new());
+        let volume = LinuxVolume::new(&mount);
         let file = match volume.open(b"", OpenOptions::new().write(true)).await {
             Ok(file) => file,
             Err(error) => {

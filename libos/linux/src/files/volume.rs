@@ -8,11 +8,11 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
 use kernlet_fs::Metadata;
-use kernlet_fs::volume::{Handle, Kept, VolumeFile};
+use kernlet_fs::volume::{Handle, HostFile as VolumeFile, Kept};
 use kernlet_platform::broker::HostFile;
 
 /// What is moved at a time where the host cannot reach the program's memory.
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = kernlet_wire::broker::MAX_DATA;
 
 /// An open file of a volume.
 pub struct Opened {

@@ -79,7 +79,7 @@ pub async fn open(
         Err(Errno::EACCES) => return pipe_of(thread, &top, path, place, how).await,
         other => other?,
     };
-    if file.is_directory().await? {
+    if file.is_directory() {
         if how.creates() {
             return Err(Errno::EISDIR);
         }
@@ -87,10 +87,6 @@ pub async fn open(
         return Ok(Description::with(Kind::Directory(listing), how.kept(), Some(place)));
     }
     let file = Opened::new(top.clone(), path, file);
-    if how.creates() && how.writes() && file.host().is_none() {
-        // A temporary file loses its name, by which it could not be asked for later. What cannot be had now may be then.
-        let _ = file.handle(true).await;
-    }
     match before {
         Some(Err(Errno::ENOENT)) => notify::volumes::named(&top, path, Mask::CREATE, false),
         Some(Ok(1..)) if how.has(TRUNCATE) => notify::at(&place, Mask::MODIFY),

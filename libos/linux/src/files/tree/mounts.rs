@@ -12,7 +12,7 @@ use crate::files::{device, proc};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, OnceCell};
-use kernlet_fs::volume::Volume;
+use kernlet_fs::volume::LinuxVolume;
 use kernlet_platform::boot;
 use kernlet_platform::cell::RefCell;
 
@@ -98,7 +98,7 @@ impl Tree {
         }
         for mount in boot::blob().mounts().filter(|mount| mount.path != kernlet_wire::trace::PATH) {
             let path = mount.path.as_bytes();
-            let volume = Sort::Volume(Volume::new(&mount, Vec::new()));
+            let volume = Sort::Volume(LinuxVolume::new(&mount));
             let sort = if mount.file { S_IFREG } else { S_IFDIR };
             if let Err(error) = this.mount(path, volume, mount.read_only, &|system| volume_of(system, sort)) {
                 crate::report!("volume {} cannot be mounted: {error}", mount.path);

@@ -8,7 +8,7 @@ use alloc::rc::{Rc, Weak};
 use core::array;
 use core::cell::Cell;
 use kernlet_fs::erofs::Erofs;
-use kernlet_fs::volume::Volume;
+use kernlet_fs::volume::LinuxVolume;
 use kernlet_platform::cell::RefCell;
 use kernlet_sync::SmallMap;
 
@@ -94,7 +94,7 @@ pub enum Sort {
     /// What is told of devices.
     Sys,
     /// A part of the host's files.
-    Volume(Volume),
+    Volume(LinuxVolume),
 }
 
 /// A file system.
@@ -166,7 +166,7 @@ impl System {
     }
 
     /// The volume that it is.
-    pub fn volume(&self) -> Option<&Volume> {
+    pub fn volume(&self) -> Option<&LinuxVolume> {
         match &self.sort {
             Sort::Volume(volume) => Some(volume),
             _ => None,

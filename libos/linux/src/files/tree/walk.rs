@@ -344,5 +344,5 @@ pub enum Target<'n> {
 
 /// Whether a volume is a single file.
 pub fn is_single_file(top: &Node) -> bool {
-    top.system.volume().is_some_and(kernlet_fs::volume::Volume::is_file)
+    top.system.volume().is_some_and(kernlet_fs::volume::LinuxVolume::is_file)
 }
