@@ -43,9 +43,11 @@ pub(crate) fn dispatch(event: Ready) {
         let Some(slot) = reactor.slot(event.token) else { return };
         slot.ended |= event.ended;
         let mut wakers = [None, None];
-        for (i, now) in [event.readable, event.writable].into_iter().enumerate() {
-            // Whoever reads is told each time that more has come. Room to write is told when there was none.
-            if now && !(core::mem::replace(&mut slot.ready[i], true) && i == 1) {
+        // Whoever reads is told each time that more has come. Room to write is told when there was none.
+        let room = event.writable && !slot.ready[1];
+        for (i, now) in [event.readable, room].into_iter().enumerate() {
+            if now {
+                slot.ready[i] = true;
                 wakers[i] = slot.waiting[i].take();
             }
         }

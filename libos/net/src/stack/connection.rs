@@ -15,7 +15,7 @@ use smoltcp::socket::tcp::{self, SocketBuffer, State};
 
 /// How long a silent peer is waited for while it owes an acknowledgement (RFC 9293, 3.8.3 asks for at least 100
 /// seconds), and while the connection comes about.
-const DEAD: Duration = Duration::from_secs(120);
+pub const DEAD: Duration = Duration::from_secs(120);
 const CONNECTING: Duration = Duration::from_secs(30);
 
 /// The two ends of a connection.
@@ -47,8 +47,8 @@ pub struct Connection {
     pub(super) reset: Cell<bool>,
     /// Nothing is read any more.
     pub(super) deaf: Cell<bool>,
-    /// How long its peer may owe an acknowledgement (TCP_USER_TIMEOUT), milliseconds; 0: as long as usual.
-    pub(super) user_timeout: Cell<u32>,
+    /// How long its peer may owe an acknowledgement (TCP_USER_TIMEOUT).
+    pub(super) dead: Cell<Duration>,
     /// When its user dropped it.
     pub(super) dropped: Cell<Option<Instant>>,
     /// The port that it was opened from.
@@ -80,7 +80,7 @@ impl Connection {
             spoke: Cell::new(false),
             reset: Cell::new(false),
             deaf: Cell::new(false),
-            user_timeout: Cell::new(0),
+            dead: Cell::new(DEAD),
             dropped: Cell::new(None),
             bound,
         })
@@ -100,11 +100,7 @@ impl Connection {
         if self.backlog.borrow().is_some() {
             return HALF_OPEN;
         }
-        match self.user_timeout.get() {
-            0 if self.with(|s| s.state()) == State::SynSent => CONNECTING,
-            0 => DEAD,
-            milliseconds => Duration::from_millis(milliseconds.into()),
-        }
+        if self.with(|s| s.state()) == State::SynSent { CONNECTING } else { self.dead.get() }
     }
 
     /// Whether the other end has owed an acknowledgement for too long.

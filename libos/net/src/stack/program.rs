@@ -1,5 +1,6 @@
 //! Connections of the own stack as a program of descriptors uses them.
 
+use super::connection::DEAD;
 use super::stream::Stream;
 use crate::memory::Memory;
 use crate::ready;
@@ -132,7 +133,10 @@ impl Stream {
         let six = self.tuple().remote.is_ipv6();
         match (level, name) {
             (TCP, 1) => self.set_nodelay(value != 0),
-            (TCP, 18) => self.connection.user_timeout.set(value),
+            (TCP, 18) => self.connection.dead.set(match value {
+                0 => DEAD,
+                milliseconds => core::time::Duration::from_millis(milliseconds.into()),
+            }),
             (IP, 2) if !six => self.set_hops(value),
             (IPV6, 16) if six => self.set_hops(value),
             _ => {}
