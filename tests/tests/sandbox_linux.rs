@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 /// Attacks on what an instance has none of: each is refused with an error.
 const REFUSED: &str = "name_to_handle_at pivot_root mount umount fsopen fanotify_init ptrace \
-    process_madvise pidfd_getfd arch_prctl seccomp unshare-user unshare-mounts setns io_uring_setup memfd_secret bpf \
+    arch_prctl seccomp unshare-user unshare-mounts setns io_uring_setup memfd_secret bpf \
     perf_event_open userfaultfd keyctl add_key request_key modify_ldt iopl ioperm init_module kexec_load swapon reboot \
     sethostname settimeofday tiocsti fcntl-lease memory-bomb memory-bomb-stack connect-by-fastopen";
 
@@ -20,7 +20,7 @@ const REFUSED: &str = "name_to_handle_at pivot_root mount umount fsopen fanotify
 const CONTAINED: &str = "open openat openat2 creat stat statx access readlink getcwd chdir mkdir rename unlink link symlink \
     mknod-fifo chmod truncate setxattr execve execveat execveat-descriptor chroot inotify_init socket socket-netlink socketpair \
     connect bind listen accept sendto recvfrom sendmsg-descriptor getpeername getsockopt fork vfork-by-clone thread-by-clone \
-    clone3 process_vm_readv process_vm_writev pidfd_open pidfd_send_signal kill kill-all tkill tgkill rt_sigqueueinfo wait4 getpid getppid setsid \
+    clone3 process_vm_readv process_vm_writev pidfd_open pidfd_send_signal pidfd_getfd process_madvise kill kill-all tkill tgkill rt_sigqueueinfo wait4 getpid getppid setsid \
     sched_setaffinity setpriority prlimit setrlimit setuid setgroups capset prctl-outlive prctl-dumpable prctl-seccomp \
     prctl-name prctl-set-mm prctl-no-new-privileges personality unshare memfd_create msgget shmget semget mq_open syslog adjtimex \
     mremap mremap-code mlock futex rseq membarrier dup dup2 pipe2 eventfd timerfd_create signalfd epoll_create \

@@ -95,9 +95,9 @@ fn seed_lock_file(package: &Package, sdk: &Sdk) -> Result<(), StoreError> {
     std::fs::copy(&tested, &path).map(|_| ()).map_err(store::error(&path))
 }
 
-/// At level "z" LLVM inlines next to nothing, after which images are larger than with the threshold that "s" has: calls and
-/// what they repeat take more than they save.
-const INLINE: &str = "-Cllvm-args=-inline-threshold=50";
+/// At level "z" LLVM inlines next to nothing, after which images are larger than with about the threshold that "s" has (50):
+/// calls and what they repeat take more than they save.
+const INLINE: &str = "-Cllvm-args=-inline-threshold=45";
 
 /// Flags in cargo's encoding. No path of this machine stays in the program: neither in the places that panics
 /// name, nor in the line tables.
