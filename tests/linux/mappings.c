@@ -14,6 +14,11 @@
 
 #define T(what) printf("%s: %ld\n", #what, (long)(what))
 #define PAGE 4096
+/* musl's headers are older. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
 
 static long e(long r) { return r < 0 && r > -4096 && r == -1 ? -errno : r; }
 static long m(void *p) { return p == MAP_FAILED ? -errno : 0; }
