@@ -1,15 +1,16 @@
 //! The vDSO: its functions are found as a C library finds them, and tell the same time as the platform.
 
 use crate::thread::{PAGE, map, run, start};
-use kernlet_platform::program::{self, Context, Exit, Protection};
+use kernlet_platform::program::{self, Backing, Context, Exit, Protection};
 use kernlet_platform::{clock, event};
 
 const AT: usize = 0x1000_0000;
 const SECOND: u64 = 1_000_000_000;
 
 fn number(at: usize, bytes: usize) -> u64 {
-    // SAFETY: the platform says that an ELF file lies there.
-    (0..bytes).fold(0, |all, n| all | u64::from(unsafe { *((at + n) as *const u8) }) << (8 * n))
+    let mut number = [0; 8];
+    program::read(at, &mut number[..bytes]).expect("the vDSO is mapped there");
+    u64::from_le_bytes(number)
 }
 
 /// The function of that name in the ELF file at `base`.
@@ -49,8 +50,8 @@ fn pair() -> (u64, u64) {
 }
 
 pub fn vdso() {
-    let base = program::vdso();
-    assert!(base != 0);
+    let base = AT + (1 << 30);
+    program::map(base..base + PAGE, Protection::READ_EXECUTE, Backing::Vdso).expect("there is one");
     map(AT, PAGE, Protection::READ_WRITE);
     let [gettime, gettimeofday, time, getcpu, getres] =
         ["clock_gettime", "gettimeofday", "time", "getcpu", "clock_getres"]
