@@ -6,8 +6,9 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-/// The longest piece: with its neighbours it is no more than the 64 KiB that the host maps at a fault anyway.
-const LONGEST: usize = 16 << 10;
+/// The longest piece. Beside the 64 KiB that the host maps around a fault anyway, with 16 KiB 0.1 MB more is mapped of a
+/// waiting redis or Python, with 64 KiB 0.5 to 1 MB.
+const LONGEST: usize = 8 << 10;
 
 /// Writes no more than a piece at once.
 pub(crate) struct Pieces<W>(pub W);

@@ -97,7 +97,7 @@ fn seed_lock_file(package: &Package, sdk: &Sdk) -> Result<(), StoreError> {
 
 /// At level "z" LLVM inlines next to nothing, after which images are larger than with about the threshold that "s" has (50):
 /// calls and what they repeat take more than they save.
-const INLINE: &str = "-Cllvm-args=-inline-threshold=45";
+const INLINE: &str = "-Cllvm-args=-inline-threshold=47";
 
 /// Flags in cargo's encoding. No path of this machine stays in the program: neither in the places that panics
 /// name, nor in the line tables.
