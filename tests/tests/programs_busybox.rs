@@ -67,6 +67,9 @@ unlzma -c words.lzma
 xz -k words
 md5sum text binary
 mkdir -p made/deep
+mkfifo channel
+stat -c %n_%F channel
+du text words
 mkpasswd -m sha512 -S saltsalt secret
 mv copy moved
 nl text
@@ -148,7 +151,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
          modinfo modprobe mount mt nameif netstat nuke partprobe pivot_root poweroff reboot resume rmmod route setkeycodes \
          swapoff swapon sysctl tc tunctl ubirename uevent umount uptime vconfig w hostname dnsdomainname logread lsusb",
     ),
-    ("volumes hold regular files and folders, and tell their sizes but not their blocks", "mkfifo du"),
     ("they look at other processes, of which there are none", "kill killall ps top pidof"),
     (
         "they are servers or clients of the network, which other tests have",
