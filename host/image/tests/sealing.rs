@@ -46,7 +46,7 @@ fn small_pieces_are_written_so_that_the_page_cache_has_small_folios() {
     let mut file = Noting(Cursor::new(Vec::new()), 0);
     seal(linked(), draft(), &tree, &mut file).unwrap();
     assert!(file.0.get_ref().len() > 1 << 20);
-    assert_eq!(file.1, 16 << 10);
+    assert_eq!(file.1, 8 << 10);
 }
 
 #[test]
