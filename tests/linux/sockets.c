@@ -1,66 +1,25 @@
 /* Sockets inside a machine: options, flags, control messages, ends. Says the same on Linux. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
-/* One call a line, in this order. */
-#define T(what) printf("%s: %ld\n", #what, (long)(what))
-
-static long e(long result) { return result < 0 ? -errno : result; }
-
-static struct sockaddr_in address(int fd) {
-    struct sockaddr_in a;
-    socklen_t length = sizeof a;
-    memset(&a, 0, sizeof a);
-    getsockname(fd, (void *)&a, &length);
-    return a;
-}
-
-static int bound(int type) {
-    struct sockaddr_in a = {AF_INET, 0, {htonl(INADDR_LOOPBACK)}};
-    int fd = socket(AF_INET, type, 0);
-    if (bind(fd, (void *)&a, sizeof a)) perror("bind");
-    return fd;
-}
-
-static int to(int type, struct sockaddr_in a) {
-    int fd = socket(AF_INET, type, 0);
-    if (connect(fd, (void *)&a, sizeof a)) printf("connect: %d\n", errno);
-    return fd;
-}
-
-/* Two ends of a TCP connection. */
-static void ends(int fd[2]) {
-    int listener = bound(SOCK_STREAM);
-    listen(listener, 4);
-    fd[0] = to(SOCK_STREAM, address(listener));
-    fd[1] = accept(listener, NULL, NULL);
-    close(listener);
-}
+#include "loopback.h"
 
 static long get(int fd, int level, int name) {
     int value = -7;
     socklen_t length = sizeof value;
     return getsockopt(fd, level, name, &value, &length) ? -errno : value;
 }
-
-static long set(int fd, int level, int name, int value) { return e(setsockopt(fd, level, name, &value, sizeof value)); }
 
 static void options(void) {
     static const struct { const char *what; int level, name, values[4]; } all[] = {

@@ -43,6 +43,7 @@ pub fn build(root: &Path, out: &Path) -> Result<PathBuf> {
     let outer = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).unwrap_or(out);
     let target = outer.join("kernlet-program");
     let wrapper = wrapper(&root, &target)?;
+    let placeless = placeless();
     let mut command = undisturbed(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), &root);
     command
         .args([
@@ -59,11 +60,11 @@ pub fn build(root: &Path, out: &Path) -> Result<PathBuf> {
         ])
         .arg("--target-dir")
         .arg(&target)
-        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(&root, &target))
+        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(&root, &target, placeless))
         .env("RUSTC_WRAPPER", wrapper)
         .env("KERNLET_RUSTC_WRAPPER", std::env::var_os("RUSTC_WRAPPER").unwrap_or_default())
         .env("KERNLET_CARGO_HOME", cargo_home().unwrap_or_else(|| "/nonexistent".into()));
-    if placeless() {
+    if placeless {
         command.env(ALLOWED.0, ALLOWED.1);
     }
     for setting in PROFILE {
@@ -117,13 +118,13 @@ fn placeless() -> bool {
 }
 
 /// The same as for a native crate (`native::cargo`): no path of this machine stays in the program.
-fn rust_flags(root: &Path, target: &Path) -> OsString {
+fn rust_flags(root: &Path, target: &Path, placeless: bool) -> OsString {
     let mut flags: Vec<OsString> = RUST_FLAGS.iter().chain(&SMALLER).map(OsString::from).collect();
     if let Some(home) = cargo_home() {
         flags.push(remapped(&home.join("registry/src"), "/cargo"));
         flags.push(remapped(&home.join("registry/src").join(CRATES_IO), "/crates.io"));
     }
-    flags.extend(placeless().then(|| PLACELESS.into()));
+    flags.extend(placeless.then(|| PLACELESS.into()));
     // Of prefixes that fit the last counts.
     flags.push(remapped(root, "/kernlet"));
     flags.push(remapped(target, "/target"));

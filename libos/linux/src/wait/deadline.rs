@@ -116,23 +116,35 @@ impl Deadline {
         let came = self.limit(thread, watchers.until(|| ready().then_some(()))).await?;
         Ok(came.is_some())
     }
+
+    /// Waits in a thread's call until something is ready, unless it is or is not to be waited for.
+    ///
+    /// # Errors
+    /// EAGAIN when it is not; ETIMEDOUT; ERESTARTSYS ([`restart::SYS`]) when a signal came first.
+    pub async fn until_ready(
+        self,
+        thread: &Thread,
+        watchers: &Watchers,
+        non_blocking: bool,
+        ready: &dyn Fn() -> bool,
+    ) -> Result<(), Errno> {
+        match ready() {
+            true => Ok(()),
+            false if non_blocking => Err(Errno::EAGAIN),
+            false if self.ready(thread, watchers, &mut || ready()).await? => Ok(()),
+            false => Err(Errno::ETIMEDOUT),
+        }
+    }
 }
 
-/// Waits in a thread's call until something is ready, unless it is or is not to be waited for.
-///
-/// # Errors
-/// EAGAIN when it is not; ERESTARTSYS ([`restart::SYS`]) when a signal came first.
-pub async fn until_ready(
+/// [`Deadline::until_ready`] without a limit, so without ETIMEDOUT.
+pub fn until_ready(
     thread: &Thread,
     watchers: &Watchers,
     non_blocking: bool,
     ready: &dyn Fn() -> bool,
-) -> Result<(), Errno> {
-    match ready() {
-        true => Ok(()),
-        false if non_blocking => Err(Errno::EAGAIN),
-        false => Deadline::Never.ready(thread, watchers, &mut || ready()).await.map(|_| ()),
-    }
+) -> impl Future<Output = Result<(), Errno>> {
+    Deadline::Never.until_ready(thread, watchers, non_blocking, ready)
 }
 
 /// A wait that a signal broke off is made again only when there is no handler (poll(2), select(2)).

@@ -133,22 +133,6 @@ fn deadline(at: usize) -> Result<Deadline, Errno> {
     Ok(Deadline::after(Duration::from_nanos(left)))
 }
 
-/// Waits until a queue is ready, unless told not to.
-async fn until(
-    thread: &Thread,
-    file: &Description,
-    queue: &Queue,
-    deadline: Deadline,
-    ready: &dyn Fn() -> bool,
-) -> Result<(), Errno> {
-    match ready() {
-        true => Ok(()),
-        false if file.non_blocking() => Err(Errno::EAGAIN),
-        false if deadline.ready(thread, &queue.watchers, &mut || ready()).await? => Ok(()),
-        false => Err(Errno::ETIMEDOUT),
-    }
-}
-
 /// mq_timedsend(2).
 pub async fn send(thread: &Rc<Thread>, call: Call) -> Outcome {
     let deadline = deadline(call.size(4))?;
@@ -168,7 +152,7 @@ pub async fn send(thread: &Rc<Thread>, call: Call) -> Outcome {
     message.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
     message.resize(length, 0);
     program::read(call.size(1), &mut message)?;
-    until(thread, &file, queue, deadline, &|| queue.has_room()).await?;
+    deadline.until_ready(thread, &queue.watchers, file.non_blocking(), &|| queue.has_room()).await?;
     let user = thread.process.credentials.borrow().users[0];
     queue.put(priority, message.into_boxed_slice(), thread.process.id, user);
     Ok(0)
@@ -202,7 +186,7 @@ pub async fn receive(thread: &Rc<Thread>, call: Call) -> Outcome {
         return Err(Errno::EMSGSIZE);
     }
     let waits = Waits::new(&queue.receivers);
-    until(thread, &file, queue, deadline, &|| !queue.is_empty()).await?;
+    deadline.until_ready(thread, &queue.watchers, file.non_blocking(), &|| !queue.is_empty()).await?;
     drop(waits);
     let (priority, message) = queue.take().ok_or(Errno::EAGAIN)?;
     user::write(call.size(1), &message)?;
