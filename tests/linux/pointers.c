@@ -198,7 +198,8 @@ static void sweep(void) {
                 /* The first argument is often a descriptor. */
                 long opened[] = {zero, file, datagram, pipes[0], epoll};
                 long a[6] = {first < 5 ? opened[first] : (long)bad[first - 5], bad[p], bad[p], bad[p], bad[p], bad[p]};
-                if (n == SYS_munmap && a[0] == (long)none) continue; /* The stack may lie in the 2 GB above. */
+                /* The page is to stay one that cannot be touched, and the stack may lie in the 2 GB above. */
+                if ((n == SYS_munmap || n == SYS_mprotect) && a[0] == (long)none) continue;
                 if (getenv("LOUD")) fprintf(stderr, "%d %lx %lx\n", n, a[0], a[1]);
                 call(n, a);
             }
