@@ -51,6 +51,10 @@ mod auxiliary {
 /// Bytes of a signal frame beside the extended state: siginfo, ucontext, the red zone and alignment.
 const FRAME: usize = 1024;
 
+/// Up to so many bytes are left between the strings and all else (`arch_align_stack` of Linux): where in its page a stack is
+/// cannot be told before, and no program is slow each time because what it uses lies 4 KiB apart.
+const GAP: usize = 8192;
+
 /// Puts strings below `top` and returns the addresses.
 struct Strings {
     at: usize,
@@ -87,9 +91,10 @@ pub fn fill(process: &Process, top: usize, what: &Program, facts: &Facts) -> Res
     let environment = push_all(&what.environment)?;
     let arguments = push_all(&what.arguments)?;
     let platform = strings.push(b"x86_64")?;
-    let mut random = [0; 16];
+    let mut random = [0; 18];
     kernlet_entropy::fill(&mut random);
-    let random_at = (strings.at - 16) & !15;
+    let [less, more, random @ ..] = random;
+    let random_at = (strings.at - GAP + (usize::from(u16::from_le_bytes([less, more])) % GAP) - 16) & !15;
     user::write(random_at, &random)?;
 
     let mut words = Vec::with_capacity(64 + arguments.len() + environment.len());
@@ -176,6 +181,19 @@ mod tests {
         };
         assert_eq!((find(3), find(5), find(7), find(9), find(11), find(14)), (64, 3, 0x7000, 0x1234, 5, 6));
         assert_eq!(text(find(31)), "/bin/x");
+        core::hint::black_box(memory);
+    }
+
+    #[test]
+    fn where_in_its_page_a_stack_begins_is_random() {
+        let memory = std::vec![0u8; 1 << 16];
+        let top = (memory.as_ptr() as usize + memory.len()) & !15;
+        let what = Program { path: b"x".to_vec(), arguments: std::vec![], environment: std::vec![] };
+        let facts = Facts { headers: 0, header_count: 0, base: 0, entry: 0, vdso: 0 };
+        let all: std::collections::BTreeSet<usize> =
+            (0..64).map(|_| fill(&process(0, 0), top, &what, &facts).unwrap()).collect();
+        assert!(all.len() > 32, "{all:?}");
+        assert!(all.iter().all(|at| (top - 512 - GAP..top).contains(at)), "{top} {all:?}");
         core::hint::black_box(memory);
     }
 

@@ -61,6 +61,7 @@ pub unsafe fn restore(context: &mut Context, features: u64) {
         context.area = Some(Box::new(initial()));
     }
     let area = area(context);
+    area.settle(at_door!(program::extended_length()));
     let from = area.0.as_ptr();
     // SAFETY: the area holds nothing that the CPU would refuse: it was made by the CPU, or checked by `set_extended`.
     unsafe {
