@@ -112,7 +112,7 @@ enum What {
     /// Python, openssl and sqlite3 computing, against native
     LinuxLoops {
         /// How often each
-        #[arg(long, default_value_t = 18)]
+        #[arg(long, default_value_t = 40)]
         rounds: usize,
     },
     /// Resident memory of waiting Linux servers, against native

@@ -16,10 +16,10 @@ use std::process::Command;
 
 const PYTHON_LOOP: &str = "
 n = 0
-for i in range(12000000):
+for i in range(15000000):
     n += i * i % 7
 print(n)";
-const SQLITE_LOOP: &str = "with recursive c(x) as (select 1 union all select x + 1 from c where x < 3000000)
+const SQLITE_LOOP: &str = "with recursive c(x) as (select 1 union all select x + 1 from c where x < 4000000)
 select sum(x % 7), count(distinct x % 1000) from c;";
 /// Many rounds of SHA-256.
 const DERIVED: &[&str] = &[
@@ -33,12 +33,12 @@ const DERIVED: &[&str] = &[
     "-kdfopt",
     "salt:saltsalt",
     "-kdfopt",
-    "iter:4000000",
+    "iter:5000000",
     "PBKDF2",
 ];
 
 /// So many copies of an image, and of the program with its libraries.
-const COPIES: usize = 6;
+const COPIES: usize = 20;
 
 /// Python, openssl and sqlite3.
 pub fn measure(kernlet: Option<&Path>, rounds: usize, report: &mut Report) -> Result<(), BenchError> {

@@ -145,7 +145,7 @@ impl Stack {
         }
         let mut pass = Pass { link: &*link, frame: None };
         // It has 20 KB: it is moved no more often than it must be.
-        let mut iface = Box::new(Interface::new(settings, &mut pass, instant(now)));
+        let mut iface = Box::write(Box::new_uninit(), Interface::new(settings, &mut pass, instant(now)));
         let config = Config::new(facts.mac, nic, hostname, now);
         config.apply(&mut iface);
         Rc::new(Self {

@@ -61,10 +61,7 @@ global_asm!(
     "  lea rsp, [rip + kernlet_fault_stack + {fault_stack}]",
     "  xor ebp, ebp",
     "  mov edi, edi",
-    // Relocated twice: here to where the image lies, so that any Rust code runs, then to its final place.
-    "  lea rsi, [rip + 2f]",
-    "  jmp kernlet_relocate",
-    "2:",
+    // Where it was linked all addresses are right; it is relocated to its final place.
     "  call kernlet_vm_map", // rax = slide, rdx = top of the program's stack
     "  mov rsp, rdx",
     "  lea rcx, [rip + 3f]",

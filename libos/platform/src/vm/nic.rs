@@ -55,6 +55,9 @@ struct Nic {
     /// Room for one frame with its header.
     stride: usize,
     receive: Queue,
+    /// How many receive buffers the device ever had; the others follow when the first frames were sent, so that these go out
+    /// sooner.
+    listening: u16,
     input: Dma,
     transmit: Queue,
     output: Dma,
@@ -112,6 +115,7 @@ impl Nic {
             header,
             stride,
             receive,
+            listening: 0,
             input,
             transmit,
             output,
@@ -119,9 +123,7 @@ impl Nic {
             free,
             full: false,
         };
-        for slot in 0..nic.receive.size() {
-            nic.listen(slot);
-        }
+        nic.listen_up_to(FEW_BUFFERS);
         nic.receive.want_interrupt(true);
         nic.transmit.want_interrupt(false);
         nic.device.start();
@@ -132,6 +134,15 @@ impl Nic {
     fn listen(&mut self, slot: u16) {
         let address = self.input.physical(usize::from(slot) * self.stride);
         self.receive.post(slot, &[Part { address, length: self.stride as u32, writable: true }]);
+    }
+
+    /// Gives the device its first `count` receive buffers, those that it has not had yet.
+    fn listen_up_to(&mut self, count: u16) {
+        let count = count.min(self.receive.size());
+        for slot in self.listening..count {
+            self.listen(slot);
+        }
+        self.listening = count;
     }
 
     /// The next received frame: its buffer and the length with the header.
@@ -295,6 +306,10 @@ pub fn transmit(length: usize, fill: &mut dyn FnMut(&mut [u8]) -> Offload) -> Re
 pub fn flush() {
     if let Some(nic) = NIC.lock().as_mut() {
         nic.transmit.kick();
+        if nic.listening < nic.receive.size() {
+            nic.listen_up_to(u16::MAX);
+            nic.receive.kick();
+        }
     }
 }
 
