@@ -1,6 +1,7 @@
 //! What the targets share.
 #![forbid(unsafe_code)]
 
+pub mod broker;
 pub mod zones;
 
 use std::fs::File;
