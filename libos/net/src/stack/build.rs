@@ -1,8 +1,9 @@
-//! Headers of the packets that the stack writes itself: replies that need no look at routes and neighbours.
+//! The packets that the stack writes itself.
 
 use super::checksum::Sum;
 use super::device;
-use super::packet::{ETHERNET, TCP, UDP, UDP_HEADER};
+use super::packet::{ETHERNET, FRAGMENT, FRAGMENT_HEADER, TCP, UDP, UDP_HEADER};
+use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use kernlet_platform::nic::Offload;
 
@@ -19,12 +20,13 @@ pub struct Ends {
 }
 
 impl Ends {
-    fn ip_header(&self) -> usize {
+    /// The length of the IP header.
+    pub fn ip_header(&self) -> usize {
         if self.to.is_ipv4() { 20 } else { 40 }
     }
 
-    /// Writes the Ethernet and IP headers; returns where the transport's begins.
-    fn write(&self, frame: &mut [u8], protocol: u8) -> usize {
+    /// Writes the Ethernet and IP headers; returns where what is behind them begins.
+    pub fn write_ip(&self, frame: &mut [u8], protocol: u8) -> usize {
         let start = ETHERNET + self.ip_header();
         let length = frame.len() - start;
         frame[..6].copy_from_slice(&self.to_mac);
@@ -51,9 +53,19 @@ impl Ends {
                 }
             }
         }
-        frame[start..start + 2].copy_from_slice(&self.from.port().to_be_bytes());
-        frame[start + 2..start + 4].copy_from_slice(&self.to.port().to_be_bytes());
         start
+    }
+
+    /// Writes the headers up to the transport's ports; returns where the transport's header begins.
+    fn write(&self, frame: &mut [u8], protocol: u8) -> usize {
+        let start = self.write_ip(frame, protocol);
+        self.write_ports(&mut frame[start..]);
+        start
+    }
+
+    fn write_ports(&self, transport: &mut [u8]) {
+        transport[..2].copy_from_slice(&self.from.port().to_be_bytes());
+        transport[2..4].copy_from_slice(&self.to.port().to_be_bytes());
     }
 
     /// Leaves the checksum to the device or fills it in.
@@ -81,6 +93,52 @@ impl Ends {
         frame[start + 6..start + 8].fill(0);
         frame[start + 8..].copy_from_slice(payload);
         self.finish(frame, start, UDP, 6, checksums)
+    }
+
+    /// A UDP datagram behind its IP header, the checksum filled in, as fragments need it.
+    pub fn datagram(&self, payload: &[u8]) -> Vec<u8> {
+        let length = UDP_HEADER + payload.len();
+        let mut datagram = Vec::with_capacity(length);
+        datagram.resize(UDP_HEADER, 0);
+        datagram.extend_from_slice(payload);
+        self.write_ports(&mut datagram);
+        datagram[4..6].copy_from_slice(&(length as u16).to_be_bytes());
+        let sum = Sum::default().pseudo_header(self.from.ip(), self.to.ip(), UDP, length).bytes(&datagram);
+        datagram[6..8].copy_from_slice(&sum.checksum().to_be_bytes());
+        datagram
+    }
+
+    /// The length of the headers of a fragment behind the Ethernet header.
+    pub fn fragment_headers(&self) -> usize {
+        if self.to.is_ipv4() { 20 } else { 40 + FRAGMENT_HEADER }
+    }
+
+    /// Writes the fragment that holds `data`, at `offset` (a multiple of 8) of what is behind the IP header of the whole
+    /// packet; `frame` has the length of the headers and the data.
+    pub fn write_fragment(
+        &self,
+        frame: &mut [u8],
+        protocol: u8,
+        id: u32,
+        offset: usize,
+        more: bool,
+        data: &[u8],
+    ) {
+        let (offset, more) = (offset as u16, u16::from(more));
+        if self.to.is_ipv4() {
+            self.write_ip(frame, protocol);
+            frame[18..20].copy_from_slice(&(id as u16).to_be_bytes());
+            frame[20..22].copy_from_slice(&(offset >> 3 | more << 13).to_be_bytes());
+            frame[24..26].fill(0);
+            let sum = Sum::default().bytes(&frame[14..34]).checksum();
+            frame[24..26].copy_from_slice(&sum.to_be_bytes());
+        } else {
+            let at = self.write_ip(frame, FRAGMENT);
+            frame[at..at + 2].copy_from_slice(&[protocol, 0]);
+            frame[at + 2..at + 4].copy_from_slice(&(offset | more).to_be_bytes());
+            frame[at + 4..at + 8].copy_from_slice(&id.to_be_bytes());
+        }
+        frame[ETHERNET + self.fragment_headers()..].copy_from_slice(data);
     }
 
     /// The length of a TCP segment without data or options, as a frame.

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::device::Pass;
-use super::fragments::Fragments;
+use super::fragments::{Assembler, Outgoing};
 use super::link::Link;
 use super::neighbours::Neighbours;
 use super::{PATIENCE, instant, moment, slaac};
@@ -23,7 +23,10 @@ pub struct Inner {
     pub neighbours: Neighbours,
     /// For frames that belong to no socket.
     pub nobody: SocketSet<'static>,
-    pub fragments: Fragments,
+    /// Packets that came in part.
+    pub fragments: Assembler,
+    /// Packets that were sent in part.
+    pub outgoing: Outgoing,
     /// The frame that is looked at.
     pub frame: Vec<u8>,
 }
@@ -44,15 +47,6 @@ impl Inner {
     pub fn egress(&mut self, sockets: &mut SocketSet<'static>, now: Instant) -> PollResult {
         let mut pass = Pass { link: &*self.link, frame: None };
         self.iface.poll_egress(instant(now), &mut pass, sockets)
-    }
-
-    /// Sends the rest of a packet that goes out in fragments, so that the next one does not overwrite it.
-    pub fn finish_fragments(&mut self, now: Instant) {
-        let mut nobody = core::mem::replace(&mut self.nobody, SocketSet::new(Vec::new()));
-        while self.iface.poll_at(instant(now), &nobody).is_some() && self.link.can_transmit() {
-            self.egress(&mut nobody, now);
-        }
-        self.nobody = nobody;
     }
 
     /// Sends what the configuration has to send and notes what changed; tells whether the addresses did.
@@ -91,16 +85,20 @@ impl Inner {
 }
 
 impl Inner {
+    /// Whether `address` is in a network that this interface is in.
+    pub fn is_on_link(&self, address: IpAddr) -> bool {
+        let address = IpAddress::from(address);
+        self.iface.ip_addrs().iter().any(|cidr| cidr.contains_addr(&address))
+    }
+
     pub fn leads_to(&self, address: IpAddr) -> bool {
         let (four, six) = self.config.routers();
-        let wanted = IpAddress::from(address);
-        let on_link = self.iface.ip_addrs().iter().any(|cidr| cidr.contains_addr(&wanted));
         let has_address = match address {
             IpAddr::V4(_) => self.iface.ipv4_addr().is_some(),
             IpAddr::V6(_) => true,
         };
         let routed = if address.is_ipv4() { four.is_some() } else { six.is_some() };
-        has_address && (on_link || routed || is_group(&self.iface, address))
+        has_address && (self.is_on_link(address) || routed || is_group(&self.iface, address))
     }
 }
 

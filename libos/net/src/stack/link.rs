@@ -22,6 +22,13 @@ pub trait Link {
     fn transmit(&self, length: usize, fill: Fill<'_>) -> Result<(), Errno>;
     /// Tells the device of what was queued.
     fn flush(&self);
+    /// Whether a frame can be sent, if need be after the device was told of those before it.
+    fn has_room(&self) -> bool {
+        if !self.can_transmit() {
+            self.flush();
+        }
+        self.can_transmit()
+    }
 }
 
 /// The platform's device.

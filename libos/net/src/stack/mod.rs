@@ -17,6 +17,7 @@ mod device;
 mod fragments;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod icmp;
 mod inner;
 pub mod link;
 pub mod listener;
@@ -45,7 +46,7 @@ use core::pin::pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use device::Pass;
-use fragments::Fragments;
+use fragments::{Assembler, Outgoing};
 use inner::{Inner, is_for_us};
 use kernlet_exec::{Source, sleep_until, spawn, yield_now};
 use kernlet_platform::boot::{NicConfig, blob};
@@ -56,7 +57,7 @@ use kernlet_sync::{CpuLocal, WaitQueue, poll_fn};
 use kernlet_time::Instant;
 use link::{Link, Nic};
 use neighbours::Neighbours;
-use packet::Packet;
+use packet::{Fragment, Packet};
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::wire::{EthernetAddress, HardwareAddress};
 use udp::Origin;
@@ -155,7 +156,8 @@ impl Stack {
                 config,
                 neighbours: Neighbours::default(),
                 nobody: SocketSet::new(Vec::new()),
-                fragments: Fragments::default(),
+                fragments: Assembler::default(),
+                outgoing: Outgoing::default(),
                 frame: Vec::new(),
             }),
             link,
@@ -182,10 +184,7 @@ impl Stack {
 
     /// Whether a frame can be sent now.
     fn has_room(&self) -> bool {
-        if !self.link.can_transmit() {
-            self.link.flush();
-        }
-        self.link.can_transmit()
+        self.link.has_room()
     }
 
     /// Wakes `waiter`'s task when there may be room on the link.
@@ -236,6 +235,8 @@ impl Stack {
             self.changed.wake_all();
         }
         busy |= self.tcp.egress(&mut inner, now);
+        inner.fragments.expire(now);
+        inner.outgoing.send(&*self.link, now);
         let udp = self.udp.egress(&mut inner, now);
         self.link.flush();
         if self.link.can_transmit() {
@@ -243,7 +244,9 @@ impl Stack {
             waiting.into_iter().for_each(core::task::Waker::wake);
         }
         let configuration = inner.configuration_deadline(now);
-        (busy, [configuration, udp, self.tcp.deadline()].into_iter().flatten().min())
+        let fragments = [inner.fragments.deadline(), inner.outgoing.deadline(now)];
+        let next = [configuration, udp, self.tcp.deadline()].into_iter().chain(fragments).flatten().min();
+        (busy, next)
     }
 
     /// Whether there may be a frame.
@@ -308,7 +311,7 @@ impl Stack {
                     self.pass_to_nobody(inner, frame, now);
                 }
             }
-            Packet::Fragment => self.take_fragment(inner, frame, now),
+            Packet::Fragment(fragment) => self.take_fragment(inner, &fragment, frame, now),
             Packet::RouterAdvertisement { router, message } => {
                 let Some(slaac) = &mut inner.config.slaac else { return };
                 if slaac.advertised(router, &frame[message], now) {
@@ -317,12 +320,14 @@ impl Stack {
                 }
             }
             Packet::Neighbour => {
+                inner.learn(frame, now);
                 self.pass_to_nobody(inner, frame, now);
                 self.tcp.unstall();
             }
             // What was sent to a group is not refused.
             Packet::Udp(datagram) if !inner.is_own(datagram.destination.ip()) => {}
-            Packet::Udp(_) | Packet::Other => self.pass_to_nobody(inner, frame, now),
+            Packet::Udp(datagram) => inner.refuse(frame, &datagram, now),
+            Packet::Other => self.pass_to_nobody(inner, frame, now),
         }
     }
 
@@ -330,28 +335,26 @@ impl Stack {
         let mut nobody = core::mem::replace(&mut inner.nobody, SocketSet::new(Vec::new()));
         inner.ingress(frame, &mut nobody, now);
         inner.nobody = nobody;
-        inner.finish_fragments(now);
     }
 
     /// Takes in a fragment, and the packet that it makes whole as if that had come in one frame.
-    fn take_fragment(&self, inner: &mut Inner, frame: &[u8], now: Instant) {
-        let mut fragments = core::mem::take(&mut inner.fragments);
-        inner.ingress(frame, fragments.sockets(), now);
-        let facts = inner.link.facts();
-        if let Some(whole) = fragments.whole(frame)
-            && let Some(packet) = packet::parse(&whole, facts.mac, Offload::None, facts.checksums)
-        {
-            match packet {
-                Packet::Udp(datagram) if is_for_us(&inner.iface, datagram.destination.ip()) => {
-                    if let Some(endpoint) = self.udp.endpoint(datagram.destination) {
-                        endpoint.deliver(&whole[datagram.payload.clone()], Origin::from(&datagram));
-                    }
-                }
-                Packet::Tcp(_) => self.take(inner, packet, &whole, now),
-                _ => {}
-            }
+    fn take_fragment(&self, inner: &mut Inner, fragment: &Fragment, frame: &[u8], now: Instant) {
+        if !is_for_us(&inner.iface, fragment.destination) {
+            return;
         }
-        inner.fragments = fragments;
+        let Some(whole) = inner.fragments.take(frame, fragment, now) else { return };
+        match packet::parse(&whole, self.facts.mac, Offload::None, self.facts.checksums) {
+            Some(Packet::Udp(datagram)) => match self.udp.endpoint(datagram.destination) {
+                Some(endpoint) => {
+                    endpoint.deliver(&whole[datagram.payload.clone()], Origin::from(&datagram));
+                }
+                None => self.take(inner, Packet::Udp(datagram), &whole, now),
+            },
+            Some(packet @ Packet::Tcp(_)) => self.take(inner, packet, &whole, now),
+            // Of ICMP only this may come in fragments (RFC 6980).
+            Some(Packet::Other) => inner.answer_echo(&whole, now),
+            _ => {}
+        }
     }
 
     /// Whether `address` is one of this stack's.

@@ -13,8 +13,15 @@ pub const UDP_HEADER: usize = 8;
 pub const TCP: u8 = 6;
 /// See [`TCP`].
 pub const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
+/// See [`TCP`].
+pub const ICMP: u8 = 1;
+/// See [`TCP`].
+pub const ICMPV6: u8 = 58;
 const HOP_BY_HOP: u8 = 0;
+/// The protocol number of IPv6's fragment header.
+pub const FRAGMENT: u8 = 44;
+/// Its length.
+pub const FRAGMENT_HEADER: usize = 8;
 /// ICMPv6 types.
 const ROUTER_ADVERTISEMENT: u8 = 134;
 const NEIGHBOUR_SOLICITATION: u8 = 135;
@@ -29,8 +36,8 @@ pub enum Packet {
     Dhcp,
     /// A whole TCP segment with a right checksum.
     Tcp(Segment),
-    /// A fragment of a TCP segment or UDP datagram over IPv4.
-    Fragment,
+    /// A fragment of a TCP segment, a UDP datagram or an ICMP message.
+    Fragment(Fragment),
     /// A router advertisement from `router` (not validated further), at this place of the frame.
     RouterAdvertisement {
         /// Who sent it.
@@ -53,6 +60,37 @@ pub struct Datagram {
     pub mac: [u8; 6],
     /// Where the payload lies in the frame.
     pub payload: Range<usize>,
+}
+
+/// A fragment in a frame: what it holds lies within 64 KiB, and is a multiple of 8 bytes unless it is the last.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fragment {
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    pub protocol: u8,
+    /// The identification of the whole packet.
+    pub id: u32,
+    /// Where the data begins in what is behind the whole packet's IP header.
+    pub start: usize,
+    /// Whether it is not the last.
+    pub more: bool,
+    /// Where the data lies in the frame.
+    pub data: Range<usize>,
+}
+
+impl Fragment {
+    /// The fragment unless it could belong to no packet: `most` is the longest that is behind an IP header.
+    fn checked(self, most: usize) -> Option<Packet> {
+        let known = matches!(self.protocol, TCP | UDP) || self.protocol == icmp(self.source);
+        let length = self.data.len();
+        let fits = length > 0 && self.start + length <= most && (!self.more || length % 8 == 0);
+        (known && fits).then_some(Packet::Fragment(self))
+    }
+}
+
+/// The protocol number of ICMP in the family of `address`.
+pub fn icmp(address: IpAddr) -> u8 {
+    if address.is_ipv4() { ICMP } else { ICMPV6 }
 }
 
 /// A TCP segment in a frame.
@@ -130,18 +168,13 @@ fn parse_ipv4(frame: &[u8], mac: [u8; 6], offload: Offload, checksums: bool) -> 
     if is_bad_source(source) || destination.is_loopback() {
         return None;
     }
-    let fragment = u16_at(header, 6)?;
-    if fragment & 0x3fff != 0 {
-        // The end of a whole packet lies within 64 KiB; other fragments would make one that cannot be.
-        let end = usize::from(fragment & 0x1fff) * 8 + total;
-        let known = end <= 0xffff && total > header_length;
-        return known.then_some(if matches!(header[9], TCP | UDP) {
-            Packet::Fragment
-        } else {
-            Packet::Other
-        });
-    }
     let part = ETHERNET + header_length..ETHERNET + total;
+    let place = u16_at(header, 6)?;
+    if place & 0x3fff != 0 {
+        let (protocol, id) = (header[9], u16_at(header, 4)?.into());
+        let (start, more) = (usize::from(place & 0x1fff) * 8, place & 0x2000 != 0);
+        return Fragment { source, destination, protocol, id, start, more, data: part }.checked(0xffff - 20);
+    }
     parse_transport(frame, part, header[9], source, destination, mac, offload, checksums)
 }
 
@@ -168,7 +201,14 @@ fn parse_ipv6(frame: &[u8], mac: [u8; 6], offload: Offload, checksums: bool) -> 
         }
         (ICMPV6, Some(&(NEIGHBOUR_SOLICITATION | NEIGHBOUR_ADVERTISEMENT))) => Some(Packet::Neighbour),
         (ICMPV6, _) => Some(Packet::Other),
-        // Of what lies behind extension headers only multicast listener queries matter.
+        (FRAGMENT, _) => {
+            let header = frame.get(part.clone())?.first_chunk::<FRAGMENT_HEADER>()?;
+            let (protocol, place, id) = (header[0], u16_at(header, 2)?, u32_at(header, 4)?);
+            let (start, more) = (usize::from(place & !7), place & 1 != 0);
+            let data = part.start + FRAGMENT_HEADER..part.end;
+            Fragment { source, destination, protocol, id, start, more, data }.checked(0xffff)
+        }
+        // Of what else lies behind extension headers only multicast listener queries matter.
         (HOP_BY_HOP, Some(&ICMPV6)) => Some(Packet::Other),
         (protocol @ (TCP | UDP), _) => {
             parse_transport(frame, part, protocol, source, destination, mac, offload, checksums)

@@ -166,7 +166,11 @@ impl Slaac {
 
 /// The options of an advertisement.
 fn options(message: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = message.get(16..).unwrap_or(&[]);
+    options_in(message.get(16..).unwrap_or(&[]))
+}
+
+/// The options of neighbour discovery (RFC 4861, 4.6) in `rest`, up to one that does not fit.
+pub fn options_in(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
     core::iter::from_fn(move || {
         let length = usize::from(*rest.get(1)?) * 8;
         let option = rest.get(..length).filter(|o| !o.is_empty())?;

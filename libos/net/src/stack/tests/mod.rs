@@ -1,7 +1,9 @@
 //! Stacks joined by a simulated link, on a clock that tests turn forward.
 
 mod config;
+mod fragments;
 mod frames;
+mod neighbours;
 mod sockets;
 mod tcp;
 mod udp;

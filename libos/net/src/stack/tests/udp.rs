@@ -7,6 +7,19 @@ fn answer(query: &[u8], _: SocketAddr, reply: &mut [u8]) -> usize {
     query.len()
 }
 
+/// Lets the server take frames in until it has answered `count` datagrams.
+fn serve(net: &mut Net, server: &Socket, count: usize, reply: &mut [u8]) {
+    let mut served = 0;
+    while served < count {
+        net.until(|c| {
+            server.poll_serve(c, 1, reply, |query, peer, reply| {
+                served += 1;
+                answer(query, peer, reply)
+            })
+        });
+    }
+}
+
 #[test]
 fn a_batch_server_answers_over_both_families_with_and_without_offload() {
     for checksums in [false, true] {
@@ -18,7 +31,7 @@ fn a_batch_server_answers_over_both_families_with_and_without_offload() {
             for length in [1, 512, 1400] {
                 let query = alloc::vec![7; length];
                 assert_eq!(net.until(|c| client.poll_send(c, &query, at(to))), Ok(length));
-                net.until(|c| server.poll_serve(c, 64, &mut reply, answer));
+                serve(&mut net, &server, 1, &mut reply);
                 let mut buffer = [0; 2000];
                 let (got, peer) = net.until(|c| client.poll_receive(c, &mut buffer));
                 assert_eq!((got, peer, buffer[0]), (length, at(to), 7 ^ 0xff));
@@ -28,24 +41,24 @@ fn a_batch_server_answers_over_both_families_with_and_without_offload() {
 }
 
 #[test]
-fn a_large_datagram_goes_in_fragments_both_ways() {
-    for checksums in [false, true] {
-        let mut net = Net::new(checksums);
-        let server = Socket::new(&net.b.clone(), at("0.0.0.0:53"));
-        let client = Socket::new(&net.a.clone(), at("0.0.0.0:4000"));
-        let query: Vec<u8> = (0..6000u32).map(|i| (i % 251) as u8).collect();
-        for _ in 0..3 {
-            net.until(|c| client.poll_send(c, &query, at("10.0.0.2:53"))).unwrap();
+fn the_longest_datagrams_go_in_fragments_both_ways_over_links_of_any_room() {
+    for (checksums, room) in [(false, 256), (true, 256), (true, 16), (false, 1)] {
+        let mut net = Net::with([fixed(1), fixed(2)], checksums, room);
+        let server = Socket::new(&net.b.clone(), at("[::]:53"));
+        let client = Socket::new(&net.a.clone(), at("[::]:4000"));
+        let (mut reply, mut buffer) = (alloc::vec![0; 65_535], alloc::vec![0; 65_535]);
+        for (to, longest) in [("10.0.0.2:53", 65_507), ("[2001:db8:0:1::2]:53", 65_527)] {
+            for length in [1464, 1465, 1472, 1473, 6000, longest] {
+                let query: Vec<u8> = (0..length as u32).map(|i| (i % 251) as u8).collect();
+                assert_eq!(net.until(|c| client.poll_send(c, &query, at(to))), Ok(length));
+                serve(&mut net, &server, 1, &mut reply);
+                let (got, peer) = net.until(|c| client.poll_receive(c, &mut buffer));
+                assert!((got, peer) == (length, at(to)) && buffer[1..length] == query[1..]);
+            }
+            let too_long = net.until(|c| client.poll_send(c, &alloc::vec![0; longest + 1], at(to)));
+            assert_eq!(too_long, Err(Errno::EMSGSIZE));
         }
-        let mut reply = [0; 8000];
-        let mut buffer = [0; 8000];
-        for _ in 0..3 {
-            net.until(|c| server.poll_serve(c, 1, &mut reply, answer));
-            let (length, _) = net.until(|c| client.poll_receive(c, &mut buffer));
-            assert!(length == 6000 && buffer[1..6000] == query[1..]);
-        }
-        let too_long = net.until(|c| client.poll_send(c, &[0; 9000], at("10.0.0.2:53")));
-        assert_eq!(too_long, Err(Errno::EMSGSIZE));
+        assert_eq!(net.b.inner.borrow().fragments.held(), (0, 0));
     }
 }
 

@@ -1,10 +1,11 @@
-//! UDP over the own stack. Datagrams are taken out of received frames by port, without smoltcp, and a batch server's
-//! reply goes straight to the MAC address that asked. What is sent unasked goes through smoltcp, which knows routes
-//! and neighbours.
+//! UDP over the own stack, without smoltcp. Datagrams are taken out of received frames by port, and a batch server's reply
+//! goes straight to the MAC address that asked.
+
+mod send;
 
 use super::build::Ends;
 use super::packet::Datagram;
-use super::{Inner, Stack, Taken, instant};
+use super::{Inner, Stack, Taken};
 use crate::ports::Local;
 use crate::turn::Waiter;
 use alloc::rc::{Rc, Weak};
@@ -13,26 +14,14 @@ use core::cell::Cell;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::Deref;
 use core::task::{Context, Poll};
-use core::time::Duration;
-use kernlet_platform::Errno;
 use kernlet_platform::cell::RefCell;
 use kernlet_sync::SmallMap;
 use kernlet_time::Instant;
-use smoltcp::iface::{PollResult, SocketHandle, SocketSet};
-use smoltcp::socket::udp;
 use smoltcp::storage::{PacketBuffer, PacketMetadata};
-use smoltcp::wire::{IpAddress, IpEndpoint, IpListenEndpoint};
+use smoltcp::wire::IpAddress;
 
 /// What a socket holds of received datagrams, in number and bytes; more is dropped, as UDP may.
 const RECEIVE: (usize, usize) = (512, 256 * 1024);
-/// What waits for a neighbour or for room on the link. The bytes hold the largest datagram.
-const SEND: (usize, usize) = (32, 32 * 1024);
-/// The largest datagram over IPv4: what smoltcp can fragment (`fragmentation-buffer-size` in Cargo.toml). Over IPv6 it
-/// does not fragment.
-const LONGEST: usize = 8192 - 28;
-/// A datagram whose next hop does not answer is given up after so long, with those behind it.
-const STUCK: Duration = Duration::from_secs(3);
-
 /// Where a datagram came from.
 #[derive(Clone, Copy)]
 pub(super) struct Origin {
@@ -62,12 +51,9 @@ pub struct Endpoint {
     /// Made when the first datagram comes.
     received: RefCell<Option<Queue>>,
     reader: Waiter,
-    /// Made when first something is sent unasked.
-    sender: RefCell<Option<(SocketSet<'static>, SocketHandle)>>,
+    unsent: RefCell<send::Queue>,
+    /// Whether the table knows that something waits.
     pending: Cell<bool>,
-    /// The last destination that something was queued for.
-    towards: Cell<Option<IpAddr>>,
-    progress: Cell<Instant>,
     writer: Waiter,
 }
 
@@ -125,10 +111,8 @@ impl Socket {
             bound,
             received: RefCell::new(None),
             reader: Waiter::default(),
-            sender: RefCell::new(None),
+            unsent: RefCell::default(),
             pending: Cell::new(false),
-            towards: Cell::new(None),
-            progress: Cell::new(Instant::from_nanoseconds(0)),
             writer: Waiter::default(),
         });
         stack
@@ -249,6 +233,9 @@ impl Endpoint {
         };
         drop(inner);
         let Some(local) = local.filter(|l| l.is_ipv4() == origin.peer.is_ipv4()) else { return };
+        if payload.len() > send::longest(local) {
+            return;
+        }
         let ends = Ends {
             from_mac: facts.mac,
             to_mac: origin.mac,
@@ -257,8 +244,11 @@ impl Endpoint {
         };
         let length = ends.datagram_length(payload.len());
         if length > usize::from(facts.mtu) + super::packet::ETHERNET {
-            // It has to be fragmented, which smoltcp does. When it cannot, the reply is lost, as with UDP it may.
-            let _ = self.enqueue(payload, origin.peer, Some(local));
+            let inner = &mut *self.stack.inner.borrow_mut();
+            let (link, now) = (&*self.stack.link, self.stack.now());
+            inner.outgoing.push(link, ends, super::packet::UDP, ends.datagram(payload), now);
+            // The stack's task sends the rest when there is room.
+            self.stack.kick();
             return;
         }
         // There was room; what a device refuses all the same is lost.
@@ -266,92 +256,5 @@ impl Endpoint {
             .stack
             .link
             .transmit(length, &mut |frame| ends.write_datagram(frame, payload, facts.checksums));
-    }
-
-    /// Sends a datagram, or leaves a waker while the queue is full.
-    ///
-    /// # Errors
-    /// EMSGSIZE when it can never be sent.
-    pub fn poll_send(
-        self: &Rc<Self>,
-        context: &Context<'_>,
-        bytes: &[u8],
-        to: SocketAddr,
-    ) -> Poll<Result<usize, Errno>> {
-        let mtu = usize::from(self.stack.facts.mtu);
-        let most = if to.is_ipv4() { LONGEST } else { mtu.saturating_sub(48) };
-        if bytes.len() > most {
-            return Poll::Ready(Err(Errno::EMSGSIZE));
-        }
-        let local = Some(self.bound.address.ip()).filter(|ip| !ip.is_unspecified());
-        match self.enqueue(bytes, to, local) {
-            Err(udp::SendError::BufferFull) => {
-                self.writer.register(context);
-                Poll::Pending
-            }
-            Err(udp::SendError::Unaddressable) => Poll::Ready(Err(Errno::EINVAL)),
-            Ok(()) => Poll::Ready(Ok(bytes.len())),
-        }
-    }
-
-    fn enqueue(
-        self: &Rc<Self>,
-        bytes: &[u8],
-        to: SocketAddr,
-        local: Option<IpAddr>,
-    ) -> Result<(), udp::SendError> {
-        let mut sender = self.sender.borrow_mut();
-        let (set, handle) = sender.get_or_insert_with(|| self.new_sender());
-        let mut meta = udp::UdpMetadata::from(IpEndpoint::from(to));
-        meta.local_address = local.map(IpAddress::from);
-        set.get_mut::<udp::Socket<'_>>(*handle).send_slice(bytes, meta)?;
-        drop(sender);
-        self.towards.set(Some(to.ip()));
-        if !self.pending.replace(true) {
-            self.progress.set(self.stack.now());
-            self.stack.udp.pending.borrow_mut().push(self.clone());
-        }
-        self.stack.kick();
-        Ok(())
-    }
-
-    fn new_sender(&self) -> (SocketSet<'static>, SocketHandle) {
-        let mut socket = udp::Socket::new(PacketBuffer::new(Vec::new(), Vec::new()), buffer(SEND));
-        let bound = IpListenEndpoint { addr: None, port: self.bound.address.port() };
-        // A new socket with a port that is not 0 can be bound.
-        let _ = socket.bind(bound);
-        let mut set = SocketSet::new(Vec::new());
-        let handle = set.add(socket);
-        (set, handle)
-    }
-
-    /// Sends what is queued; returns when to try again if something is left.
-    fn egress(&self, inner: &mut Inner, now: Instant) -> Option<Instant> {
-        let mut sender = self.sender.borrow_mut();
-        let (set, handle) = sender.as_mut()?;
-        let mut sent = false;
-        while inner.egress(set, now) == PollResult::SocketStateChanged {
-            sent = true;
-            inner.finish_fragments(now);
-        }
-        let socket = set.get_mut::<udp::Socket<'_>>(*handle);
-        if sent {
-            self.progress.set(now);
-            self.writer.wake();
-        } else if now.since(self.progress.get()) >= STUCK {
-            socket.close();
-            let _ = socket.bind(IpListenEndpoint { addr: None, port: self.bound.address.port() });
-            self.writer.wake();
-            return None;
-        }
-        if socket.send_queue() == 0 {
-            return None;
-        }
-        if let Some(to) = self.towards.take().filter(|_| !sent) {
-            inner.ask_for_neighbour(to, now);
-        }
-        let wanted = inner.iface.poll_at(instant(now), set).map(super::moment);
-        // Asked for at once without getting on: the link is full, or the neighbour unknown.
-        Some(wanted.unwrap_or(now).max(now + super::PATIENCE).min(self.progress.get() + STUCK))
     }
 }
