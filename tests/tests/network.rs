@@ -1,6 +1,7 @@
 //! The own TCP/IP stack on a tap, through both doors: ping, dig, curl-like clients, in a network namespace that the test
 //! makes. Needs root, as taps do.
 
+use kernlet_tests::programs::{compile, source};
 use kernlet_tests::{User, eventually, finish, image, is_root, need};
 use std::process::Command;
 
@@ -74,8 +75,15 @@ fn an_instance_on_a_tap_answers_ping_and_dig_in_both_doors() {
         eventually("it answers ping", || network.inside("ping", &["-c1", "-W1", "10.9.0.2"]).status == 0);
         let six = network.inside("ping", &["-6", "-c3", "-i0.2", "-W2", "fd09::2"]);
         assert_eq!(six.status, 0, "{backend}: {six:?}");
-        let large = network.inside("ping", &["-c3", "-i0.2", "-W2", "-s1400", "10.9.0.2"]);
-        assert_eq!(large.status, 0, "{backend}: {large:?}");
+        // In one frame, in a few, and the longest.
+        for (address, sizes) in
+            [("10.9.0.2", ["1400", "4000", "65507"]), ("fd09::2", ["1400", "4000", "65500"])]
+        {
+            for size in sizes {
+                let ping = network.inside("ping", &["-c3", "-i0.2", "-W2", "-s", size, address]);
+                assert_eq!(ping.status, 0, "{backend}: {ping:?}");
+            }
+        }
         for server in ["@10.9.0.2", "@fd09::2"] {
             for transport in ["+notcp", "+tcp"] {
                 let dig = network
@@ -104,6 +112,25 @@ fn an_instance_on_a_tap_echoes_a_megabyte_over_tcp_in_both_doors() {
             );
             let finished = network.inside("sh", &["-c", &script]);
             assert!(finished.out.contains("same"), "{backend} {address}: {finished:?}");
+        }
+    }
+}
+
+#[test]
+fn a_linux_program_on_a_tap_echoes_datagrams_up_to_the_longest_in_both_doors() {
+    assert!(is_root(), "taps need root");
+    let program = compile("gcc", "gcc", &["-O2", "-static"], &source("datagrams.c"), "datagrams");
+    let program = program.to_str().expect("UTF-8");
+    for backend in ["process", "qemu"] {
+        let network = Network::new(&format!("datagrams-{backend}"));
+        let user = User::myself();
+        let _running = network.start(&user, &["-b", backend, "--net", STATIC, program]);
+        eventually("it answers ping", || network.inside("ping", &["-c1", "-W1", "10.9.0.2"]).status == 0);
+        for (address, longest) in [("10.9.0.2", "65507"), ("fd09::2", "65527")] {
+            for length in ["0", "1400", "1473", "9000", longest] {
+                let echo = network.inside(program, &[address, length]);
+                assert_eq!(echo.status, 0, "{backend}: {echo:?}");
+            }
         }
     }
 }

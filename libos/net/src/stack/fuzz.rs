@@ -3,6 +3,7 @@
 //! Whatever happens: nothing panics, the stack comes to rest and asks to be woken later rather than at once, it sends no
 //! frame that is longer than the link takes or not its own, and what a flood leaves behind is bounded.
 
+use super::build::Ends;
 use super::checksum::Sum;
 use super::link::{Fill, Link};
 use super::listener::{BACKLOG, Listener, MOST_HALF_OPEN};
@@ -152,6 +153,15 @@ fn frame(
     frame
 }
 
+/// A fragment from the peer to the stack.
+fn piece(six: bool, protocol: u8, id: u8, offset: usize, more: bool, data: &[u8]) -> Vec<u8> {
+    let [from, to] = [1, 2].map(|host| SocketAddr::new(address(six, host), 0));
+    let ends = Ends { from_mac: PEER, to_mac: OURS, from, to };
+    let mut frame = alloc::vec![0; packet::ETHERNET + ends.fragment_headers() + data.len()];
+    ends.write_fragment(&mut frame, protocol, id.into(), offset, more, data);
+    frame
+}
+
 struct World {
     wire: Rc<RefCell<Wire>>,
     stack: Rc<Stack>,
@@ -215,7 +225,7 @@ impl World {
 
     fn act(&mut self, input: &mut Input<'_>) {
         let context = Context::from_waker(Waker::noop());
-        match input.u8() % 20 {
+        match input.u8() % 21 {
             0 => self.come([&OURS[..], &PEER, input.bytes(9100)].concat()),
             1 => self.come(input.bytes(9100).to_vec()),
             2 | 3 => self.datagram(input),
@@ -233,8 +243,8 @@ impl World {
             }
             14 => self.wire.borrow_mut().room = usize::from(input.u8()),
             15 => {
-                let mut reply = alloc::vec![0; 9000];
-                let grow = usize::from(input.u8()) * 32;
+                let mut reply = alloc::vec![0; 66_000];
+                let grow = usize::from(input.u8()) * 260;
                 let _ = self.socket.poll_serve(&context, 64, &mut reply, |query, _, out| {
                     let length = (query.len() + grow).min(out.len());
                     out[..length].fill(query.first().copied().unwrap_or(0));
@@ -249,10 +259,11 @@ impl World {
                 }
             }
             17 => {
-                let length = usize::from(input.u16() % 9000);
+                let length = usize::from(input.u16());
                 let to = SocketAddr::new(address(input.u8() & 1 != 0, input.u8()), 4000);
                 let _ = self.socket.poll_send(&context, &alloc::vec![1; length], to);
             }
+            20 => self.pieces(input),
             18 if self.streams.len() < STREAMS && input.u8() & 3 == 0 => {
                 let bound = ports::TCP.get().bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
                 let to = SocketAddr::new(address(input.u8() & 1 != 0, 1), 5000);
@@ -393,16 +404,50 @@ impl World {
         }
     }
 
+    /// A fragment of one of a few packets, anywhere in it.
     fn fragment(&self, input: &mut Input<'_>) {
         let (how, place, payload) = (input.u8(), input.u16(), input.bytes(1480));
+        let six = how & 16 != 0;
         let protocol = [packet::UDP, packet::TCP, 1, 58][usize::from(how & 3)];
-        let mut frame = frame(OURS, (address(false, 1), address(false, 2)), protocol, payload.to_vec(), None);
-        frame[18] = how >> 2 & 3;
-        frame[20..22].copy_from_slice(&(place & 0x3fff).to_be_bytes());
-        frame[24..26].fill(0);
-        let sum = Sum::default().bytes(&frame[14..34]).checksum();
-        frame[24..26].copy_from_slice(&sum.to_be_bytes());
-        self.come(frame);
+        let (id, offset, more) = (how >> 2 & 3, usize::from(place & !7), place & 1 != 0);
+        self.come(piece(six, protocol, id, offset, more, payload));
+    }
+
+    /// A datagram or an echo request in fragments, of which some may be missing, doubled, out of order or overlap.
+    fn pieces(&self, input: &mut Input<'_>) {
+        let (how, payload) = (input.u8(), input.bytes(9000));
+        let six = how & 1 != 0;
+        let ends = (address(six, 1), address(six, 2));
+        let length = ((payload.len() + 8) as u16).to_be_bytes();
+        let (protocol, header, sum) = match (how & 2 == 0, six) {
+            (true, _) => (packet::UDP, [15, 160, 0, 53, length[0], length[1], 0, 0], Some(6)),
+            (false, true) => (packet::ICMPV6, [128, 0, 0, 0, 0, 1, 0, 1], Some(2)),
+            (false, false) => (packet::ICMP, [8, 0, 0, 0, 0, 1, 0, 1], None),
+        };
+        let whole = frame(OURS, ends, protocol, [&header, payload].concat(), sum);
+        let mut body = whole[packet::ETHERNET + if six { 40 } else { 20 }..].to_vec();
+        if protocol == packet::ICMP {
+            let sum = Sum::default().bytes(&body).checksum();
+            body[2..4].copy_from_slice(&sum.to_be_bytes());
+        }
+        let size = (usize::from(how >> 4) + 1) * 88;
+        let count = body.len().div_ceil(size);
+        for i in 0..count {
+            let at = if how & 4 == 0 { i } else { count - 1 - i } * size;
+            let (mut start, mut end) = (at, (at + size).min(body.len()));
+            if how & 8 != 0 {
+                match input.u8() {
+                    0..200 => {}
+                    200..220 => continue,
+                    220..240 => {
+                        self.come(piece(six, protocol, 9, start, end < body.len(), &body[start..end]))
+                    }
+                    240..250 => start = start.saturating_sub(8),
+                    _ => end = (end + 8).min(body.len()),
+                }
+            }
+            self.come(piece(six, protocol, 9, start, end < body.len(), &body[start..end]));
+        }
     }
 
     /// What was sent comes back, changed in one place.
@@ -424,6 +469,8 @@ impl World {
     fn end(mut self) {
         let connections = |world: &Self| world.stack.tcp.connections.borrow().len();
         assert!(connections(&self) <= BACKLOG + MOST_HALF_OPEN + 2 * STREAMS + 1024);
+        let (packets, bytes) = self.stack.inner.borrow().fragments.held();
+        assert!(packets <= 16 && bytes <= 256 * 1024 && self.stack.inner.borrow().neighbours.len() <= 256);
         self.streams.clear();
         self.wire.borrow_mut().room = 4096;
         let end = self.now + Duration::from_secs(1000);
@@ -431,6 +478,12 @@ impl World {
             self.now = next;
             self.wire.borrow_mut().room = 4096;
         }
+        let inner = self.stack.inner.borrow();
+        assert!(
+            inner.fragments.held() == (0, 0) && inner.outgoing.is_empty(),
+            "what nobody waits for is kept"
+        );
+        drop(inner);
         drop(self.listener);
         drop(self.socket);
     }

@@ -66,6 +66,8 @@ use udp::Origin;
 const TURN: usize = 64;
 /// Nothing that could not be sent is tried again sooner than this.
 const PATIENCE: Duration = Duration::from_millis(5);
+/// What waits for a neighbour or for room on the link is given up after so long.
+const STUCK: Duration = Duration::from_secs(3);
 
 /// A stack on one Ethernet device.
 pub struct Stack {

@@ -6,18 +6,15 @@ use crate::stack::build::Ends;
 use crate::stack::connection::Tuple;
 use crate::stack::link::Link;
 use crate::stack::packet::ETHERNET;
-use crate::stack::{PATIENCE, tuple_map};
+use crate::stack::{PATIENCE, STUCK, tuple_map};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::time::Duration;
 use kernlet_platform::Errno;
 use kernlet_platform::nic::Offload;
 use kernlet_time::Instant;
 
 /// What waits at most, in bytes; more is lost, as on any full link. It holds two of the longest.
 const MOST_BYTES: usize = 128 * 1024;
-/// What waits is given up when there was no room for so long.
-const STUCK: Duration = Duration::from_secs(3);
 
 /// A packet, and how much of it has been sent.
 struct Packet {

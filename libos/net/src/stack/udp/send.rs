@@ -2,16 +2,15 @@
 //! of a queue when that is so.
 
 use super::Endpoint;
-use crate::stack::PATIENCE;
 use crate::stack::build::Ends;
 use crate::stack::inner::Inner;
 use crate::stack::packet::{ETHERNET, UDP};
+use crate::stack::{PATIENCE, STUCK};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use core::net::{IpAddr, SocketAddr};
 use core::task::{Context, Poll};
-use core::time::Duration;
 use kernlet_platform::Errno;
 use kernlet_time::Instant;
 use smoltcp::wire::IpAddress;
@@ -19,8 +18,6 @@ use smoltcp::wire::IpAddress;
 /// What waits in an endpoint's queue, in number and bytes; one of any size finds room when there is none.
 const MOST: usize = 32;
 const MOST_BYTES: usize = 32 * 1024;
-/// A datagram that could not be sent for so long is given up.
-const STUCK: Duration = Duration::from_secs(3);
 
 /// A datagram that waits.
 struct Unsent {
