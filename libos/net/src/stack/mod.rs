@@ -1,9 +1,10 @@
-//! The own TCP/IP stack: smoltcp on the Ethernet device, with everything above packets done here.
+//! The own TCP/IP stack on the Ethernet device. smoltcp does TCP, DHCP and most of ICMP; UDP, fragments, neighbours and
+//! everything above packets are done here.
 //!
 //! 1. One task polls: when frames have come, when a timer is due, when a socket has something to send. No work is done
 //!    for sockets that none of this concerns.
-//! 2. A received frame is parsed once ([`packet`]). UDP is taken out by port and never reaches smoltcp; a TCP segment
-//!    goes to smoltcp together with just the one socket that it belongs to. A server that waits for datagrams in
+//! 2. A received frame is parsed once ([`packet`]). UDP is taken out by port, fragments are put together, and neither
+//!    ever reaches smoltcp; a TCP segment goes to smoltcp together with just the one socket that it belongs to. A server that waits for datagrams in
 //!    batches takes frames in by itself, and answers where they lie: no queue, no change of tasks.
 //! 3. The state is in `RefCell`s that are borrowed for one call, from top to bottom: a connection's set, then
 //!    nothing. The device may not call back.
@@ -147,7 +148,7 @@ impl Stack {
             settings.random_seed = 1;
         }
         let mut pass = Pass { link: &*link, frame: None };
-        // It has 20 KB: it is moved no more often than it must be.
+        // It has 10 KB: it is moved no more often than it must be.
         let mut iface = Box::write(Box::new_uninit(), Interface::new(settings, &mut pass, instant(now)));
         let config = Config::new(facts.mac, nic, hostname, now);
         config.apply(&mut iface);

@@ -83,7 +83,7 @@ impl Fragment {
     fn checked(self, most: usize) -> Option<Packet> {
         let known = matches!(self.protocol, TCP | UDP) || self.protocol == icmp(self.source);
         let length = self.data.len();
-        let fits = length > 0 && self.start + length <= most && (!self.more || length % 8 == 0);
+        let fits = length > 0 && self.start + length <= most && (!self.more || length.is_multiple_of(8));
         (known && fits).then_some(Packet::Fragment(self))
     }
 }
