@@ -9,6 +9,7 @@ use crate::stack::packet::ETHERNET;
 use crate::stack::{PATIENCE, STUCK, tuple_map};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use kernlet_platform::Errno;
 use kernlet_platform::nic::Offload;
 use kernlet_time::Instant;
@@ -50,10 +51,10 @@ impl Outgoing {
         if self.is_empty() {
             self.progress = Some(now);
         }
-        // Nobody who does not see what goes to this destination can tell (RFC 7739, 5.3), and no two in a row have the
-        // same.
+        // Nobody who does not see what goes to this address can tell it (RFC 7739, 5.3), and no two in a row have the same.
         self.count = self.count.wrapping_add(1);
-        let pair = Tuple { local: ends.from, remote: ends.to };
+        let [local, remote] = [ends.from, ends.to].map(|end| SocketAddr::new(end.ip(), 0));
+        let pair = Tuple { local, remote };
         let id = (tuple_map::hash(&pair) as u32).wrapping_add(self.count);
         self.packets.push_back(Packet { ends, protocol, id, bytes, sent: 0 });
         self.send(link, now);

@@ -63,7 +63,38 @@ fn the_longest_datagrams_go_in_fragments_both_ways_over_links_of_any_room() {
 }
 
 #[test]
-fn a_neighbour_that_does_not_answer_holds_others_up_only_for_a_while() {
+fn a_batch_server_answers_a_short_question_at_length() {
+    for (to, longest) in [("10.0.0.2:53", 65_507), ("[2001:db8:0:1::2]:53", 65_527)] {
+        let mut net = Net::with([fixed(1), fixed(2)], true, 16);
+        let server = Socket::new(&net.b.clone(), at("[::]:53"));
+        let client = Socket::new(&net.a.clone(), at("[::]:4000"));
+        let (mut reply, mut buffer) = (alloc::vec![9; 70_000], alloc::vec![0; 70_000]);
+        let context = Context::from_waker(Waker::noop());
+        // What is too long for a datagram is not sent.
+        for (length, comes) in [(1, true), (5000, true), (longest, true), (longest + 1, false)] {
+            net.until(|c| client.poll_send(c, b"long?", at(to))).unwrap();
+            let mut asked = false;
+            while !asked {
+                // The question is answered where it lies: it has not been queued.
+                net.a.poll(net.now);
+                let _ = server.poll_serve(&context, 1, &mut reply, |_, _, _| {
+                    asked = true;
+                    length
+                });
+            }
+            if comes {
+                let (got, _) = net.until(|c| client.poll_receive(c, &mut buffer));
+                assert!(got == length && buffer[..got].iter().all(|&byte| byte == 9));
+            } else {
+                net.pass(Duration::from_secs(1));
+                assert!(client.poll_receive(&context, &mut buffer).is_pending());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_neighbour_that_does_not_answer_is_given_up() {
     let mut net = Net::new(true);
     let server = Socket::new(&net.b.clone(), at("0.0.0.0:53"));
     let client = Socket::new(&net.a.clone(), at("0.0.0.0:4000"));
