@@ -4,7 +4,7 @@
 //! fragments disagree is dropped whole (RFC 5722, which is as right for IPv4).
 
 use crate::stack::build::Ends;
-use crate::stack::packet::{ETHERNET, Fragment, TCP, UDP_HEADER};
+use crate::stack::packet::{ETHERNET, Fragment, TCP};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -148,8 +148,8 @@ impl Assembler {
 fn has_transport_header(protocol: u8, data: &[u8]) -> bool {
     match protocol {
         TCP => data.len() >= 20 && data.len() >= usize::from(data[12] >> 4) * 4,
-        // ICMP's echo messages have one of the same length.
-        _ => data.len() >= UDP_HEADER,
+        // UDP's and that of ICMP's echo messages have 8 bytes, as each fragment that is not the last has.
+        _ => true,
     }
 }
 

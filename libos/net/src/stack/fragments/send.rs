@@ -44,8 +44,7 @@ impl Outgoing {
 
     /// Sends a packet whose part behind the IP header is `bytes`, its checksum right, at once or when there is room.
     pub fn push(&mut self, link: &dyn Link, ends: Ends, protocol: u8, bytes: Vec<u8>, now: Instant) {
-        let waiting: usize = self.packets.iter().map(|packet| packet.bytes.len()).sum();
-        if waiting + bytes.len() > MOST_BYTES {
+        if self.waiting() + bytes.len() > MOST_BYTES {
             return;
         }
         if self.is_empty() {
@@ -78,6 +77,11 @@ impl Outgoing {
         if self.progress.is_some_and(|at| now.since(at) >= STUCK) {
             self.packets.clear();
         }
+    }
+
+    /// The bytes of what waits.
+    pub fn waiting(&self) -> usize {
+        self.packets.iter().map(|packet| packet.bytes.len()).sum()
     }
 
     /// When to try again.

@@ -220,7 +220,7 @@ fn a_flood_of_fragments_takes_bounded_memory_and_shuts_nobody_out() {
     for id in 0..10_000 {
         let ends = ends(id % 2 == 0);
         let long = alloc::vec![0; 65_400];
-        let (start, end) = if id % 3 == 0 { (0, 1000) } else { (8, 48 * 1024) };
+        let (start, end) = if id < 5000 { (0, 1000) } else { (8, 48 * 1024) };
         assert_eq!(take(&mut assembler, &fragment(&ends, UDP, id, &long, start, end), now), None);
         let (count, bytes) = assembler.held();
         assert!(count <= 16 && bytes <= 256 * 1024, "{count} {bytes}");
@@ -231,6 +231,12 @@ fn a_flood_of_fragments_takes_bounded_memory_and_shuts_nobody_out() {
         let frame = fragment(&ends, UDP, 1 << 20, &long, piece * 16, piece * 16 + 8);
         assert_eq!(take(&mut assembler, &frame, now), None);
         assert!(assembler.held().1 <= 256 * 1024);
+    }
+    let mut alone = Assembler::default();
+    for piece in 0..4000 {
+        let frame = fragment(&ends, UDP, 1, &long, piece * 16, piece * 16 + 8);
+        assert_eq!(take(&mut alone, &frame, now), None);
+        assert!(alone.held().1 <= 512 * 8);
     }
     let packet = ends.datagram(&payload(2000));
     assert_eq!(take(&mut assembler, &fragment(&ends, UDP, 1 << 21, &packet, 0, 1000), now), None);
@@ -309,4 +315,33 @@ fn identifications_differ_from_packet_to_packet_and_tell_one_peer_nothing_of_ano
         ids[i % 2].push(seen[0]);
     }
     assert_ne!(ids[0][0], ids[1][0] & 0xffff);
+}
+
+#[test]
+fn what_finds_no_room_waits_within_bounds_and_is_given_up() {
+    let mut net = Net::with([fixed(1), fixed(2)], true, 2);
+    let server = Socket::new(&net.b.clone(), at("[::]:53"));
+    let client = Socket::new(&net.a.clone(), at("[::]:4000"));
+    for _ in 0..10 {
+        net.until(|c| client.poll_send(c, b"long?", at("10.0.0.2:53"))).unwrap();
+        net.settle();
+    }
+    net.to[0].borrow_mut().clear();
+    // Nothing is taken off the link.
+    let context = Context::from_waker(Waker::noop());
+    let mut reply = alloc::vec![9; 40_000];
+    for _ in 0..10 {
+        let _ = server.poll_serve(&context, 1, &mut reply, |_, _, _| 40_000);
+        net.to[0].borrow_mut().truncate(1);
+    }
+    let waiting = net.b.inner.borrow().outgoing.waiting();
+    assert!((80_000..=128 * 1024).contains(&waiting), "{waiting}");
+    let now = net.now;
+    while net.b.poll(net.now).1.is_some() {
+        net.b.poll(net.now);
+        net.now = net.now + Duration::from_millis(5);
+        assert!(net.now.since(now) < Duration::from_secs(4));
+    }
+    assert!(net.b.inner.borrow().outgoing.is_empty());
+    assert!(net.now.since(now) >= Duration::from_secs(3));
 }

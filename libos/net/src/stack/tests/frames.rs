@@ -214,6 +214,19 @@ fn a_datagram_for_a_closed_port_is_refused_with_as_much_of_it_as_surely_arrives(
 }
 
 #[test]
+fn a_datagram_from_nobody_in_particular_is_not_refused() {
+    for (source, answers) in [("10.0.0.1", 1), ("10.0.0.255", 0), ("0.0.0.0", 0)] {
+        let net = Net::new(false);
+        let there = ends(source, "10.0.0.2");
+        let mut frame = alloc::vec![0; there.datagram_length(5)];
+        there.write_datagram(&mut frame, b"hello", false);
+        net.to[1].borrow_mut().push_back((frame, Offload::None));
+        net.b.poll(net.now);
+        assert_eq!(net.to[0].borrow().len(), answers, "{source}");
+    }
+}
+
+#[test]
 fn an_echo_request_is_answered_and_one_from_an_impossible_source_is_not() {
     let mut net = Net::new(true);
     // Lets b know where a is.

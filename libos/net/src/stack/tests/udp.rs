@@ -202,3 +202,46 @@ fn a_server_that_went_away_while_it_waited_holds_nothing_up() {
     let mut buffer = [0; 16];
     assert_eq!(net.until(|c| server.poll_receive(c, &mut buffer)).0, 5);
 }
+
+#[test]
+fn what_one_socket_sends_stays_in_order_behind_fragments() {
+    let mut net = Net::with([fixed(1), fixed(2)], true, 16);
+    let server = Socket::new(&net.b.clone(), at("0.0.0.0:53"));
+    let client = Socket::new(&net.a.clone(), at("0.0.0.0:4000"));
+    let mut buffer = alloc::vec![0; 65_535];
+    for length in [1, 60_000, 2, 30_000, 3, 4] {
+        net.until(|c| client.poll_send(c, &alloc::vec![1; length], at("10.0.0.2:53"))).unwrap();
+        // The ring has room again each time.
+        net.b.poll(net.now);
+    }
+    for length in [1, 60_000, 2, 30_000, 3, 4] {
+        assert_eq!(net.until(|c| server.poll_receive(c, &mut buffer)).0, length);
+    }
+}
+
+#[derive(Default)]
+struct Woken(core::sync::atomic::AtomicBool);
+
+impl std::task::Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, core::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn who_waits_for_room_in_a_queue_is_woken_when_what_is_in_it_was_sent_or_given_up() {
+    let mut net = Net::new(true);
+    let client = Socket::new(&net.a.clone(), at("0.0.0.0:4000"));
+    let (long, silent) = (alloc::vec![0; 30_000], at("10.0.0.99:53"));
+    assert_eq!(net.until(|c| client.poll_send(c, &long, silent)), Ok(30_000));
+    let woken = std::sync::Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    assert!(client.poll_send(&Context::from_waker(&waker), &long, silent).is_pending());
+    assert_eq!(net.until(|c| client.poll_send(c, b"short", silent)), Ok(5));
+    assert!(client.poll_send(&Context::from_waker(&waker), &long, silent).is_pending());
+    net.pass(Duration::from_secs(2));
+    assert!(!woken.0.load(core::sync::atomic::Ordering::Relaxed));
+    net.pass(Duration::from_secs(2));
+    assert!(woken.0.load(core::sync::atomic::Ordering::Relaxed));
+    assert_eq!(net.until(|c| client.poll_send(c, &long, silent)), Ok(30_000));
+}
