@@ -66,6 +66,20 @@ struct Slot {
 
 const EMPTY: Slot = Slot { tag: 0, node: NO_NODE };
 
+/// How many slots of the next table are filled and moved with each name: together it is ready three sixteenths of the table's size
+/// after it was begun.
+const FILLED: usize = 32;
+const MOVED: usize = 8;
+
+fn occupy(slots: &mut [Slot], slot: Slot) {
+    let mask = slots.len() - 1;
+    let mut at = slot.tag as usize & mask;
+    while slots[at].node != NO_NODE {
+        at = (at + 1) & mask;
+    }
+    slots[at] = slot;
+}
+
 /// A list of equal elements, if there is memory for it.
 pub(super) fn filled<T: Clone>(count: usize, element: T) -> Result<Vec<T>, Problem> {
     let mut list = Vec::new();
@@ -79,7 +93,14 @@ pub(crate) struct Tree {
     pub(crate) hash: NameHash,
     pub(crate) nodes: Vec<Node>,
     labels: Vec<u8>,
+    /// At most seven tenths full.
     slots: Vec<Slot>,
+    /// The table of twice the size that takes their place before they are full, made bit by bit: no one name takes long, however
+    /// many there are. First it is filled up with empty slots, then the others move in.
+    next: Vec<Slot>,
+    /// How many of `slots` have moved, and the first node that found the next table ready and is in both.
+    moved: usize,
+    first_twice: NodeId,
     /// The zone's own name.
     pub(crate) apex: NodeId,
     /// The hash of the apex, where walks start.
@@ -102,6 +123,9 @@ impl Tree {
             nodes: vec![root],
             labels: vec![0],
             slots: vec![EMPTY; 64],
+            next: Vec::new(),
+            moved: 0,
+            first_twice: 0,
             apex: ROOT,
             apex_hash: hash.root(),
         };
@@ -162,35 +186,38 @@ impl Tree {
             depth: above.depth + 1,
             wildcard: NO_NODE,
         };
-        // At most three quarters full.
-        if (self.nodes.len() + 1) * 4 > self.slots.len() * 3 {
-            self.grow()?;
-        }
         self.labels.try_reserve(label.len()).map_err(|_| Problem::NoMemory)?;
         self.nodes.try_reserve(1).map_err(|_| Problem::NoMemory)?;
+        self.grow(Slot { tag: hash as u32, node: id })?;
         self.labels.extend_from_slice(label);
         self.nodes.push(node);
-        self.occupy(Slot { tag: hash as u32, node: id });
         Ok(id)
     }
 
-    fn occupy(&mut self, slot: Slot) {
-        let mask = self.slots.len() - 1;
-        let mut at = slot.tag as usize & mask;
-        while self.slots[at].node != NO_NODE {
-            at = (at + 1) & mask;
-        }
-        self.slots[at] = slot;
-    }
-
-    fn grow(&mut self) -> Result<(), Problem> {
-        let larger = filled(self.slots.len() * 2, EMPTY)?;
-        let old = core::mem::replace(&mut self.slots, larger);
-        for slot in old {
-            if slot.node != NO_NODE {
-                self.occupy(slot);
+    /// Takes `new` in, and makes a part of the next table.
+    fn grow(&mut self, new: Slot) -> Result<(), Problem> {
+        let size = self.slots.len();
+        if self.next.len() == 2 * size {
+            occupy(&mut self.next, new);
+            let end = size.min(self.moved + MOVED);
+            for &slot in &self.slots[self.moved..end] {
+                // Those that came since have been here already.
+                if slot.node < self.first_twice {
+                    occupy(&mut self.next, slot);
+                }
             }
+            self.moved = end;
+            if end == size {
+                self.slots = core::mem::take(&mut self.next);
+                return Ok(());
+            }
+        } else if self.nodes.len() * 2 >= size {
+            let larger = size * 2;
+            self.next.try_reserve_exact(larger - self.next.len()).map_err(|_| Problem::NoMemory)?;
+            self.next.resize(larger.min(self.next.len() + FILLED), EMPTY);
+            (self.moved, self.first_twice) = (0, new.node + 1);
         }
+        occupy(&mut self.slots, new);
         Ok(())
     }
 
@@ -264,5 +291,44 @@ impl Tree {
     pub(crate) fn shrink(&mut self) {
         self.nodes.shrink_to_fit();
         self.labels.shrink_to_fit();
+        self.next = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn names_are_found_while_the_table_grows() {
+        let hash = NameHash::new(7);
+        let origin = "example.".parse::<Name>().unwrap();
+        let mut tree = Tree::new(hash, &origin).unwrap();
+        let mut known = vec![];
+        for number in 0..60_000u32 {
+            let label = format!("n{number}");
+            let wire = [&[label.len() as u8][..], label.as_bytes()].concat();
+            let (node, _) = tree.intern(&wire, tree.apex, tree.apex_hash).unwrap();
+            known.push((wire, node));
+            assert!(
+                tree.nodes.len() * 10 <= tree.slots.len() * 7,
+                "{} of {}",
+                tree.nodes.len(),
+                tree.slots.len()
+            );
+            // Those of all ages.
+            for (wire, node) in known.iter().rev().step_by(1 + known.len() / 5) {
+                assert_eq!(tree.intern(wire, tree.apex, tree.apex_hash).unwrap().0, *node);
+            }
+        }
+        assert_eq!(tree.nodes.len(), known.len() + 2);
+        tree.shrink();
+        for (wire, node) in &known {
+            let name = [wire, origin.wire()].concat();
+            assert_eq!(tree.find(&name), Some(*node));
+        }
+        let used = tree.slots.iter().filter(|slot| slot.node != NO_NODE).count();
+        assert!(used == tree.nodes.len() - 1 && tree.next.is_empty(), "{used}");
     }
 }
