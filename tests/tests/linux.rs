@@ -58,7 +58,7 @@ macro_rules! programs {
     };
 }
 
-programs! { controls faults files futexes mappings pointers proc processes pseudo readiness rlimits shared signals sockets steps suites system threads turns vdso }
+programs! { controls faults files futexes mappings pointers proc processes pseudo readiness rlimits shared signals sockets steps suites system sysv threads turns vdso }
 
 #[test]
 fn every_program_in_the_folder_is_tested() {

@@ -1,4 +1,4 @@
-//! Debian's sqlite3, perl, lua, openssl and curl, unmodified.
+//! Debian's sqlite3, perl, lua, fio, openssl and curl, unmodified.
 
 use kernlet_tests::programs::{
     DOORS, LONG, Server, certificate, folder_with, native, run, run_as, same, seal, source,
@@ -66,6 +66,30 @@ fn sqlite3_works_on_a_volume_and_natively_on_the_same_file() {
         let mut command = user.command("sqlite3");
         let expected = finish_within(command.arg(&file).arg(".dump t"), LONG);
         same(&format!("a dump in door {door}"), &expected, &dumped);
+    }
+}
+
+#[test]
+fn fio_writes_to_a_volume_and_reads_back_what_it_wrote() {
+    need("fio", "fio");
+    let image = seal("fio", &[], "fio");
+    let arguments = ["--directory=/v", "--size=4M", "--rw=randwrite", "--ioengine=psync", "--thread"];
+    let checked = ["--verify=crc32c", "--verify_fatal=1", "--output-format=terse"];
+    for door in DOORS {
+        let user = User::ordinary();
+        let folder = user.folder("v");
+        let volume = format!("{}:/v", folder.display());
+        let jobs = [&arguments[..], &checked, &["--name=one", "--name=two"]].concat();
+        let done = run_as(&user, door, &["-m", "512M", "-v", &volume], &image, &jobs);
+        // Each job's line: version, name of the program, name, group, error; then KiB that were read.
+        let lines: Vec<Vec<&str>> = done.out.lines().map(|line| line.split(';').collect()).collect();
+        let ended = lines.iter().filter(|line| line.len() > 100).map(|line| (line[2], line[4], line[5]));
+        let expected = [("one", "0", "4096"), ("two", "0", "4096")];
+        assert!(done.status == 0 && ended.eq(expected), "{door}: {done:?}");
+        for job in ["one", "two"] {
+            let file = std::fs::metadata(folder.join(format!("{job}.0.0"))).expect("it is there");
+            assert_eq!(file.len(), 4 << 20, "{door}: {job}");
+        }
     }
 }
 

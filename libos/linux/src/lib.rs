@@ -17,6 +17,7 @@ extern crate std;
 
 pub mod call;
 pub mod files;
+pub mod ipc;
 pub mod load;
 pub mod memory;
 pub mod process;

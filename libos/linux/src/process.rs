@@ -2,6 +2,7 @@
 
 use crate::call::{Call, number};
 use crate::files::{Description, Files};
+use crate::ipc::Ipc;
 use crate::memory::Space;
 use crate::signal::ProcessSignals;
 use crate::system::{Credentials, Limits};
@@ -23,6 +24,8 @@ pub struct Process {
     pub space: RefCell<Space>,
     /// Descriptors, working directory, umask.
     pub files: Files,
+    /// System V IPC, the instance's.
+    pub ipc: Rc<Ipc>,
     /// Actions and what is pending for the process as a whole.
     pub signals: ProcessSignals,
     /// Who it is.
@@ -58,10 +61,12 @@ pub struct Process {
 impl Process {
     /// A process without threads.
     pub fn new(space: Space, credentials: Credentials, strict: bool) -> Rc<Self> {
+        let files = Files::new();
         Rc::new(Self {
             id: 1,
             space: RefCell::new(space),
-            files: Files::new(),
+            ipc: Ipc::new(&files.tree.usage),
+            files,
             signals: ProcessSignals::default(),
             credentials: RefCell::new(credentials),
             cpu: CpuTime::default(),

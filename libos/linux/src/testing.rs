@@ -5,7 +5,7 @@ use crate::memory::Space;
 use crate::process::Process;
 use crate::system::Credentials;
 use crate::thread::Thread;
-use crate::{files, sockets, wait};
+use crate::{files, ipc, sockets, wait};
 use alloc::rc::Rc;
 use core::future::Future;
 
@@ -35,6 +35,7 @@ pub async fn call(thread: &Rc<Thread>, number: u64, arguments: &[u64]) -> Outcom
         Some(Subject::Wait) => wait::at_once(thread, call),
         Some(Subject::Sockets) => sockets::at_once(thread, call),
         Some(Subject::Files) => files::at_once(thread, call),
+        Some(Subject::Ipc) => ipc::at_once(thread, call),
         other => panic!("no test makes calls of {other:?}"),
     };
     match subject {
@@ -42,6 +43,7 @@ pub async fn call(thread: &Rc<Thread>, number: u64, arguments: &[u64]) -> Outcom
         Some(Subject::Wait) => wait::call(thread, call).await,
         Some(Subject::Sockets) => sockets::call(thread, call).await,
         Some(Subject::Files) => files::call(thread, call).await,
+        Some(Subject::Ipc) => ipc::call(thread, call).await,
         _ => outcome,
     }
 }

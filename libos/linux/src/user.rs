@@ -48,6 +48,19 @@ pub fn read_u64(from: usize) -> Result<u64, Errno> {
     read(from).map(u64::from_le_bytes)
 }
 
+/// Reads so many bytes.
+///
+/// # Errors
+/// EFAULT; ENOMEM.
+#[inline(never)]
+pub fn bytes(from: usize, length: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(length, 0);
+    program::read(from, &mut bytes)?;
+    Ok(bytes)
+}
+
 /// Writes bytes.
 ///
 /// # Errors

@@ -97,6 +97,8 @@ more! {
     EDOM = 33, "out of the function's domain";
     EDEADLK = 35, "would deadlock";
     ENOLCK = 37, "no locks available";
+    ENOMSG = 42, "no message of the type";
+    EIDRM = 43, "identifier removed";
     ENODATA = 61, "no data";
     ETIME = 62, "timer expired";
     EBADMSG = 74, "bad message";

@@ -31,6 +31,9 @@ pub const IMPLEMENTED: &[u16] = &[
     26,  // msync
     27,  // mincore
     28,  // madvise
+    29,  // shmget
+    30,  // shmat
+    31,  // shmctl
     32,  // dup
     33,  // dup2
     34,  // pause
@@ -59,6 +62,14 @@ pub const IMPLEMENTED: &[u16] = &[
     60,  // exit
     62,  // kill
     63,  // uname
+    64,  // semget
+    65,  // semop
+    66,  // semctl
+    67,  // shmdt
+    68,  // msgget
+    69,  // msgsnd
+    70,  // msgrcv
+    71,  // msgctl
     72,  // fcntl
     73,  // flock
     74,  // fsync
@@ -165,6 +176,7 @@ pub const IMPLEMENTED: &[u16] = &[
     213, // epoll_create
     217, // getdents64
     218, // set_tid_address
+    220, // semtimedop
     221, // fadvise64
     222, // timer_create
     223, // timer_settime

@@ -3,7 +3,7 @@
 pub mod number;
 
 use crate::thread::Thread;
-use crate::{Errno, files, memory, signal, sockets, system, task, time, wait};
+use crate::{Errno, files, ipc, memory, signal, sockets, system, task, time, wait};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use core::pin::Pin;
@@ -117,6 +117,7 @@ pub fn at_once(thread: &Rc<Thread>, context: &mut Context, call: Call) -> Outcom
         Some(Subject::Signal) => signal::at_once(thread, context, call),
         Some(Subject::Task) => task::at_once(thread, context, call),
         Some(Subject::System) => system::at_once(thread, call),
+        Some(Subject::Ipc) => ipc::at_once(thread, call),
         None => unknown(thread, call),
     }
 }
@@ -131,6 +132,7 @@ pub async fn handle(thread: &Rc<Thread>, call: Call) -> Outcome {
         Some(Subject::Time) => time::call(thread, call).await,
         Some(Subject::Signal) => signal::call(thread, call).await,
         Some(Subject::Task) => task::call(thread, call).await,
+        Some(Subject::Ipc) => ipc::call(thread, call).await,
         Some(Subject::System) | None => unknown(thread, call),
     }
 }

@@ -21,6 +21,8 @@ pub enum Subject {
     Files,
     /// [`crate::system`].
     System,
+    /// [`crate::ipc`].
+    Ipc,
 }
 
 macro_rules! calls {
@@ -67,9 +69,9 @@ calls! {
     MSYNC = 26, Memory;
     MINCORE = 27, Memory;
     MADVISE = 28, Memory;
-    SHMGET = 29, System;
-    SHMAT = 30, System;
-    SHMCTL = 31, System;
+    SHMGET = 29, Ipc;
+    SHMAT = 30, Ipc;
+    SHMCTL = 31, Ipc;
     DUP = 32, Files;
     DUP2 = 33, Files;
     PAUSE = 34, Signal;
@@ -102,14 +104,14 @@ calls! {
     WAIT4 = 61, Task;
     KILL = 62, Signal;
     UNAME = 63, System;
-    SEMGET = 64, System;
-    SEMOP = 65, System;
-    SEMCTL = 66, System;
-    SHMDT = 67, System;
-    MSGGET = 68, System;
-    MSGSND = 69, System;
-    MSGRCV = 70, System;
-    MSGCTL = 71, System;
+    SEMGET = 64, Ipc;
+    SEMOP = 65, Ipc;
+    SEMCTL = 66, Ipc;
+    SHMDT = 67, Ipc;
+    MSGGET = 68, Ipc;
+    MSGSND = 69, Ipc;
+    MSGRCV = 70, Ipc;
+    MSGCTL = 71, Ipc;
     FCNTL = 72, Files;
     FLOCK = 73, Files;
     FSYNC = 74, Files;
@@ -258,7 +260,7 @@ calls! {
     GETDENTS64 = 217, Files;
     SET_TID_ADDRESS = 218, Task;
     RESTART_SYSCALL = 219, Signal;
-    SEMTIMEDOP = 220, System;
+    SEMTIMEDOP = 220, Ipc;
     FADVISE64 = 221, Files;
     TIMER_CREATE = 222, Signal;
     TIMER_SETTIME = 223, Signal;

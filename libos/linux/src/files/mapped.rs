@@ -10,7 +10,6 @@ use crate::Errno;
 use crate::memory::Mapped;
 use crate::process::Process;
 use alloc::rc::Rc;
-use core::cell::OnceCell;
 use core::ops::Range;
 use kernlet_platform::broker::HostFile;
 use kernlet_platform::program::Shared;
@@ -37,14 +36,9 @@ impl Description {
         };
         let device = if sealed.is_some() { ROOT } else { about.device };
         Ok(Rc::new(Mapped {
-            path: path::of_description(self),
-            device,
-            inode: about.inode,
             sealed,
             writable: self.writable() && self.may_be_mapped(),
-            shared: OnceCell::new(),
-            cached: OnceCell::new(),
-            volume: OnceCell::new(),
+            ..Mapped::new(path::of_description(self), device, about.inode)
         }))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::files::Opened;
 use crate::files::cached::Cached;
+use crate::ipc::Attachment;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
@@ -27,6 +28,16 @@ pub struct Mapped {
     pub cached: OnceCell<Rc<Cached>>,
     /// The file of a volume that it is, when it is mapped shared: msync(2) synchronises it.
     pub volume: OnceCell<Rc<Opened>>,
+    /// The segment of System V shared memory that it is.
+    pub attachment: OnceCell<Attachment>,
+}
+
+impl Mapped {
+    /// One of which no more is known, which is not to be written.
+    pub fn new(path: Vec<u8>, device: u64, inode: u64) -> Self {
+        let (shared, cached, volume, attachment) = Default::default();
+        Self { path, device, inode, sealed: None, writable: false, shared, cached, volume, attachment }
+    }
 }
 
 /// What an area shows.

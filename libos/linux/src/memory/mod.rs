@@ -12,7 +12,7 @@ mod space;
 
 pub use advice::madvise;
 pub use area::{Area, Mapped, Object};
-pub use map::copy;
+pub use map::{copy, to_write_back};
 pub use space::Space;
 
 use crate::call::{Call, Outcome, WAITS, boxed, number, unknown};

@@ -86,6 +86,10 @@ fn extend(space: &mut Space, area: &Area, pages: Range<usize>) -> Result<(), Err
 fn map_alike(space: &mut Space, area: &Area, wanted: Area) -> Result<(), Errno> {
     match &area.object {
         Object::File(mapped) => match mapped.sealed.clone() {
+            // What lies behind a segment would be memory that nobody has counted.
+            _ if mapped.attachment.get().is_some_and(|attachment| !attachment.has(&wanted)) => {
+                Err(Errno::ENOMEM)
+            }
             _ if area.shared && mapped.shared.get().is_some() => {
                 let shared = mapped.shared.get().ok_or(Errno::ENOMEM)?;
                 space.map(wanted.clone(), Backing::Shared(shared, wanted.offset))

@@ -118,7 +118,7 @@ impl Space {
 
     /// Notes an area in place of what was there, without telling the platform.
     fn note(&mut self, area: Area) {
-        self.forget(&area.pages);
+        self.take_out(&area.pages);
         let at = self.areas.partition_point(|other| other.pages.start < area.pages.start);
         self.areas.insert(at, area);
         self.join(at + 1);
@@ -134,8 +134,20 @@ impl Space {
         self.areas.remove(index);
     }
 
-    /// Takes `pages` out of the areas, without telling the platform.
+    /// Notes that `pages` are not mapped any more, without telling the platform.
     fn forget(&mut self, pages: &Range<usize>) {
+        for area in self.meeting_areas(pages) {
+            if let Object::File(file) = &area.object
+                && let Some(attachment) = file.attachment.get()
+            {
+                attachment.detached();
+            }
+        }
+        self.take_out(pages);
+    }
+
+    /// Takes `pages` out of the areas.
+    fn take_out(&mut self, pages: &Range<usize>) {
         let meeting = self.meeting(pages);
         let Some(first) = self.areas[meeting.clone()].first() else { return };
         let last = &self.areas[meeting.end - 1];
@@ -156,6 +168,7 @@ impl Space {
         self.room_for_more()?;
         patches::restore(self, &area.pages, true);
         program::map(area.pages.clone(), area.protection, backing)?;
+        self.forget(&area.pages);
         self.note(area);
         Ok(())
     }
@@ -176,6 +189,7 @@ impl Space {
         if middle < area.pages.end {
             program::map(middle..area.pages.end, Protection::NONE, Backing::Anonymous)?;
         }
+        self.forget(&area.pages);
         self.note(area.clone());
         super::rewrite::replace(self, &area);
         Ok(())
@@ -278,16 +292,7 @@ mod tests {
     #[test]
     fn parts_of_a_file_keep_their_offsets() {
         let mut space = Space::new(1 << 30);
-        let mapped = alloc::rc::Rc::new(super::super::area::Mapped {
-            path: vec![],
-            device: 0,
-            inode: 1,
-            sealed: None,
-            writable: true,
-            shared: core::cell::OnceCell::new(),
-            cached: core::cell::OnceCell::new(),
-            volume: core::cell::OnceCell::new(),
-        });
+        let mapped = alloc::rc::Rc::new(Mapped::new(vec![], 0, 1));
         let whole = Area { object: Object::File(mapped), offset: 4096, ..area(100, 110, Protection::NONE) };
         space.note(whole);
         space.forget(&(103 * PAGE..104 * PAGE));

@@ -15,7 +15,7 @@ mod tests;
 pub mod timerfd;
 mod watchers;
 
-pub use deadline::{Deadline, never_again, until_ready};
+pub use deadline::{Deadline, never_again, unless_handled, until_ready};
 pub use relay::Relay;
 pub use watchers::{Events, Place, Watch, Watchers};
 

@@ -16,7 +16,6 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use kernlet_platform::cell::RefCell;
-use kernlet_platform::program;
 use kernlet_time::Duration;
 
 /// The longest name.
@@ -148,10 +147,7 @@ pub async fn send(thread: &Rc<Thread>, call: Call) -> Outcome {
     if length > queue.longest {
         return Err(Errno::EMSGSIZE);
     }
-    let mut message = Vec::new();
-    message.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
-    message.resize(length, 0);
-    program::read(call.size(1), &mut message)?;
+    let message = user::bytes(call.size(1), length)?;
     deadline.until_ready(thread, &queue.watchers, file.non_blocking(), &|| queue.has_room()).await?;
     let user = thread.process.credentials.borrow().users[0];
     queue.put(priority, message.into_boxed_slice(), thread.process.id, user);

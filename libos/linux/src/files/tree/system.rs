@@ -53,16 +53,21 @@ impl Usage {
         self.most.saturating_sub(self.nodes.get())
     }
 
-    pub(super) fn take_page(&self) -> Result<(), Errno> {
-        if self.free_pages() == 0 {
+    /// Takes pages.
+    ///
+    /// # Errors
+    /// ENOSPC.
+    pub fn take_pages(&self, count: u64) -> Result<(), Errno> {
+        if self.free_pages() < count {
             return Err(Errno::ENOSPC);
         }
-        self.pages.set(self.pages.get() + 1);
+        self.pages.set(self.pages.get() + count);
         Ok(())
     }
 
-    pub(super) fn give_page(&self) {
-        self.pages.set(self.pages.get().saturating_sub(1));
+    /// Gives pages back.
+    pub fn give_pages(&self, count: u64) {
+        self.pages.set(self.pages.get().saturating_sub(count));
     }
 
     pub(super) fn take_node(&self) -> Result<(), Errno> {

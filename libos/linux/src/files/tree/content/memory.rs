@@ -20,7 +20,7 @@ impl Page {
         if bytes.try_reserve_exact(PAGE).is_err() {
             return Err(Errno::ENOSPC);
         }
-        usage.take_page()?;
+        usage.take_pages(1)?;
         bytes.extend_from_slice(&from[..from.len().min(PAGE)]);
         bytes.resize(PAGE, 0);
         Ok(Self(bytes.into_boxed_slice(), usage.clone()))
@@ -29,7 +29,7 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        self.1.give_page();
+        self.1.give_pages(1);
     }
 }
 
@@ -50,21 +50,16 @@ impl Pool {
     /// Counts for a file of `length` bytes.
     pub fn count(&mut self, length: u64) -> Result<(), Errno> {
         let pages = length.div_ceil(PAGE as u64);
-        while self.pages < pages {
-            self.usage.take_page()?;
-            self.pages += 1;
-        }
-        while self.pages > pages {
-            self.usage.give_page();
-            self.pages -= 1;
-        }
+        self.usage.take_pages(pages.saturating_sub(self.pages))?;
+        self.usage.give_pages(self.pages.saturating_sub(pages));
+        self.pages = pages;
         Ok(())
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        (0..self.pages).for_each(|_| self.usage.give_page());
+        self.usage.give_pages(self.pages);
     }
 }
 

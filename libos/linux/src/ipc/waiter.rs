@@ -1,0 +1,79 @@
+//! Who waits for an object, in the order in which they came.
+
+use super::msg::{Message, Wanted};
+use super::sem::Operations;
+use crate::Errno;
+use crate::wait::{Events, Watchers};
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use kernlet_platform::cell::RefCell;
+
+/// What one gets: a message, unless operations are done.
+pub type Got = Result<Option<Message>, Errno>;
+
+/// What one waits for.
+pub enum For {
+    /// That operations are done.
+    Operations(Operations),
+    /// A message, of at most so many bytes.
+    Message(Wanted, usize),
+}
+
+/// One who waits.
+pub struct Waiter {
+    /// What for.
+    pub waits: For,
+    /// What Linux tells as the process that received a message.
+    pub thread: u32,
+    /// What came.
+    pub got: RefCell<Option<Got>>,
+    /// Those who are to be told that it came.
+    pub watchers: Watchers,
+}
+
+impl Waiter {
+    /// One who has got nothing yet.
+    pub fn new(waits: For, thread: u32) -> Rc<Self> {
+        Rc::new(Self { waits, thread, got: RefCell::default(), watchers: Watchers::new() })
+    }
+
+    fn finish(&self, got: Got) {
+        *self.got.borrow_mut() = Some(got);
+        self.watchers.notify(Events::IN);
+    }
+}
+
+/// Those who wait.
+#[derive(Default)]
+pub struct Waiters(RefCell<Vec<Rc<Waiter>>>);
+
+impl Waiters {
+    /// One more.
+    pub fn add(&self, waiter: &Rc<Waiter>) {
+        self.0.borrow_mut().push(waiter.clone());
+    }
+
+    /// One that waits no longer.
+    pub fn remove(&self, waiter: &Rc<Waiter>) {
+        self.0.borrow_mut().retain(|other| !Rc::ptr_eq(other, waiter));
+    }
+
+    /// One at a place.
+    pub fn get(&self, at: usize) -> Option<Rc<Waiter>> {
+        self.0.borrow().get(at).cloned()
+    }
+
+    /// One gets something, and waits no longer.
+    #[inline(never)]
+    pub fn finish(&self, waiter: &Rc<Waiter>, got: Got) {
+        self.remove(waiter);
+        waiter.finish(got);
+    }
+
+    /// All get an error.
+    #[inline(never)]
+    pub fn refuse(&self, error: Errno) {
+        let all = self.0.take();
+        all.iter().for_each(|waiter| waiter.finish(Err(error)));
+    }
+}
