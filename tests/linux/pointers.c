@@ -186,7 +186,7 @@ static void sweep(void) {
     static const short spared[] = {SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_pause, SYS_clone, SYS_vfork, SYS_fork, SYS_close,
                                    SYS_close_range, SYS_dup2, SYS_dup3, SYS_kill, SYS_tkill, SYS_tgkill, SYS_setuid, SYS_alarm,
                                    /* These wait for ever. */
-                                   SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_ppoll, SYS_select, SYS_pselect6};
+                                   SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_ppoll, SYS_select, SYS_pselect6, SYS_msgrcv};
     unsigned long bad[] = {0, 1, (unsigned long)none, (unsigned long)none - 2, 1UL << 63, -1UL, -8UL, block(), entry() + 1, entry(), 0xffffffff81000000, 0x7fffffff};
     int count = 0;
     for (int n = 0; n < 480; n++) {
