@@ -19,7 +19,7 @@ use crate::Errno;
 use crate::call::{Call, Outcome, WAITS, boxed, number};
 use crate::files::tree::Usage;
 use crate::thread::Thread;
-use crate::wait::{Deadline, Watchers, never_again, unless_handled};
+use crate::wait::{Deadline, never_again, unless_handled};
 use alloc::rc::Rc;
 use room::Room;
 use waiter::{Waiter, Waiters};
@@ -46,61 +46,36 @@ impl Ipc {
     }
 }
 
-/// How far a call came.
-enum Step {
-    /// It is done.
-    Done(u64),
-    /// It waits.
-    Waits(Waits),
-}
+/// Who waits, when a call comes to that: then its outcome is [`WAITS`].
+type Waits = Option<Rc<Waiter>>;
 
-/// What a call waits for.
-enum Waits {
-    /// Room for a message.
-    Room(Rc<Object>, msg::Message),
-    /// That it gets something.
-    InTurn(Rc<Object>, Rc<Waiter>),
-}
-
-impl Waits {
-    /// Stands in the list of those who wait; tells of whose changes that is told.
-    fn begin(&self) -> Result<&Watchers, Errno> {
-        match self {
-            Self::Room(object, _) => Ok(&object.queue()?.senders),
-            Self::InTurn(object, waiter) => {
-                object.waiters.add(waiter);
-                Ok(&waiter.watchers)
-            }
-        }
+/// Goes on after a wait, which the time or a signal may have ended.
+fn go_on(
+    thread: &Rc<Thread>,
+    call: Call,
+    waiter: &Rc<Waiter>,
+    came: Result<bool, Errno>,
+    waits: &mut Waits,
+) -> Outcome {
+    let object = &waiter.object;
+    let came = came.map_err(if is_operation(call) { never_again } else { unless_handled });
+    if let Some(message) = waiter.message.take() {
+        came?;
+        return if object.gone.get() {
+            Err(Errno::EIDRM)
+        } else {
+            msg::put(thread, object, call, message, waits)
+        };
     }
-
-    fn is_over(&self) -> bool {
-        match self {
-            Self::Room(object, message) => {
-                object.gone.get() || object.queue().is_ok_and(|queue| queue.has_room(message))
-            }
-            Self::InTurn(_, waiter) => waiter.got.borrow().is_some(),
-        }
-    }
-
-    fn go_on(self, thread: &Rc<Thread>, call: Call, came: Result<bool, Errno>) -> Result<Step, Errno> {
-        let came = came.map_err(if is_operation(call) { never_again } else { unless_handled });
-        match self {
-            Self::Room(object, message) => {
-                came?;
-                if object.gone.get() { Err(Errno::EIDRM) } else { msg::put(thread, object, call, message) }
-            }
-            Self::InTurn(object, waiter) => match waiter.got.take() {
-                Some(Ok(Some(message))) => msg::give(&message, call),
-                Some(Ok(None)) => Ok(Step::Done(0)),
-                // The queue has changed: whether it may be read is asked again.
-                Some(Err(Errno::EAGAIN)) if !is_operation(call) => msg::receive(thread, call),
-                Some(Err(error)) => Err(error),
-                None => {
-                    object.waiters.remove(&waiter);
-                    Err(came.err().unwrap_or(Errno::EAGAIN))
-                }
-            },
+    match waiter.got.take() {
+        Some(Ok(Some(message))) => msg::give(&message, call),
+        Some(Ok(None)) => Ok(0),
+        // The queue has changed: whether it may be read is asked again.
+        Some(Err(Errno::EAGAIN)) if !is_operation(call) => msg::receive(thread, call, waits),
+        Some(Err(error)) => Err(error),
+        None => {
+            object.waiters.remove(waiter);
+            Err(came.err().unwrap_or(Errno::EAGAIN))
         }
     }
 }
@@ -109,11 +84,11 @@ fn is_operation(call: Call) -> bool {
     matches!(call.number, number::SEMOP | number::SEMTIMEDOP)
 }
 
-fn first_step(thread: &Rc<Thread>, call: Call) -> Result<Step, Errno> {
+fn first_step(thread: &Rc<Thread>, call: Call, waits: &mut Waits) -> Outcome {
     match call.number {
-        number::MSGSND => msg::send(thread, call),
-        number::MSGRCV => msg::receive(thread, call),
-        _ => sem::operate(thread, call),
+        number::MSGSND => msg::send(thread, call, waits),
+        number::MSGRCV => msg::receive(thread, call, waits),
+        _ => sem::operate(thread, call, waits),
     }
 }
 
@@ -136,10 +111,7 @@ pub fn at_once(thread: &Rc<Thread>, call: Call) -> Outcome {
         number::MSGCTL => msg::control(thread, call),
         number::SEMOP | number::SEMTIMEDOP | number::MSGSND | number::MSGRCV => {
             deadline(call)?;
-            match first_step(thread, call)? {
-                Step::Done(value) => Ok(value),
-                Step::Waits(_) => Err(WAITS),
-            }
+            first_step(thread, call, &mut None)
         }
         _ => Err(WAITS),
     }
@@ -152,15 +124,20 @@ pub async fn call(thread: &Rc<Thread>, call: Call) -> Outcome {
 
 async fn wait(thread: &Rc<Thread>, call: Call) -> Outcome {
     let deadline = deadline(call)?;
-    let mut step = first_step(thread, call)?;
-    loop {
-        let waits = match step {
-            Step::Done(value) => return Ok(value),
-            Step::Waits(waits) => waits,
+    let mut waits = None;
+    let mut outcome = first_step(thread, call, &mut waits);
+    while let Some(waiter) = waits.take() {
+        let watchers = match waiter.object.queue() {
+            Ok(queue) if waiter.sends() => &queue.senders,
+            _ => {
+                waiter.object.waiters.add(&waiter);
+                &waiter.watchers
+            }
         };
-        let came = deadline.ready(thread, waits.begin()?, &mut || waits.is_over()).await;
-        step = waits.go_on(thread, call, came)?;
+        let came = deadline.ready(thread, watchers, &mut || waiter.is_over()).await;
+        outcome = go_on(thread, call, &waiter, came, &mut waits);
     }
+    outcome
 }
 
 /// Seconds since 1970, as the objects' times are told.

@@ -5,8 +5,8 @@
 use super::control as common;
 use super::ids::{Body, Description, Object};
 use super::waiter::{For, Waiter};
-use super::{Ipc, NO_WAIT, Step, Waits, now};
-use crate::call::{Call, Outcome};
+use super::{Ipc, NO_WAIT, Waits, now};
+use crate::call::{Call, Outcome, WAITS};
 use crate::thread::Thread;
 use crate::wait::{Events, Watchers};
 use crate::{Errno, user};
@@ -182,8 +182,8 @@ pub fn get(thread: &Rc<Thread>, call: Call) -> Outcome {
 /// msgsnd(2).
 ///
 /// # Errors
-/// The call's.
-pub fn send(thread: &Thread, call: Call) -> Result<Step, Errno> {
+/// The call's; [`WAITS`], with who waits.
+pub fn send(thread: &Thread, call: Call, waits: &mut Waits) -> Outcome {
     let (id, at, length) = (call.word(0), call.size(1), call.size(2));
     let kind = user::read_u64(at)? as i64;
     if length > LONGEST || (id as i32) < 0 || kind < 1 {
@@ -191,19 +191,22 @@ pub fn send(thread: &Thread, call: Call) -> Result<Step, Errno> {
     }
     let ids = &thread.process.ipc.queues;
     let message = Message { kind, bytes: user::bytes(at.wrapping_add(8), length)? };
-    put(thread, ids.find(id)?, call, message)
+    put(thread, &ids.find(id)?, call, message, waits)
 }
 
 /// Sends a message when there is room.
 ///
 /// # Errors
-/// The call's.
-pub fn put(thread: &Thread, object: Rc<Object>, call: Call, message: Message) -> Result<Step, Errno> {
+/// The call's; [`WAITS`], with who waits.
+pub fn put(thread: &Thread, object: &Rc<Object>, call: Call, message: Message, waits: &mut Waits) -> Outcome {
     object.may(thread, 0o2)?;
     let queue = object.queue()?;
     if !queue.has_room(&message) {
-        let waits = call.word(3) & NO_WAIT == 0;
-        return if waits { Ok(Step::Waits(Waits::Room(object, message))) } else { Err(Errno::EAGAIN) };
+        if call.word(3) & NO_WAIT != 0 {
+            return Err(Errno::EAGAIN);
+        }
+        *waits = Some(Waiter::new(object, For::Room, thread.id, Some(message)));
+        return Err(WAITS);
     }
     queue.used(0, thread.process.id);
     if let Some(message) = object.hand_over(queue, message) {
@@ -211,14 +214,14 @@ pub fn put(thread: &Thread, object: Rc<Object>, call: Call, message: Message) ->
         queue.bytes.update(|bytes| bytes + message.bytes.len() as u64);
         queue.messages.borrow_mut().push(message);
     }
-    Ok(Step::Done(0))
+    Ok(0)
 }
 
 /// msgrcv(2).
 ///
 /// # Errors
-/// The call's.
-pub fn receive(thread: &Thread, call: Call) -> Result<Step, Errno> {
+/// The call's; [`WAITS`], with who waits.
+pub fn receive(thread: &Thread, call: Call, waits: &mut Waits) -> Outcome {
     let (id, length, flags) = (call.word(0), call.size(2), call.word(4));
     let copies = flags & COPY != 0;
     let wrong = copies && (flags & EXCEPT != 0 || flags & NO_WAIT == 0);
@@ -234,8 +237,8 @@ pub fn receive(thread: &Thread, call: Call) -> Result<Step, Errno> {
         if flags & NO_WAIT != 0 {
             return Err(Errno::ENOMSG);
         }
-        let waiter = Waiter::new(For::Message(wanted, longest), thread.id);
-        return Ok(Step::Waits(Waits::InTurn(object, waiter)));
+        *waits = Some(Waiter::new(&object, For::Message(wanted, longest), thread.id, None));
+        return Err(WAITS);
     };
     let mut messages = queue.messages.borrow_mut();
     let bytes = messages[at].bytes.len();
@@ -258,11 +261,11 @@ pub fn receive(thread: &Thread, call: Call) -> Result<Step, Errno> {
 ///
 /// # Errors
 /// EFAULT.
-pub fn give(message: &Message, call: Call) -> Result<Step, Errno> {
+pub fn give(message: &Message, call: Call) -> Outcome {
     let length = message.bytes.len().min(call.size(2));
     user::write_words(call.size(1), &[message.kind as u64])?;
     user::write(call.size(1).wrapping_add(8), &message.bytes[..length])?;
-    Ok(Step::Done(length as u64))
+    Ok(length as u64)
 }
 
 /// msgctl(2).

@@ -6,8 +6,8 @@
 use super::control as common;
 use super::ids::{Body, Description, Object};
 use super::waiter::{For, Waiter};
-use super::{Ipc, NO_WAIT, Step, Waits, now};
-use crate::call::{Call, Outcome};
+use super::{Ipc, NO_WAIT, Waits, now};
+use crate::call::{Call, Outcome, WAITS};
 use crate::thread::Thread;
 use crate::{Errno, user};
 use alloc::rc::Rc;
@@ -278,8 +278,8 @@ pub fn get(thread: &Rc<Thread>, call: Call) -> Outcome {
 /// semop(2), semtimedop(2).
 ///
 /// # Errors
-/// The call's.
-pub fn operate(thread: &Rc<Thread>, call: Call) -> Result<Step, Errno> {
+/// The call's; [`WAITS`], with who waits.
+pub fn operate(thread: &Rc<Thread>, call: Call, waits: &mut Waits) -> Outcome {
     let (id, at, count) = (call.word(0), call.size(1), call.word(2));
     if count > OPERATIONS_MOST {
         return Err(Errno::E2BIG);
@@ -310,13 +310,13 @@ pub fn operate(thread: &Rc<Thread>, call: Call) -> Result<Step, Errno> {
         set.undo.borrow_mut().push((process, alloc::vec![0; semaphores]));
     }
     if !set.attempt(&together)? {
-        let waiter = Waiter::new(For::Operations(together), process);
-        return Ok(Step::Waits(Waits::InTurn(object, waiter)));
+        *waits = Some(Waiter::new(&object, For::Operations(together), process, None));
+        return Err(WAITS);
     }
     if together.alters {
         object.settle(set);
     }
-    Ok(Step::Done(0))
+    Ok(0)
 }
 
 /// semctl(2).

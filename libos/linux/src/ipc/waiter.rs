@@ -1,5 +1,6 @@
 //! Who waits for an object, in the order in which they came.
 
+use super::Object;
 use super::msg::{Message, Wanted};
 use super::sem::Operations;
 use crate::Errno;
@@ -17,14 +18,20 @@ pub enum For {
     Operations(Operations),
     /// A message, of at most so many bytes.
     Message(Wanted, usize),
+    /// Room for its message.
+    Room,
 }
 
 /// One who waits.
 pub struct Waiter {
+    /// Of what.
+    pub object: Rc<Object>,
     /// What for.
     pub waits: For,
     /// What Linux tells as the process that received a message.
     pub thread: u32,
+    /// What is to be sent.
+    pub message: RefCell<Option<Message>>,
     /// What came.
     pub got: RefCell<Option<Got>>,
     /// Those who are to be told that it came.
@@ -33,8 +40,25 @@ pub struct Waiter {
 
 impl Waiter {
     /// One who has got nothing yet.
-    pub fn new(waits: For, thread: u32) -> Rc<Self> {
-        Rc::new(Self { waits, thread, got: RefCell::default(), watchers: Watchers::new() })
+    #[inline(never)]
+    pub fn new(object: &Rc<Object>, waits: For, thread: u32, message: Option<Message>) -> Rc<Self> {
+        let (object, message) = (object.clone(), RefCell::new(message));
+        Rc::new(Self { object, waits, thread, message, got: RefCell::default(), watchers: Watchers::new() })
+    }
+
+    /// Whether it waits for room.
+    pub fn sends(&self) -> bool {
+        matches!(self.waits, For::Room)
+    }
+
+    /// Whether it waits no longer.
+    pub fn is_over(&self) -> bool {
+        if !self.sends() {
+            return self.got.borrow().is_some();
+        }
+        let message = self.message.borrow();
+        let has_room = |message| self.object.queue().is_ok_and(|queue| queue.has_room(message));
+        self.object.gone.get() || message.as_ref().is_some_and(has_room)
     }
 
     fn finish(&self, got: Got) {
