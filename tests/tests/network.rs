@@ -119,7 +119,7 @@ fn an_instance_on_a_tap_echoes_a_megabyte_over_tcp_in_both_doors() {
 #[test]
 fn a_linux_program_on_a_tap_echoes_datagrams_up_to_the_longest_in_both_doors() {
     assert!(is_root(), "taps need root");
-    let program = compile("gcc", "gcc", &["-O2", "-static"], &source("datagrams.c"), "datagrams");
+    let program = compile("gcc", "gcc", &["-O2", "-static"], &source("network/datagrams.c"), "datagrams");
     let program = program.to_str().expect("UTF-8");
     for backend in ["process", "qemu"] {
         let network = Network::new(&format!("datagrams-{backend}"));
