@@ -114,6 +114,8 @@ proptest! {
             // Among them some of transactions, of virtual machines and of old processors.
             let rare = match escaped {
                 true => matches!(opcode, 0x78..=0x7b | 0xa6 | 0xa7 | 0xff | 0x37 | 0x33 | 0x0e),
+                // XABORT and XBEGIN.
+                false if opcode & 0xfe == 0xc6 => rest[0] & 0x38 != 0,
                 // Prefixes and escapes, which other tests have.
                 false => matches!(
                     opcode,
