@@ -85,16 +85,17 @@ pub fn flags() {
 /// A thread that never calls has its turn end, again and again, and nothing of its is lost.
 pub async fn turns() {
     let mut thread = start(0, code::counting(), 0);
-    let mut last = 0;
-    for _ in 0..50 {
+    let (mut last, mut turns) = (0, 0);
+    while turns < 50 {
         while thread.enter() != Exit::Preempted {
             panic!("the red zone was written to: {:?}", thread.registers);
         }
         assert!(thread.registers.rax >= last);
+        // On a busy machine a turn may be over before it began, as long as nobody has looked at what ended it.
+        turns += u32::from(thread.registers.rax > last);
         last = thread.registers.rax;
         kernlet::task::yield_now().await;
     }
-    assert!(last > 0);
     if kernlet_platform::door() == kernlet_platform::Door::Vm {
         let mut thread = start(0, code::without_interrupts(), 0);
         assert_eq!(run(&mut thread), Exit::Call);
